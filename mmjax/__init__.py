@@ -1,0 +1,1 @@
+"""mmjax: encode, fuse, train and evaluate several modalities together, in JAX."""

@@ -1,0 +1,76 @@
+"""The types that flow between the parts: Input -> Tokens -> outputs -> Sums.
+
+Axis names in every signature come from this vocabulary:
+
+    batch    examples                     token    positions of one modality, or of several joined
+    height, width, channel  of an image   word     positions of a padded text
+    dim      width of a token             label    binary labels of one example
+    head     attention heads
+"""
+
+from collections.abc import Mapping
+from typing import Union
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Bool, Float, Int, Shaped
+
+AnyArray = Union[jax.Array, np.ndarray]
+
+
+@struct.dataclass
+class Input:
+    """One modality of a batch, as the pipeline delivers it to an encoder.
+
+    `mask` is False where there is nothing: a padded word, or the whole example of a missing modality.
+    Its axes are the leading axes of `values`: `[batch]` for an image, `[batch, word]` for a text.
+    """
+
+    values: Shaped[AnyArray, "batch *element"]
+    mask: Bool[AnyArray, "batch *position"]
+
+
+@struct.dataclass
+class Tokens:
+    """What every modality becomes and what every fusion takes and returns.
+
+    Whatever stands in `values` under a False `mask` is nothing: readers must not let it through.
+    """
+
+    values: Float[AnyArray, "batch token dim"]
+    mask: Bool[AnyArray, "batch token"]
+
+    def cleared(self) -> Float[jax.Array, "batch token dim"]:
+        """The values with exact zeros, and exactly zero gradient, under a False mask."""
+        return jnp.where(self.mask[:, :, None], self.values, jnp.zeros_like(self.values))
+
+    def present(self) -> Bool[jax.Array, "batch"]:
+        """Which examples have at least one token."""
+        return jnp.any(self.mask, axis=1)
+
+
+@struct.dataclass
+class Batch:
+    """`weight` is 0 for the examples that only fill up a last batch; `ids` are positions in the split."""
+
+    inputs: Mapping[str, Input]
+    labels: Mapping[str, Shaped[AnyArray, "batch *label"]]
+    weight: Float[AnyArray, "batch"]
+    ids: Int[AnyArray, "batch"]
+
+
+@struct.dataclass
+class Sums:
+    """A total and the count it is to be divided by: added over batches and devices, divided once."""
+
+    total: Float[AnyArray, ""]
+    count: Float[AnyArray, ""]
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(self.total + other.total, self.count + other.count)
+
+    def mean(self) -> Float[jax.Array, ""]:
+        """total / count, and 0 where nothing was counted."""
+        return self.total / jnp.where(self.count == 0, jnp.ones_like(self.count), self.count)

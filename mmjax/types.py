@@ -24,7 +24,7 @@ AnyArray = Union[jax.Array, np.ndarray]
 class Input:
     """One modality of a batch, as the pipeline delivers it to an encoder.
 
-    `mask` is False where there is nothing: a padded word, or the whole example of a missing modality.
+    `mask` is False where there is nothing: a padded word, or all of a missing modality.
     Its axes are the leading axes of `values`: `[batch]` for an image, `[batch, word]` for a text.
     """
 
@@ -39,12 +39,8 @@ class Tokens:
     Whatever stands in `values` under a False `mask` is nothing: readers must not let it through.
     """
 
-    values: Float[AnyArray, "batch token dim"]
-    mask: Bool[AnyArray, "batch token"]
-
-    def cleared(self) -> Float[jax.Array, "batch token dim"]:
-        """The values with exact zeros, and exactly zero gradient, under a False mask."""
-        return jnp.where(self.mask[:, :, None], self.values, jnp.zeros_like(self.values))
+    values: Float[jax.Array, "batch token dim"]
+    mask: Bool[jax.Array, "batch token"]
 
     def present(self) -> Bool[jax.Array, "batch"]:
         """Which examples have at least one token."""
@@ -53,7 +49,7 @@ class Tokens:
 
 @struct.dataclass
 class Batch:
-    """`weight` is 0 for the examples that only fill up a last batch; `ids` are positions in the split."""
+    """`weight` is 0 for examples that only fill up a last batch; `ids` are places in the split."""
 
     inputs: Mapping[str, Input]
     labels: Mapping[str, Shaped[AnyArray, "batch *label"]]
@@ -63,10 +59,10 @@ class Batch:
 
 @struct.dataclass
 class Sums:
-    """A total and the count it is to be divided by: added over batches and devices, divided once."""
+    """A total and the count to divide it by: added over batches and devices, divided once."""
 
-    total: Float[AnyArray, ""]
-    count: Float[AnyArray, ""]
+    total: Float[jax.Array, ""]
+    count: Float[jax.Array, ""]
 
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(self.total + other.total, self.count + other.count)

@@ -1,0 +1,56 @@
+"""Convolutional image encoder, LeCun et al. 1998, doi:10.1109/5.726791."""
+
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Bool, Float
+
+from mmjax.layers.masking import clear
+from mmjax.layers.pooling import AttentionPool, average_pool
+from mmjax.types import AnyArray, Tokens
+
+
+class Cnn(nn.Module):
+    """Image: 3x3 convolutions with ReLU, one 2x2 average pool, then tokens of width `dim`.
+
+    `flatten` keeps where things are, and so fixes the image's size; `mean` forgets it (on MNIST it
+    loses the digit); `attention` learns where to look; `none` gives one token per position.
+    """
+
+    features: tuple[int, ...] = (32, 64)  # channels of each 3x3 convolution
+    dim: int = 64  # width of a token
+    pooling: Literal["flatten", "mean", "attention", "none"] = (
+        "flatten"  # how positions become tokens
+    )
+
+    @nn.compact
+    def __call__(
+        self,
+        values: Float[AnyArray, "batch height width channel"],
+        mask: Bool[AnyArray, "batch"],
+        *,
+        train: bool,
+    ) -> Tokens:
+        """Returns one token, or height/2 * width/2 of them with `pooling="none"`."""
+        del train
+        batch, height, width, _ = values.shape
+        if height < 2 or width < 2:
+            raise ValueError(f"cnn: an image must be at least 2x2 pixels, got {height}x{width}")
+        x = clear(values, mask)
+        for features in self.features:
+            x = nn.relu(nn.Conv(features, (3, 3))(x))
+        x = average_pool(x, 2)
+        positions = jnp.reshape(x, (batch, -1, x.shape[-1]))
+        match self.pooling:
+            case "flatten":
+                positions = jnp.reshape(x, (batch, 1, -1))
+            case "mean":
+                positions = jnp.mean(positions, axis=1, keepdims=True)
+            case "attention":
+                everywhere = jnp.ones(positions.shape[:2], bool)
+                pool = AttentionPool(dim=self.dim, heads=1)
+                positions = pool(positions, everywhere)[:, None, :]
+        tokens = nn.Dense(self.dim, name="projection")(positions)
+        mask = jnp.broadcast_to(mask[:, None], tokens.shape[:2])
+        return Tokens(clear(tokens, mask), mask)

@@ -1,0 +1,1 @@
+"""Parts that encoders, fusions and heads share."""

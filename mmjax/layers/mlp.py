@@ -1,0 +1,20 @@
+"""Multi-layer perceptron."""
+
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Float
+
+
+class Mlp(nn.Module):
+    """Dense layers with a ReLU and dropout between them, none after the last."""
+
+    hidden: tuple[int, ...]  # widths of the hidden layers; () is a single linear layer
+    dim: int  # width of the result
+    dropout: float = 0.0  # share of hidden units dropped in training
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*axis width"], *, train: bool) -> Float[Array, "*axis dim"]:
+        for width in self.hidden:
+            x = nn.relu(nn.Dense(width)(x))
+            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return nn.Dense(self.dim)(x)

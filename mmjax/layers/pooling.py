@@ -1,0 +1,45 @@
+"""Pooling: many tokens to one vector, reading only what the mask shows."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Bool, Float
+
+from mmjax.layers.attention import MultiHeadAttention
+from mmjax.layers.masking import clear
+
+
+def masked_mean(
+    values: Float[Array, "batch token dim"], mask: Bool[Array, "batch token"]
+) -> Float[Array, "batch dim"]:
+    """The mean over the tokens that are there; zeros for an example without any."""
+    total = jnp.sum(clear(values, mask), axis=1)
+    count = jnp.sum(mask, axis=1, keepdims=True).astype(values.dtype)
+    return total / jnp.maximum(count, jnp.ones_like(count))
+
+
+def average_pool(
+    image: Float[Array, "batch height width channel"], size: int
+) -> Float[Array, "batch small_height small_width channel"]:
+    """Means of size x size blocks; rows and columns that fill no block are left out."""
+    batch, height, width, channel = image.shape
+    rows, columns = height // size, width // size
+    blocks = image[:, : rows * size, : columns * size]
+    blocks = jnp.reshape(blocks, (batch, rows, size, columns, size, channel))
+    return jnp.mean(blocks, axis=(2, 4))
+
+
+class AttentionPool(nn.Module):
+    """One learned query attends over the tokens (Lee et al. 2019, arXiv:1810.00825: PMA, k = 1)."""
+
+    dim: int  # width of the result
+    heads: int = 4  # must divide dim
+
+    @nn.compact
+    def __call__(
+        self, values: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
+    ) -> Float[Array, "batch dim"]:
+        query = self.param("query", nn.initializers.normal(1.0), (1, 1, self.dim))
+        query = jnp.broadcast_to(query, (values.shape[0], 1, self.dim)).astype(values.dtype)
+        attention = MultiHeadAttention(dim=self.dim, heads=self.heads)
+        return attention(query, values, mask[:, None, :])[:, 0]

@@ -1,0 +1,5 @@
+"""Objectives: `(name, outputs, batch) -> {"loss": Sums, ...}`, divided at the very end."""
+
+from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
+
+OBJECTIVES = {"binary_cross_entropy": BinaryCrossEntropy}

@@ -1,0 +1,55 @@
+"""Sigmoid binary cross-entropy from logits."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from mmjax.types import Batch, Sums
+
+
+def binary_cross_entropy(
+    logits: Float[Array, "*axis"], targets: Float[Array, "*axis"], pos_weight: float = 1.0
+) -> Float[Array, "*axis"]:
+    """-(pos_weight t log s(logit) + (1 - t) log s(-logit)); finite for any finite logit."""
+    return -(
+        pos_weight * targets * jax.nn.log_sigmoid(logits)
+        + (1.0 - targets) * jax.nn.log_sigmoid(-logits)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class BinaryCrossEntropy:
+    """Sigmoid cross-entropy of logits against labels in {0, 1}, one or several per example."""
+
+    pos_weight: float = 1.0  # weight of the positive labels' loss
+    label_smoothing: float = 0.0  # 0..1: targets become label * (1 - s) + s / 2 (arXiv:1512.00567)
+    weight: float = 1.0  # of this objective in the total loss
+
+    def __call__(self, name: str, outputs: Mapping[str, Array], batch: Batch) -> dict[str, Sums]:
+        """The sums of the output and the label called `name`; several labels are averaged.
+
+        Raises:
+            ValueError: logits and labels differ in shape.
+        """
+        logits = outputs[name].astype(jnp.float32)
+        labels = jnp.asarray(batch.labels[name]).astype(jnp.float32)
+        if logits.shape != labels.shape:
+            raise ValueError(
+                f"objective {name!r}: logits {logits.shape} and labels {labels.shape} must have "
+                "the same shape; the head's `labels` says how many logits there are"
+            )
+        targets = labels * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
+        loss = binary_cross_entropy(logits, targets, self.pos_weight)
+        correct = ((logits > 0) == (labels > 0.5)).astype(jnp.float32)
+        weight = jnp.reshape(batch.weight, batch.weight.shape + (1,) * (loss.ndim - 1))
+        weight = jnp.broadcast_to(weight, loss.shape)
+
+        def weighted(values: Float[Array, "*axis"]) -> Sums:
+            # where: a filler's loss may be anything, and 0 * inf is not 0.
+            return Sums(jnp.sum(jnp.where(weight > 0, weight * values, 0.0)), jnp.sum(weight))
+
+        return {"loss": weighted(loss), "accuracy": weighted(correct)}

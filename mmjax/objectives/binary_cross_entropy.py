@@ -2,12 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from mmjax.metrics.binary import binary_metrics
+from mmjax.objectives.objective import Objective
 from mmjax.types import Batch, Sums
 
 
@@ -21,8 +25,9 @@ def binary_cross_entropy(
     )
 
 
+@final
 @dataclasses.dataclass(frozen=True)
-class BinaryCrossEntropy:
+class BinaryCrossEntropy(Objective):
     """Sigmoid cross-entropy of logits against labels in {0, 1}, one or several per example."""
 
     pos_weight: float = 1.0  # weight of the positive labels' loss
@@ -53,3 +58,13 @@ class BinaryCrossEntropy:
             return Sums(jnp.sum(jnp.where(weight > 0, weight * values, 0.0)), jnp.sum(weight))
 
         return {"loss": weighted(loss), "accuracy": weighted(correct)}
+
+    def metrics(
+        self,
+        name: str,
+        outputs: Mapping[str, np.ndarray],
+        labels: Mapping[str, np.ndarray],
+        weight: np.ndarray,
+    ) -> dict[str, float]:
+        """Accuracy, precision, recall, F1, AUROC and the others of `binary_metrics`."""
+        return binary_metrics(outputs[name], labels[name], weight)

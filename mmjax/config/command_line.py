@@ -1,0 +1,105 @@
+"""An experiment on the command line: tyro shows its fields as flags, its parts as choices.
+
+`x.py --optim.peak-lr 3e-4 model.fusion:attention --model.fusion.heads 8`: flags change fields;
+`path:name` puts another registered class in a place. Both may come in any order.
+
+tyro cannot change the class of a dict's value, nor look into a field of type nn.Module. So it is
+shown views: dataclasses with the same fields, typed by what may stand in each.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Union
+
+import tyro
+
+from mmjax.config.experiment import Experiment
+from mmjax.config.registry import TAGS, fields, required, siblings
+
+
+def parse(
+    experiment: Experiment, workdir: Path, arguments: Sequence[str], description: str
+) -> tuple[Experiment, Path]:
+    """The experiment and the run's folder as the command line changes them.
+
+    A wrong flag or choice ends the process with what was meant, perhaps, and the choices.
+    """
+    about = "the run's folder; the same command goes on with what is in it"
+    kind, shown = _view(experiment)
+    whole = dataclasses.make_dataclass(
+        "Run",
+        [("workdir", Annotated[Path, tyro.conf.arg(help=about)])],
+        bases=(kind,),
+        frozen=True,
+        kw_only=True,
+    )
+    values = {f.name: getattr(shown, f.name) for f in fields(type(shown))}
+    parsed = tyro.cli(
+        whole,
+        args=list(arguments),
+        default=whole(**values, workdir=workdir),
+        description=description,
+        config=(tyro.conf.CascadeSubcommandArgs,),
+    )
+    values = {f.name: _real(getattr(parsed, f.name)) for f in fields(type(shown))}
+    return Experiment(**values), parsed.workdir
+
+
+def _view(value: Any) -> tuple[Any, Any]:
+    """The type that tyro is shown for a value, and the value as an instance of it."""
+    if type(value) not in TAGS:
+        return _opened(value)
+    # A class whose fields have no defaults cannot be conjured up by its name alone.
+    offered = {
+        name: _opened(value if cls is type(value) else cls())
+        for name, cls in siblings(type(value)).items()
+        if cls is type(value) or not any(required(f) for f in fields(cls))
+    }
+    kind, shown = offered[TAGS[type(value)].split("/")[1]]
+    if len(offered) == 1:
+        return kind, shown
+    choices = tuple(
+        Annotated[kind, tyro.conf.subcommand(name, default=default)]
+        for name, (kind, default) in offered.items()
+    )
+    return Union[choices], shown
+
+
+def _opened(value: Any) -> tuple[Any, Any]:
+    """A view of what has registered parts; anything else as it is."""
+    if isinstance(value, Mapping):
+        hints, parts = {}, dict(value)
+    elif dataclasses.is_dataclass(value):
+        hints = typing.get_type_hints(type(value))
+        parts = {f.name: getattr(value, f.name) for f in fields(type(value))}
+    else:
+        return type(value), value
+    views = {name: _view(part) for name, part in parts.items() if _has_parts(part)}
+    if not views:
+        return type(value), value
+    kind = dataclasses.make_dataclass(
+        type(value).__name__,
+        [(name, views[name][0] if name in views else hints[name]) for name in parts],
+        # An Experiment's comments are its flags' help; tyro finds them through the base class.
+        bases=(Experiment,) if isinstance(value, Experiment) else (),
+        namespace={"stands_for": type(value)},
+        frozen=True,
+    )
+    return kind, kind(**{name: views[name][1] if name in views else parts[name] for name in parts})
+
+
+def _has_parts(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_parts, value.values()))
+    return type(value) in TAGS
+
+
+def _real(shown: Any) -> Any:
+    """What a view stands for."""
+    kind = getattr(type(shown), "stands_for", None)
+    if kind is None:
+        return shown
+    parts = {f.name: _real(getattr(shown, f.name)) for f in fields(type(shown))}
+    return parts if kind is dict else kind(**parts)

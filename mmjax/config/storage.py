@@ -1,0 +1,118 @@
+"""An experiment as JSON, and back to an equal object; nothing is imported by name from a file."""
+
+import dataclasses
+import json
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cattrs
+from flax import linen as nn
+
+from mmjax.config.experiment import Experiment
+from mmjax.config.registry import TAGS, fields
+from mmjax.data.dataset import Dataset
+from mmjax.objectives import Objective
+from mmjax.optim import Optim
+
+FORMAT = 1
+# Where a run is computed and where its data lies does not make it another run.
+CIRCUMSTANCES = ("parallel", "devices", "tensorboard", "data.data_dir", "data.manual_dir")
+
+
+def to_json(experiment: Experiment) -> dict[str, Any]:
+    """Plain data; registered classes by their registry names."""
+    return {"format": FORMAT, **_encode(experiment)}
+
+
+def _encode(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        tag = {"type": TAGS[type(value)]} if type(value) in TAGS else {}
+        return tag | {f.name: _encode(getattr(value, f.name)) for f in fields(type(value))}
+    if isinstance(value, Mapping):
+        return {key: _encode(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_encode(item) for item in value]
+    return value
+
+
+def from_json(data: Mapping[str, Any], source: str = "config") -> Experiment:
+    """The experiment that `to_json` was given.
+
+    Raises:
+        ValueError: naming `source`, the field, what was expected and the choices.
+    """
+    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+        got = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+        raise ValueError(f"{source}: expected a configuration of format {FORMAT}, got {got!r}")
+    try:
+        rest = {key: value for key, value in data.items() if key != "format"}
+        return _converter().structure(rest, Experiment)
+    except Exception as error:
+        reasons = cattrs.transform_error(error, format_exception=_reason)
+        raise ValueError(f"{source}: " + "; ".join(reasons)) from error
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    for kind in (bool, int, float, str):
+        converter.register_structure_hook(kind, _literal)
+
+    def registered(data: Any, base: type) -> Any:
+        if not isinstance(data, Mapping) or "type" not in data:
+            raise ValueError(f"expected an object with a 'type', got {data!r:.60}")
+        cls = next((cls for cls, tag in TAGS.items() if tag == data["type"]), None)
+        known = {cls: tag for cls, tag in TAGS.items() if issubclass(cls, base)}
+        if cls not in known:
+            raise ValueError(f"unknown type {data['type']!r}; choose from {sorted(known.values())}")
+        hints = typing.get_type_hints(cls)
+        names = [f.name for f in fields(cls)]
+        given = {key: value for key, value in data.items() if key != "type"}
+        if unknown := sorted(set(given) - set(names)):
+            raise ValueError(f"{data['type']} has no field {unknown}; its fields are {names}")
+        return cls(**{k: converter.structure(v, hints[k]) for k, v in given.items()})
+
+    roots = (nn.Module, Objective, Dataset, Optim)
+    converter.register_structure_hook_func(
+        lambda hint: isinstance(hint, type) and issubclass(hint, roots), registered
+    )
+    return converter
+
+
+def _literal(value: Any, kind: type) -> Any:
+    """No coercion: 3.7 is not an integer, and "no" is not a boolean."""
+    exact = type(value) is kind or (kind is float and type(value) is int)
+    if not exact:
+        raise ValueError(f"expected {kind.__name__}, got {value!r:.60}")
+    return kind(value)
+
+
+def _reason(error: BaseException, kind: type | None) -> str:
+    return str(error) if str(error) else type(error).__name__
+
+
+def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
+    """One line per field in which two configurations in JSON differ, circumstances left out."""
+    if path in CIRCUMSTANCES:
+        return
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        for key in sorted(set(ours) | set(theirs)):
+            below = f"{path}.{key}" if path else key
+            yield from differences(ours.get(key), theirs.get(key), below)
+    elif ours != theirs:
+        yield f"{path}: {theirs!r} there, {ours!r} here"
+
+
+def load(path: Path) -> Experiment:
+    """Reads a config.json."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a JSON file: {error}") from error
+    return from_json(data, str(path))
+
+
+def save(experiment: Experiment, path: Path) -> None:
+    """Writes a config.json."""
+    path.write_text(json.dumps(to_json(experiment), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,29 @@
+"""What every objective is."""
+
+import abc
+from collections.abc import Mapping
+
+import numpy as np
+from jax import Array
+
+from mmjax.types import Batch, Sums
+
+
+class Objective(abc.ABC):
+    """What a training minimises and an evaluation reports. Subclasses are frozen dataclasses."""
+
+    weight: float  # of this objective in the total loss
+
+    @abc.abstractmethod
+    def __call__(self, name: str, outputs: Mapping[str, Array], batch: Batch) -> dict[str, Sums]:
+        """Sums of at least `loss`; `name` is the objective's own in the experiment."""
+
+    @abc.abstractmethod
+    def metrics(
+        self,
+        name: str,
+        outputs: Mapping[str, np.ndarray],
+        labels: Mapping[str, np.ndarray],
+        weight: np.ndarray,
+    ) -> dict[str, float]:
+        """What needs all examples of a split at once, such as exact rank metrics."""

@@ -1,0 +1,129 @@
+"""Optimisers: frozen dataclasses that become optax chains."""
+
+import abc
+import dataclasses
+from typing import Literal, final
+
+import jax
+import optax
+
+
+@dataclasses.dataclass(frozen=True)
+class Optim(abc.ABC):
+    """clip -> direction (Adam, momentum ...) -> decoupled weight decay -> -learning rate."""
+
+    peak_lr: float = 1e-3  # highest learning rate
+    schedule: Literal["constant", "cosine", "linear"] = "cosine"  # after the warmup, down to 0
+    warmup: float = 0.05  # share of all steps in which the rate rises from 0, in 0..1
+    clip_norm: float | None = None  # largest global norm of the gradient; None: not clipped
+
+    def __post_init__(self) -> None:
+        if not self.peak_lr > 0:
+            raise ValueError(f"optim.peak_lr: expected more than 0, got {self.peak_lr}")
+        if not 0 <= self.warmup <= 1:
+            raise ValueError(f"optim.warmup: expected a share in 0..1, got {self.warmup}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"optim.clip_norm: expected more than 0, got {self.clip_norm}")
+
+    @abc.abstractmethod
+    def direction(self) -> optax.GradientTransformation:
+        """Turns gradients into directions of unit scale, before the learning rate."""
+
+    @property
+    def decay(self) -> float:
+        """Decoupled weight decay per unit of learning rate; biases and norms are left out."""
+        return 0.0
+
+    def learning_rate(self, steps: int) -> optax.Schedule:
+        """The rate of each of `steps` steps."""
+        warmup = round(self.warmup * steps)
+        rest = max(steps - warmup, 1)
+        match self.schedule:
+            case "constant":
+                after = optax.constant_schedule(self.peak_lr)
+            case "cosine":
+                after = optax.cosine_decay_schedule(self.peak_lr, rest)
+            case "linear":
+                after = optax.linear_schedule(self.peak_lr, 0.0, rest)
+        if warmup == 0:
+            return after
+        # From peak/warmup, not from 0: the first step must move something.
+        rise = optax.linear_schedule(self.peak_lr / warmup, self.peak_lr, max(warmup - 1, 1))
+        return optax.join_schedules([rise, after], [warmup])
+
+    def chain(self, steps: int) -> optax.GradientTransformation:
+        """The whole update for a training of `steps` steps."""
+        clip = optax.identity()
+        if self.clip_norm is not None:
+            clip = optax.clip_by_global_norm(self.clip_norm)
+        return optax.chain(
+            clip,
+            self.direction(),
+            optax.add_decayed_weights(self.decay, mask=decayed) if self.decay else optax.identity(),
+            optax.scale_by_learning_rate(self.learning_rate(steps)),
+        )
+
+
+def decayed(params: optax.Params) -> optax.Params:
+    """True for kernels and embeddings, False for biases, norms and single learned tokens."""
+
+    def is_weight(path, _) -> bool:
+        return str(path[-1].key).endswith(("kernel", "embedding"))
+
+    return jax.tree_util.tree_map_with_path(is_weight, params)
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Adam(Optim):
+    """Adam, Kingma & Ba 2015, arXiv:1412.6980."""
+
+    b1: float = 0.9  # decay of the gradient's mean
+    b2: float = 0.999  # decay of its square's mean
+    eps: float = 1e-8  # added to the root of the latter
+
+    def direction(self) -> optax.GradientTransformation:
+        """m / (sqrt(v) + eps), both corrected for their bias towards zero."""
+        return optax.scale_by_adam(self.b1, self.b2, self.eps)
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class AdamW(Optim):
+    """Adam with decoupled weight decay, Loshchilov & Hutter 2019, arXiv:1711.05101."""
+
+    b1: float = 0.9  # decay of the gradient's mean
+    b2: float = 0.999  # decay of its square's mean
+    eps: float = 1e-8  # added to the root of the latter
+    weight_decay: float = 1e-2  # times the learning rate; not on biases and norms
+
+    def direction(self) -> optax.GradientTransformation:
+        """m / (sqrt(v) + eps), both corrected for their bias towards zero."""
+        return optax.scale_by_adam(self.b1, self.b2, self.eps)
+
+    @property
+    def decay(self) -> float:
+        """The weight decay."""
+        return self.weight_decay
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Sgd(Optim):
+    """Stochastic gradient descent with momentum, Sutskever et al. 2013 (ICML)."""
+
+    momentum: float = 0.0  # share of the last direction that goes on
+    nesterov: bool = False  # look ahead along the momentum
+    weight_decay: float = 0.0  # times the learning rate; not on biases and norms
+
+    def direction(self) -> optax.GradientTransformation:
+        """The gradient, or its running sum with momentum."""
+        return optax.trace(self.momentum, self.nesterov) if self.momentum else optax.identity()
+
+    @property
+    def decay(self) -> float:
+        """The weight decay."""
+        return self.weight_decay
+
+
+OPTIMISERS = {"adam": Adam, "adamw": AdamW, "sgd": Sgd}

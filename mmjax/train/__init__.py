@@ -1,0 +1,1 @@
+"""Training: state, pure step, devices, loop, checkpoints, log."""

@@ -1,0 +1,103 @@
+"""A run's folder: whose it is, and what it was made with."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from mmjax.config import Experiment, storage
+
+CONFIG = "config.json"
+ENVIRONMENT = "environment.json"
+RESULTS = "results.json"
+PACKAGES = ("mmjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+
+
+def check(run: Path, experiment: Experiment) -> None:
+    """Refuse a folder that holds something else.
+
+    Raises:
+        ValueError: it holds another experiment (says what differs), or is not a run's at all.
+    """
+    if not run.exists() or (run.is_dir() and not any(run.iterdir())):
+        return
+    if not (run / CONFIG).is_file():
+        raise ValueError(
+            f"{run}: holds other files and no {CONFIG}; choose a new or empty folder with --workdir"
+        )
+    theirs = storage.to_json(storage.load(run / CONFIG))
+    different = list(storage.differences(storage.to_json(experiment), theirs))
+    if different:
+        lines = "\n  ".join(different)
+        raise ValueError(
+            f"{run} holds another experiment:\n  {lines}\n"
+            "Nothing was changed. Choose another folder with --workdir."
+        )
+
+
+def claim(run: Path, experiment: Experiment, say: Callable[[str], None]) -> None:
+    """Write config.json and environment.json, or warn of what has changed since they were written."""
+    run.mkdir(parents=True, exist_ok=True)
+    now = environment(experiment)
+    if not (run / CONFIG).exists():
+        (run / ENVIRONMENT).write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+        storage.save(experiment, run / CONFIG)
+        return
+    before = read_json(run / ENVIRONMENT) if (run / ENVIRONMENT).exists() else {}
+    for name in ("python", "packages", "platform", "devices", "cores"):
+        if name in before and before[name] != now[name]:
+            say(
+                f"{name} changed from {before[name]} to {now[name]} since this run began: "
+                "it goes on, but not bit for bit"
+            )
+
+
+def environment(experiment: Experiment) -> dict[str, Any]:
+    """What the numbers of a run may depend on beside its configuration."""
+    devices = jax.devices()
+    return {
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "platform": devices[0].device_kind,
+        "devices": experiment.devices or len(devices),
+        "cores": os.cpu_count(),
+        "seed": experiment.seed,
+        "git_commit": _git_commit(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of the script that runs, or None where there is no git."""
+    command = ["git", "-C", str(Path(sys.argv[0]).absolute().parent), "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def require(run: Path) -> Experiment:
+    """The experiment of a run's folder.
+
+    Raises:
+        ValueError: the folder is not a run's.
+    """
+    if not (run / CONFIG).is_file():
+        raise ValueError(f"{run} is not a run: it has no {CONFIG}")
+    return storage.load(run / CONFIG)
+
+
+def read_json(path: Path) -> Any:
+    """Reads one of a run's JSON files."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a JSON file: {error}") from error

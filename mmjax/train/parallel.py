@@ -1,0 +1,109 @@
+"""Devices: the only file that knows there are several.
+
+Both wrappers turn a pure step into `(state, batch) -> (state, sums)` with the state replicated (and
+not stacked) and the global batch split over the devices. One device is a mesh of one.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+AXIS = "data"
+
+
+def request_host_devices(batch_size: int, wanted: int | None) -> None:
+    """On a CPU, use several cores as devices: one device leaves cores idle between operations.
+
+    Must come before anything touches a device. Asks for `wanted` devices, or else for as many as
+    there are cores, at most 8, that divide the batch. Does nothing when XLA_FLAGS says already how
+    many there are. It concerns the CPU alone: with a GPU or TPU those are used.
+    """
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    cores = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8)
+    count = wanted or max(n for n in range(1, cores + 1) if batch_size % n == 0)
+    try:
+        jax.config.update("jax_num_cpu_devices", count)
+    except RuntimeError:  # the backend runs already: take the devices that it has
+        return
+
+
+def choose(batch_size: int, wanted: int | None = None) -> list[jax.Device]:
+    """The devices to train on: `wanted`, or all.
+
+    Raises:
+        ValueError: there are not so many, or they do not divide the batch.
+    """
+    devices = jax.local_devices()
+    count = wanted or len(devices)
+    if count > len(devices):
+        raise ValueError(
+            f"--devices {count}: this machine has {len(devices)} {devices[0].platform} devices"
+        )
+    if batch_size % count:
+        lower, upper = batch_size - batch_size % count, batch_size + count - batch_size % count
+        nearest = f"{lower} or {upper}" if lower else f"{upper}"
+        raise ValueError(
+            f"--batch-size {batch_size} cannot be split evenly over {count} devices: "
+            f"take {nearest}, or another number of --devices"
+        )
+    return devices[:count]
+
+
+def replicate(tree: Any, devices: list[jax.Device]) -> Any:
+    """The same arrays on each device."""
+    return jax.device_put(tree, replicated(devices))
+
+
+def replicated(devices: list[jax.Device]) -> NamedSharding:
+    """The sharding of what every device holds whole."""
+    return NamedSharding(_mesh(devices), PartitionSpec())
+
+
+def _mesh(devices: list[jax.Device]) -> Mesh:
+    return Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def _shares(batch: Any, count: int) -> Any:
+    """[batch, ...] -> [device, batch / device, ...], a view."""
+    return jax.tree.map(lambda x: np.reshape(x, (count, x.shape[0] // count, *x.shape[1:])), batch)
+
+
+def pmap(step: Callable, devices: list[jax.Device]) -> Callable:
+    """`step(state, share, axis="data")` on every device; sums cross devices inside the step."""
+    mapped = jax.pmap(
+        functools.partial(step, axis=AXIS),
+        axis_name=AXIS,
+        in_axes=(None, 0),
+        out_axes=None,
+        devices=devices,
+    )
+    return lambda state, batch: mapped(state, _shares(batch, len(devices)))
+
+
+def jit(step: Callable, devices: list[jax.Device]) -> Callable:
+    """`step(state, batch, axis=None)` on the global batch; the compiler splits it over the mesh.
+
+    Dropout draws the same masks on any number of devices.
+    """
+    whole = replicated(devices)
+    split = NamedSharding(_mesh(devices), PartitionSpec(AXIS))
+    return jax.jit(
+        functools.partial(step, axis=None),
+        in_shardings=(whole, split),
+        out_shardings=whole,
+    )
+
+
+WRAPPERS = {"jit": jit, "pmap": pmap}
+
+
+def each(step: Callable, devices: list[jax.Device]) -> Callable:
+    """`step(variables, share)` on every device, results stacked: `[device, ...]`, nothing summed."""
+    mapped = jax.pmap(step, in_axes=(None, 0), out_axes=0, devices=devices)
+    return lambda variables, batch: mapped(variables, _shares(batch, len(devices)))

@@ -1,0 +1,47 @@
+"""An experiment file as a script: parse the command line, train, print the result."""
+
+import inspect
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mmjax.config import Experiment
+from mmjax.config.command_line import parse
+from mmjax.train import curves, folder
+from mmjax.train.loop import train
+from mmjax.train.stop import Interrupted
+
+
+def main(experiment: Experiment) -> None:
+    """Run an experiment as the command line asks; ends the process, with 0 when it is done.
+
+    Exit codes: 1 for an error that a user can mend, 2 for a wrong command line, 128 + the signal's
+    number after Ctrl-C (130) or SIGTERM (143), when the state has been saved.
+    """
+    script = Path(sys.argv[0])
+    doc = inspect.getdoc(sys.modules["__main__"]) or ""
+    experiment, run = parse(experiment, Path("runs") / script.stem, sys.argv[1:], doc)
+    try:
+        metrics = train(experiment, run)
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(128 + stopped.signal)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    results = folder.read_json(run / folder.RESULTS)
+    show(metrics, title=f"{script.stem}: test split, after {results['step']} steps")
+    print(f"{results['parameters']:,} parameters, {results['training_minutes']:.1f} minutes")
+    print(f"run: {run}  (curves: {run / curves.FILE})")
+
+
+def show(metrics: dict[str, float], title: str) -> None:
+    """Print metrics as a table."""
+    table = Table("metric", "value", title=title, title_justify="left")
+    table.columns[1].justify = "right"
+    for name, value in metrics.items():
+        count = name.split("/")[-1].startswith(("true_", "false_"))
+        table.add_row(name, f"{value:.0f}" if count else f"{value:.6f}")
+    Console().print(table)

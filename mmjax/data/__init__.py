@@ -1,0 +1,1 @@
+"""From files to batches: data sets, transforms, pipeline. NumPy and Grain only, no jax arrays."""

@@ -1,0 +1,63 @@
+"""What a data set is to the rest of the package: the interface every file of datasets/ fills in."""
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.types import Input
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Some examples before preprocessing; a None among the rows of a modality is a missing one.
+
+    Float labels are those of yes-or-no questions, 0 or 1. Classes are integers.
+    """
+
+    inputs: Mapping[str, Sequence | np.ndarray]
+    labels: Mapping[str, np.ndarray]
+
+
+class Source(Protocol):
+    """One split, in memory, read by position."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: np.ndarray, rng: np.random.Generator | None) -> Examples:
+        """With a generator: examples to train on, freshly drawn and augmented.
+
+        With None: the examples to evaluate on, which depend on nothing but their positions.
+        """
+        ...
+
+
+class Dataset(abc.ABC):
+    """A configuration, cheap to build and to compare, that knows how to get at its data."""
+
+    @abc.abstractmethod
+    def prepare(self) -> None:
+        """Build the data set on disk, unless it is there."""
+
+    @abc.abstractmethod
+    def preprocessing(self) -> Preprocessing:
+        """The transforms, fitted on the training split alone."""
+
+    @abc.abstractmethod
+    def source(self, split: str) -> Source:
+        """One of `SPLITS`; ValueError for another name."""
+
+    def perturb(self, inputs: dict[str, Input], rng: np.random.Generator) -> dict[str, Input]:
+        """What happens to a training batch after preprocessing; nothing, unless overridden."""
+        return inputs
+
+
+def check_split(split: str) -> None:
+    """ValueError for a name that is none of `SPLITS`."""
+    if split not in SPLITS:
+        raise ValueError(f"split: got {split!r}, choose from {', '.join(SPLITS)}")

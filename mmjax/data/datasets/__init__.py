@@ -1,0 +1,12 @@
+"""The data sets, by the name that a configuration gives them."""
+
+from mmjax.data.dataset import Dataset
+from mmjax.data.datasets.digits_match import DigitsMatch as DigitsMatch
+from mmjax.data.datasets.fashion_match import FashionMatch as FashionMatch
+from mmjax.data.datasets.mnist_match import MnistMatch as MnistMatch
+
+DATASETS: dict[str, type[Dataset]] = {
+    "digits_match": DigitsMatch,
+    "mnist_match": MnistMatch,
+    "fashion_match": FashionMatch,
+}

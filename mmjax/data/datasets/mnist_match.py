@@ -1,0 +1,32 @@
+"""The match task on MNIST."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmjax.data import storage
+from mmjax.data.datasets.digit_captions import DIGIT_CAPTIONS
+from mmjax.data.match import Match
+
+
+@dataclass(frozen=True)
+class MnistMatch(Match):
+    """70,000 digits of 28 x 28 pixels, each with captions that name it or another digit."""
+
+    # Folder with the four official IDX files; none: they are downloaded.
+    manual_dir: str | None = None
+
+    captions = DIGIT_CAPTIONS
+
+    def prepare(self) -> None:
+        """Build it from the files in `manual_dir`, or download them."""
+        from mmjax.data.datasets.mnist import Mnist
+
+        storage.prepare(Mnist, data_dir=self.data_dir, manual_dir=self.manual_dir)
+
+    def columns(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Images uint8 [n, 28, 28, 1] and digits int [n]."""
+        from mmjax.data.datasets.mnist import Mnist
+
+        found = storage.columns(Mnist, split, data_dir=self.data_dir, manual_dir=self.manual_dir)
+        return found["image"], found["label"]

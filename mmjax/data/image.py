@@ -1,0 +1,153 @@
+"""Images: opened safely, brought to one shape, standardised."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mmjax.types import Input
+
+# Decoded, 50 megapixels of RGB take 150 MB. Pillow itself refuses only above 179.
+PIXEL_LIMIT = 50_000_000
+
+AnyImage = Union[np.ndarray, Image.Image]
+
+
+def open_image(path: str | os.PathLike[str]) -> Image.Image:
+    """A PNG or JPEG file, fully decoded; ValueError for whatever is not exactly that.
+
+    The size is read from the header and held against `PIXEL_LIMIT` before a pixel is decoded.
+    """
+    expected = f"{path}: expected a PNG or JPEG image of at most {PIXEL_LIMIT:,} pixels"
+    try:
+        with open(path, "rb") as file:
+            image = Image.open(file, formats=("PNG", "JPEG"))
+            if image.width * image.height > PIXEL_LIMIT:
+                raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+            image.load()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{expected}, got no file at all") from None
+    except Image.UnidentifiedImageError:
+        raise ValueError(f"{expected}, got a file that is neither") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"{expected}, got {error}") from None
+    # Pillow's decoders report damage by any of these, SyntaxError ("broken PNG file") included.
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ValueError(f"{expected}, got a damaged one: {error}") from error
+    return image
+
+
+@dataclass(frozen=True)
+class ImageTransform:
+    """values = (pixel / 255 - mean) / std, channel by channel."""
+
+    shape: tuple[int, int, int]  # height, width, channels
+    mean: tuple[float, ...]  # one per channel, of pixels in 0..1
+    std: tuple[float, ...]  # one per channel, of pixels in 0..1, above 0
+
+    def __post_init__(self):
+        if len(self.shape) != 3 or not all(isinstance(n, int) and n > 0 for n in self.shape):
+            raise ValueError(f"shape: expected (height, width, channels), got {self.shape}")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != self.shape[2] or not np.isfinite(values).all():
+                raise ValueError(f"{name}: expected {self.shape[2]} finite numbers, got {values}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std: expected numbers above 0, got {self.std}")
+
+    @classmethod
+    def fit(cls, images: np.ndarray) -> "ImageTransform":
+        """Mean and standard deviation of uint8 images [n, h, w, c]: those of the training split.
+
+        The deviation is at least one grey level, so that a constant channel stays finite.
+        """
+        if images.dtype != np.uint8 or images.ndim != 4 or images.size == 0:
+            raise ValueError(
+                "images: expected a uint8 array [n, h, w, c] that is not empty, "
+                f"got {images.dtype} {images.shape}"
+            )
+        _, h, w, c = images.shape
+        levels = np.arange(256) / 255
+        mean, std = [], []
+        for channel in range(c):
+            # A histogram is exact, and 256 numbers instead of a float copy of all images.
+            share = sum(
+                np.bincount(chunk.ravel(), minlength=256)
+                for chunk in np.array_split(images[..., channel], 1 + len(images) // 1024)
+            ) / (images.size // c)
+            mean.append(float(share @ levels))
+            std.append(max(float(np.sqrt(share @ (levels - mean[-1]) ** 2)), 1 / 255))
+        return cls(shape=(h, w, c), mean=tuple(mean), std=tuple(std))
+
+    def __call__(self, images: np.ndarray | Sequence[AnyImage | None]) -> Input:
+        """Values [b, h, w, c] with a mask [b], False for the rows that are None.
+
+        A row is an array of `shape`, uint8 or floats in 0..1, or a PIL image, which is turned
+        upright, converted to grey or RGB and stretched to `shape`.
+        """
+        if isinstance(images, np.ndarray) and images.dtype == np.uint8:
+            if images.shape[1:] != self.shape:
+                raise ValueError(f"images: expected [b, *{self.shape}], got {images.shape}")
+            return Input(self._standardised(images), np.ones(len(images), bool))
+        levels = np.zeros((len(images), *self.shape), np.float32)
+        mask = np.zeros(len(images), bool)
+        for row, image in enumerate(images):
+            if image is not None:
+                levels[row] = self._levels(image, row)
+                mask[row] = True
+        values = self._standardised(levels)
+        values[~mask] = 0
+        return Input(values, mask)
+
+    def _standardised(self, levels: np.ndarray) -> np.ndarray:
+        mean, std = np.array(self.mean), np.array(self.std)
+        values = np.multiply(levels, (1 / (255 * std)).astype(np.float32), dtype=np.float32)
+        values -= (mean / std).astype(np.float32)
+        return values
+
+    def _levels(self, image: AnyImage, row: int) -> np.ndarray:
+        """One image as grey levels in 0..255."""
+        if isinstance(image, Image.Image):
+            return self._resized(image, row)
+        if not isinstance(image, np.ndarray) or image.shape != self.shape:
+            got = image.shape if isinstance(image, np.ndarray) else type(image).__name__
+            raise ValueError(f"image in row {row}: expected an array {self.shape}, got {got}")
+        if image.dtype == np.uint8:
+            return image
+        if not np.issubdtype(image.dtype, np.floating):
+            raise ValueError(
+                f"image in row {row}: expected uint8 or floats in 0..1, got {image.dtype}"
+            )
+        if not np.isfinite(image).all():
+            raise ValueError(f"image in row {row}: expected finite pixels, got NaN or infinity")
+        if image.min() < 0 or image.max() > 1:
+            raise ValueError(
+                f"image in row {row}: expected floats in 0..1, "
+                f"got {image.min():g} to {image.max():g}"
+            )
+        return image * 255
+
+    def _resized(self, image: Image.Image, row: int) -> np.ndarray:
+        h, w, c = self.shape
+        modes = {1: "L", 3: "RGB"}
+        if c not in modes:
+            raise ValueError(
+                f"image in row {row}: a picture has 1 or 3 channels, the model expects {c}"
+            )
+        if image.mode in ("I", "F"):
+            raise ValueError(
+                f"image in row {row}: expected 8 or 16 bits per channel, got mode {image.mode!r}"
+            )
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I;16"):
+            # Pillow's own conversion clips 16 bits at 255: everything would turn white.
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        if image.has_transparency_data:
+            # What is under full transparency is arbitrary: show it as on white paper.
+            layer = image.convert("RGBA")
+            paper = Image.new("RGBA", layer.size, "white")
+            image = Image.alpha_composite(paper, layer)
+        image = image.convert(modes[c]).resize((w, h), Image.Resampling.BILINEAR)
+        return np.asarray(image).reshape(h, w, c)

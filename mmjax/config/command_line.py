@@ -79,10 +79,10 @@ def _opened(value: Any) -> tuple[Any, Any]:
     views = {name: _view(part) for name, part in parts.items() if _has_parts(part)}
     if not views:
         return type(value), value
+    # tyro finds the help of an Experiment's fields in the docstring of the base class.
     kind = dataclasses.make_dataclass(
         type(value).__name__,
         [(name, views[name][0] if name in views else hints[name]) for name in parts],
-        # An Experiment's comments are its flags' help; tyro finds them through the base class.
         bases=(Experiment,) if isinstance(value, Experiment) else (),
         namespace={"stands_for": type(value)},
         frozen=True,

@@ -13,23 +13,42 @@ from mmjax.optim import Optim
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """One training, complete: what runs from the same Experiment gives the same numbers."""
+    """One training, complete: what runs from the same Experiment gives the same numbers.
 
-    model: nn.Module  # {modality: Input} -> outputs
-    objectives: Mapping[str, Objective]  # by the name of the output and label that each reads
-    data: Dataset  # what is read, and how it is prepared
-    optim: Optim  # the optimiser and its schedule
-    steps: int  # updates of the parameters
-    batch_size: int = 128  # examples per step, over all devices
-    seed: int = 0  # of parameters, order, pairing, augmentation and dropout
-    eval_every: int = 500  # steps between validations; each is followed by a checkpoint
-    log_every: int = 50  # steps that one line of metrics.jsonl averages
-    keep: int = 2  # newest checkpoints to keep
-    best_metric: str = "loss"  # validation metric whose best checkpoint is kept too
-    best_mode: Literal["max", "min"] = "min"  # whether more or less of it is better
-    parallel: Literal["jit", "pmap"] = "pmap"  # how a step is spread over devices
-    devices: int | None = None  # None: all; on a CPU up to 8 cores that divide the batch
-    tensorboard: bool = False  # write TensorBoard event files too
+    Attributes:
+        model: {modality: Input} -> outputs
+        objectives: by the name of the output and of the label that each reads
+        data: what is read, and how it is prepared
+        optim: the optimiser and its schedule
+        steps: updates of the parameters
+        batch_size: examples per step, over all devices
+        seed: of parameters, order, pairing, augmentation and dropout
+        eval_every: steps between validations; each is followed by a checkpoint
+        log_every: steps that one line of metrics.jsonl averages
+        keep: newest checkpoints to keep
+        best_metric: validation metric whose best checkpoint is kept too
+        best_mode: whether more or less of it is better
+        parallel: how a step is spread over devices
+        devices: how many; None: all, and on a CPU up to 8 cores that divide the batch
+        tensorboard: write TensorBoard event files too
+    """
+
+    # Not comments beside the fields: tyro finds no comments of classes made at run time.
+    model: nn.Module
+    objectives: Mapping[str, Objective]
+    data: Dataset
+    optim: Optim
+    steps: int
+    batch_size: int = 128
+    seed: int = 0
+    eval_every: int = 500
+    log_every: int = 50
+    keep: int = 2
+    best_metric: str = "loss"
+    best_mode: Literal["max", "min"] = "min"
+    parallel: Literal["jit", "pmap"] = "pmap"
+    devices: int | None = None
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "eval_every", "log_every", "keep"):

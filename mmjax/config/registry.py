@@ -21,8 +21,9 @@ FAMILIES: dict[str, dict[str, type]] = {
     "data": DATASETS,
     "optim": OPTIMISERS,
 }
-TAGS = {cls: f"{family}/{name}" for family, table in FAMILIES.items() for name, cls in table.items()}
-
+TAGS = {
+    cls: f"{family}/{name}" for family, table in FAMILIES.items() for name, cls in table.items()
+}
 
 
 def fields(cls: type) -> list[dataclasses.Field]:

@@ -20,9 +20,8 @@ class Cnn(nn.Module):
 
     features: tuple[int, ...] = (32, 64)  # channels of each 3x3 convolution
     dim: int = 64  # width of a token
-    pooling: Literal["flatten", "mean", "attention", "none"] = (
-        "flatten"  # how positions become tokens
-    )
+    # how positions become tokens
+    pooling: Literal["flatten", "mean", "attention", "none"] = "flatten"
 
     @nn.compact
     def __call__(

@@ -7,6 +7,7 @@ from typing import final
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.special
 from jax import Array
 from jaxtyping import Float
 
@@ -68,3 +69,10 @@ class BinaryCrossEntropy(Objective):
     ) -> dict[str, float]:
         """Accuracy, precision, recall, F1, AUROC and the others of `binary_metrics`."""
         return binary_metrics(outputs[name], labels[name], weight)
+
+    def answers(self, name: str, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The probability of the label, or of each of several as `name/0`, `name/1` ..."""
+        probabilities = scipy.special.expit(np.asarray(outputs[name], np.float64))
+        if probabilities.ndim == 1:
+            return {name: probabilities}
+        return {f"{name}/{i}": column for i, column in enumerate(probabilities.T)}

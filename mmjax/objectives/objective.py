@@ -27,3 +27,7 @@ class Objective(abc.ABC):
         weight: np.ndarray,
     ) -> dict[str, float]:
         """What needs all examples of a split at once, such as exact rank metrics."""
+
+    @abc.abstractmethod
+    def answers(self, name: str, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What a user asks for instead of raw outputs, one per example: probabilities, say."""

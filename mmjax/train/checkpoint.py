@@ -7,8 +7,8 @@ from typing import Any, Literal
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers
 from jax.sharding import Sharding
+from orbax.checkpoint import checkpoint_managers
 
 from mmjax.train.state import TrainState
 
@@ -32,6 +32,7 @@ class Checkpoints:
             value = metrics[best] if best is not None else np.nan
             return -np.inf if np.isnan(value) else value if mode == "max" else -value
 
+        self._folder = (run / FOLDER).absolute()
         policies: list[Any] = [checkpoint_managers.LatestN(keep)]
         if best is not None:
             policies.append(
@@ -45,9 +46,10 @@ class Checkpoints:
             cleanup_tmp_directories=not read_only,
             create=not read_only,
             read_only=read_only,
+            save_interval_steps=0 if read_only else 1,
         )
         self._manager = ocp.CheckpointManager(
-            (run / FOLDER).absolute(),
+            self._folder,
             options=options,
             item_names=("variables", "training", "progress"),
         )
@@ -108,7 +110,7 @@ class Checkpoints:
 
     def variables(self, step: int) -> dict[str, Any]:
         """The parameters and collections of a step as NumPy arrays: needs no device, no model."""
-        path = (self._run / FOLDER).absolute() / str(step) / "variables"
+        path = self._folder / str(step) / "variables"
         with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
             tree = reader.metadata(path).item_metadata.tree
             arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
@@ -123,4 +125,3 @@ class Checkpoints:
 def _training(state: TrainState) -> dict[str, Any]:
     """What only a training needs."""
     return {"step": state.step, "opt_state": state.opt_state, "key": state.key}
-

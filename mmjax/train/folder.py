@@ -43,7 +43,7 @@ def check(run: Path, experiment: Experiment) -> None:
 
 
 def claim(run: Path, experiment: Experiment, say: Callable[[str], None]) -> None:
-    """Write config.json and environment.json, or warn of what has changed since they were written."""
+    """Write config.json and environment.json, or warn of what has changed since then."""
     run.mkdir(parents=True, exist_ok=True)
     now = environment(experiment)
     if not (run / CONFIG).exists():

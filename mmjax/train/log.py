@@ -81,7 +81,9 @@ def read(path: Path) -> list[dict[str, Any]]:
             records.append(json.loads(line))
         except json.JSONDecodeError as error:
             if number < len(lines):
-                raise ValueError(f"{path}:{number}: expected a JSON object, got {line[:40]!r}") from error
+                raise ValueError(
+                    f"{path}:{number}: expected a JSON object, got {line[:40]!r}"
+                ) from error
     return records
 
 

@@ -27,7 +27,7 @@ def train(experiment: Experiment, run: Path) -> dict[str, float]:
     """Train in the folder `run`, or go on where it stopped; returns the metrics of the test split.
 
     Raises:
-        ValueError: the folder holds another experiment, or something in the configuration cannot be.
+        ValueError: the folder holds another experiment, or the configuration cannot be.
         Interrupted: Ctrl-C or SIGTERM, after the state was saved.
     """
     folder.check(run, experiment)
@@ -63,9 +63,10 @@ def train(experiment: Experiment, run: Path) -> dict[str, float]:
 
 def _preprocessing(experiment: Experiment, run: Path) -> Preprocessing:
     """The run's own where it goes on; else fitted to the training split."""
-    if (run / Preprocessing.FILE).exists():
+    try:
         return Preprocessing.load(run)
-    return experiment.data.preprocessing()
+    except FileNotFoundError:
+        return experiment.data.preprocessing()
 
 
 def _fit(
@@ -87,7 +88,12 @@ def _fit(
 
     source = experiment.data.source("train")
     batches = functools.partial(
-        train_batches, source, preprocessing, batch_size=batch_size, seed=experiment.seed
+        train_batches,
+        experiment.data,
+        source,
+        preprocessing,
+        batch_size=batch_size,
+        seed=experiment.seed,
     )
     with contextlib.closing(batches(start=0)) as probe:
         now = state.create(experiment.model, tx, next(probe), seed=experiment.seed)
@@ -151,4 +157,3 @@ def _fit(
                     stop.signal,
                 )
     return now, time.perf_counter() - began
-

@@ -33,6 +33,11 @@ def request_host_devices(batch_size: int, wanted: int | None) -> None:
         return
 
 
+def local_devices() -> list[jax.Device]:
+    """All devices of this process."""
+    return jax.local_devices()
+
+
 def choose(batch_size: int, wanted: int | None = None) -> list[jax.Device]:
     """The devices to train on: `wanted`, or all.
 
@@ -104,6 +109,6 @@ WRAPPERS = {"jit": jit, "pmap": pmap}
 
 
 def each(step: Callable, devices: list[jax.Device]) -> Callable:
-    """`step(variables, share)` on every device, results stacked: `[device, ...]`, nothing summed."""
+    """`step(variables, share)` on every device: results stacked `[device, ...]`, not summed."""
     mapped = jax.pmap(step, in_axes=(None, 0), out_axes=0, devices=devices)
     return lambda variables, batch: mapped(variables, _shares(batch, len(devices)))

@@ -39,8 +39,8 @@ def train_step(
 ) -> tuple[TrainState, dict[str, Sums]]:
     """One update, and the sums that it was made from.
 
-    `axis=None`: `batch` is the global batch (plain jit, or jit over shardings). `axis="data"`: it is
-    this device's share of it, and sums run over the named axis (pmap). Both give the same update.
+    `axis=None`: `batch` is the global batch (plain jit, or jit over shardings). `axis="data"`: it
+    is this device's share, and sums run over the named axis (pmap). Both give the same update.
     """
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     if axis is not None:
@@ -58,7 +58,9 @@ def train_step(
         # A share of the global mean: this device's total over everybody's count.
         loss = sum(
             objective.weight
-            * Sums(sums[f"{name}/loss"].total, _over(axis, jax.lax.psum, sums[f"{name}/loss"].count)).mean()
+            * Sums(
+                sums[f"{name}/loss"].total, _over(axis, jax.lax.psum, sums[f"{name}/loss"].count)
+            ).mean()
             for name, objective in objectives.items()
         )
         return loss, (sums, collections)

@@ -41,7 +41,9 @@ class Window:
     def flush(self) -> dict[str, float]:
         """The means, and examples per second of this process; then begin anew."""
         now = time.perf_counter()
-        means = {name: total / count if count else 0.0 for name, (total, count) in self._sums.items()}
+        means = {
+            name: total / count if count else 0.0 for name, (total, count) in self._sums.items()
+        }
         means["examples_per_second"] = self._examples / max(now - self._begin, 1e-9)
         self._sums, self._examples, self._begin = {}, 0, now
         return means

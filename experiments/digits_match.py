@@ -1,0 +1,25 @@
+"""Digits and captions: does the caption name the digit that the image shows?
+
+scikit-learn's 1,797 handwritten digits (8x8), paired with captions such as "this is a seven".
+
+    python experiments/digits_match.py
+"""
+
+import mmjax
+
+experiment = mmjax.Experiment(
+    model=mmjax.Multimodal(
+        encoders={"image": mmjax.Cnn(features=(32, 64), dim=64), "text": mmjax.Lstm(dim=64)},
+        fusion=mmjax.Concat(),
+        heads={"match": mmjax.Logit(hidden=(128,))},
+    ),
+    objectives={"match": mmjax.BinaryCrossEntropy()},
+    data=mmjax.DigitsMatch(word_dropout=0.05),
+    optim=mmjax.Adam(peak_lr=3e-3),
+    steps=1000,
+    eval_every=250,
+    log_every=25,
+)
+
+if __name__ == "__main__":
+    mmjax.main(experiment)

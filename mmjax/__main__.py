@@ -1,0 +1,149 @@
+"""The `mmjax` command. Heavy imports stand in the commands that need them: help answers at once."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(help="the folder of a run")]
+Runs = Annotated[
+    tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(help="the folders of finished runs")
+]
+
+app = tyro.extras.SubcommandApp()
+
+
+@app.command
+def evaluate(
+    run: Run,
+    /,
+    split: str = "test",
+    checkpoint: str = "last",
+    data_dir: str | None = None,
+    manual_dir: str | None = None,
+    json: bool = False,
+) -> None:
+    """Restore a run and measure it on a split: the numbers that its training printed.
+
+    Args:
+        split: train, validation or test
+        checkpoint: last, best (by the run's validation metric), or the number of a step
+        data_dir: where prepared data sets lie, if not where they lay in training
+        manual_dir: where the raw files of the data set lie, if not where they lay in training
+        json: print one JSON object instead of a table
+    """
+    from mmjax.evaluation.evaluate import evaluate as measure
+    from mmjax.train.script import show
+
+    metrics = measure(run, split, checkpoint=checkpoint, data_dir=data_dir, manual_dir=manual_dir)
+    if json:
+        _print_json(metrics)
+    else:
+        show(metrics, title=f"{run}: {split} split")
+
+
+@app.command
+def predict(
+    run: Run,
+    /,
+    image: str | None = None,
+    text: str | None = None,
+    batch: Path | None = None,
+    checkpoint: str = "last",
+    json: bool = False,
+) -> None:
+    """Ask a run about an image and a text of your own, or about many.
+
+    Exit code 1 when a row of the batch could not be answered; the others are.
+
+    Args:
+        image: a PNG or JPEG file; it is brought to the size that the run was trained on
+        text: any text; unknown words are read as unknown
+        batch: a CSV file with a header such as image,text, paths relative to it; empty is missing
+        checkpoint: last, best (by the run's validation metric), or the number of a step
+        json: print one JSON object per answer
+    """
+    from mmjax.evaluation.predict import Predictor, read_csv, read_value, remarks
+
+    predictor = Predictor(run, checkpoint)
+    preprocessing = predictor.preprocessing
+    if batch is not None:
+        if image is not None or text is not None:
+            raise ValueError("--batch: the rows come from the file; leave --image and --text out")
+        lines = list(read_csv(batch, preprocessing))
+    else:
+        given = {"image": image, "text": text}
+        row = {
+            name: read_value(preprocessing, name, value)
+            for name, value in given.items()
+            if value is not None
+        }
+        lines = [(0, row)]
+    rows = [(number, row) for number, row in lines if not isinstance(row, ValueError)]
+    for (number, row), answer in zip(rows, predictor([row for _, row in rows]), strict=True):
+        notes = remarks(preprocessing, row)
+        if json:
+            _print_json(({"line": number} if batch else {}) | answer | {"notes": notes})
+        else:
+            place = [f"{batch}:{number}"] if batch else []
+            shown = [f"{name} {value:.4f}" for name, value in answer.items()]
+            print("  ".join(place + shown + [f"({note})" for note in notes]))
+    wrong = [row for _, row in lines if isinstance(row, ValueError)]
+    for error in wrong:
+        print(f"error: {error}", file=sys.stderr)
+    if wrong:
+        sys.exit(1)
+
+
+@app.command
+def table(runs: Runs, /, metric: str = "match/accuracy") -> None:
+    """Compare finished runs, as Markdown: mean and spread over seeds, and what else differs.
+
+    Args:
+        metric: a metric of the test split
+    """
+    from mmjax.evaluation.summary import summarise
+
+    header, rows = summarise(runs, metric)
+    for row in [header, ["---"] * len(header), *rows]:
+        print("| " + " | ".join(row) + " |")
+
+
+@app.command(name="list")
+def list_() -> None:
+    """Show what there is: encoders, fusions, heads, objectives, data sets, optimisers."""
+    import inspect
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from mmjax.config.registry import FAMILIES
+
+    console = Console()
+    for family, members in FAMILIES.items():
+        table = Table(box=None, show_header=False, title=family, title_justify="left")
+        for name, cls in sorted(members.items()):
+            table.add_row(f"  {name}", escape((inspect.getdoc(cls) or "").splitlines()[0]))
+        console.print(table)
+
+
+def _print_json(value: dict) -> None:
+    print(json.dumps(value))
+
+
+def main() -> None:
+    """The console command; errors that a user can mend end it with a line and exit code 1."""
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns that reading only reads
+    try:
+        app.cli(prog="mmjax", description="Read finished runs of mmjax experiments.")
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

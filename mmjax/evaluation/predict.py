@@ -1,0 +1,126 @@
+"""Answers for examples that no data set holds: files and texts from a user."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from mmjax.data.image import ImageTransform, open_image
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.text import UNKNOWN, TextTransform
+from mmjax.evaluation.restore import restore
+from mmjax.train import folder
+
+CHUNK = 128  # rows per call
+
+
+class Predictor:
+    """A restored run that answers."""
+
+    def __init__(self, run: Path, checkpoint: str = "last") -> None:
+        self._objectives = folder.require(run).objectives
+        model, self._variables, self.preprocessing = restore(run, checkpoint)
+        self._apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+        """One answer per row of `{modality: value or None}`: a probability by objective."""
+        answers = []
+        for first in range(0, len(rows), CHUNK):
+            chunk = list(rows[first : first + CHUNK])
+            # Many rows are filled up to one shape, which compiles once; a single row is not.
+            filled = chunk + [chunk[-1]] * (CHUNK - len(chunk) if len(rows) > 1 else 0)
+            inputs = self.preprocessing(
+                {name: [row.get(name) for row in filled] for name in self.preprocessing.transforms}
+            )
+            outputs = jax.device_get(self._apply(self._variables, inputs))
+            found = {
+                key: value
+                for name, objective in self._objectives.items()
+                for key, value in objective.answers(name, outputs).items()
+            }
+            answers += [
+                {name: float(values[i]) for name, values in found.items()}
+                for i in range(len(chunk))
+            ]
+        return answers
+
+
+def read_value(preprocessing: Preprocessing, modality: str, text: str | None) -> Any:
+    """What a user wrote for a modality: a file's path, or the text itself; None is missing.
+
+    Raises:
+        ValueError: an unknown modality, or a file that is no image.
+    """
+    transform = preprocessing.transforms.get(modality)
+    if transform is None:
+        raise ValueError(
+            f"the run knows no {modality!r}; choose from {sorted(preprocessing.transforms)}"
+        )
+    if text is None or not isinstance(transform, ImageTransform):
+        return text
+    return open_image(text)
+
+
+def remarks(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
+    """What somebody who reads the answer to a row should know: missing, cut or unknown."""
+    found = []
+    for name, transform in preprocessing.transforms.items():
+        value = row.get(name)
+        if value is None:
+            found.append(f"{name} was missing")
+        if value is None or not isinstance(transform, TextTransform):
+            continue
+        words = transform.words(value)
+        if words > transform.max_words:
+            found.append(f"{name}: {words} words, only the first {transform.max_words} were read")
+        if words == 0:
+            found.append(f"{name}: empty")
+        read = transform([value])
+        unknown = int(np.sum(np.asarray(read.values) == UNKNOWN))
+        if unknown:
+            found.append(f"{name}: {unknown} of {int(np.sum(read.mask))} words unknown")
+    return found
+
+
+def read_csv(
+    path: Path, preprocessing: Preprocessing
+) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
+    """Line number and row, or what is wrong with it. Image paths start at the file's own folder.
+
+    Raises:
+        ValueError: the file is no CSV, or its header names no modality or an unknown one.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            known = sorted(preprocessing.transforms)
+            if not header or set(header) - set(known) or len(set(header)) < len(header):
+                raise ValueError(f"{path}:1: expected a header with columns {known}, got {header}")
+            for cells in reader:
+                line = reader.line_num
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    error = f"{path}:{line}: expected {len(header)} cells, got {len(cells)}"
+                    yield line, ValueError(error)
+                    continue
+                try:
+                    yield line, _row(path, preprocessing, dict(zip(header, cells, strict=True)))
+                except (ValueError, OSError) as error:
+                    yield line, ValueError(f"{path}:{line}: {error}")
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected a CSV file in UTF-8, got {error}") from error
+
+
+def _row(path: Path, preprocessing: Preprocessing, cells: Mapping[str, str]) -> dict[str, Any]:
+    """An empty cell is a missing modality."""
+    row = {}
+    for name, cell in cells.items():
+        image = isinstance(preprocessing.transforms[name], ImageTransform)
+        place = str(path.parent / cell) if image else cell
+        row[name] = read_value(preprocessing, name, place if cell else None)
+    return row

@@ -3,7 +3,6 @@
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -24,17 +23,19 @@ class Examples:
     labels: Mapping[str, np.ndarray]
 
 
-class Source(Protocol):
+class Source(abc.ABC):
     """One split, in memory, read by position."""
 
-    def __len__(self) -> int: ...
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """How many examples there are; one epoch, whether to train or to evaluate."""
 
+    @abc.abstractmethod
     def read(self, indices: np.ndarray, rng: np.random.Generator | None) -> Examples:
         """With a generator: examples to train on, freshly drawn and augmented.
 
         With None: the examples to evaluate on, which depend on nothing but their positions.
         """
-        ...
 
 
 class Dataset(abc.ABC):

@@ -27,6 +27,10 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
             image = Image.open(file, formats=("PNG", "JPEG"))
             if image.width * image.height > PIXEL_LIMIT:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+            # Pillow shows a PNG whose end is missing; this reads every chunk and its checksum.
+            image.verify()
+            file.seek(0)
+            image = Image.open(file, formats=("PNG", "JPEG"))
             image.load()
     except FileNotFoundError:
         raise FileNotFoundError(f"{expected}, got no file at all") from None

@@ -10,14 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from mmjax.data.augment import ImageAugment, WordDropout
-from mmjax.data.dataset import Dataset, Examples, check_split
+from mmjax.data.dataset import Dataset, Examples, Source, check_split
 from mmjax.data.image import ImageTransform
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.text import TextTransform
 from mmjax.types import Input
 
 
-class MatchSource:
+class MatchSource(Source):
     """Pairs of the images of one split: positions 2i and 2i + 1 are both about image i.
 
     For training each gets a caption of its own class with probability 1/2, else one of a uniformly

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union
 
+import cattrs
 import numpy as np
 
 from mmjax.data.image import ImageTransform
@@ -93,15 +94,17 @@ def _from_json(value: Any, *, where: str) -> Transform:
         got = value.get("type") if isinstance(value, dict) else value
         raise ValueError(f"{where}.type: got {got!r}, choose from {', '.join(TRANSFORMS)}")
     kind = TRANSFORMS[value["type"]]
-    fields: dict[str, Any] = {name: part for name, part in value.items() if name != "type"}
-    expected = [field.name for field in dataclasses.fields(kind)]
-    if sorted(fields) != sorted(expected):
-        raise ValueError(f"{where}: expected the fields {expected}, got {list(fields)}")
-    # JSON knows no tuples; these classes know no lists.
-    fields = {
-        name: tuple(part) if isinstance(part, list) else part for name, part in fields.items()
-    }
+    parts = {name: part for name, part in value.items() if name != "type"}
+    types: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(kind)}
+    if parts.keys() != types.keys():
+        raise ValueError(f"{where}: expected the fields {list(types)}, got {list(parts)}")
+    fields = {}
+    for name, part in parts.items():
+        try:
+            fields[name] = cattrs.structure(part, types[name])
+        except Exception as error:  # cattrs passes on whatever the conversion raises
+            raise ValueError(f"{where}.{name}: expected {types[name]}, got {part!r}") from error
     try:
         return kind(**fields)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{where}: {error}") from error

@@ -1,0 +1,112 @@
+import json
+
+import numpy as np
+import pytest
+
+from mmjax.data.image import ImageTransform
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.text import TextTransform
+
+
+@pytest.fixture
+def preprocessing():
+    text = TextTransform.fit(["a caf\u00e9", "a boot"], vocabulary_size=9, max_words=4)
+    image = ImageTransform(shape=(2, 3, 1), mean=(0.1,), std=(1 / 3,))
+    return Preprocessing({"image": image, "text": text})
+
+
+def test_every_modality_is_transformed(preprocessing):
+    inputs = preprocessing({"text": ["a boot", None], "image": np.zeros((2, 2, 3, 1), np.uint8)})
+    assert set(inputs) == {"image", "text"}
+    assert inputs["text"].mask.sum(axis=1).tolist() == [2, 0]
+    assert inputs["image"].mask.tolist() == [True, True]
+
+
+def test_a_modality_that_is_not_given_is_missing_everywhere(preprocessing):
+    inputs = preprocessing({"text": ["a boot", "a"]})
+    assert inputs["image"].values.shape == (2, 2, 3, 1)
+    assert not inputs["image"].mask.any()
+    assert not preprocessing({"image": [None]})["text"].mask.any()
+
+
+def test_an_unknown_modality_is_refused_with_the_known(preprocessing):
+    with pytest.raises(ValueError, match="unknown modality 'sound': choose from image, text"):
+        preprocessing({"text": ["a"], "sound": [0]})
+
+
+@pytest.mark.parametrize("examples", [{}, {"text": ["a"], "image": [None, None]}])
+def test_rows_must_agree(preprocessing, examples):
+    with pytest.raises(ValueError, match="expected every modality to have as many rows"):
+        preprocessing(examples)
+
+
+def test_a_saved_one_is_equal_and_readable(preprocessing, tmp_path):
+    preprocessing.save(tmp_path / "new" / "run")
+    assert Preprocessing.load(tmp_path / "new" / "run") == preprocessing
+    words = (tmp_path / "new" / "run" / "vocabulary.text.txt").read_text(encoding="utf-8")
+    assert words.splitlines() == ["<pad>", "<unk>", "a", "boot", "caf\u00e9"]
+    assert sorted(path.name for path in (tmp_path / "new" / "run").iterdir()) == [
+        "preprocessing.json",
+        "vocabulary.text.txt",
+    ]
+
+
+def test_nothing_to_load_is_said_with_the_path(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"preprocessing\.json: expected the file of a"):
+        Preprocessing.load(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_file_cut_short_is_refused(preprocessing, tmp_path, share):
+    preprocessing.save(tmp_path)
+    path = tmp_path / "preprocessing.json"
+    text = path.read_text().rstrip()
+    path.write_text(text[: int(share * len(text))])
+    with pytest.raises(ValueError, match=r"preprocessing\.json: expected JSON, got .*cut short"):
+        Preprocessing.load(tmp_path)
+
+
+def _set(content, *keys, value):
+    for key in keys[:-1]:
+        content = content[key]
+    content[keys[-1]] = value
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (["format"], 99, "expected format 1, got 99"),
+        (["transforms"], [], r"transforms: expected an object, got \[\]"),
+        (["transforms", "text"], 3, r"transforms\.text\.type: got 3, choose from image, text"),
+        (["transforms", "text", "type"], "sound", "type: got 'sound', choose from image, text"),
+        (["transforms", "text", "dim"], 3, r"transforms\.text: expected the fields \['max_words'"),
+        (
+            ["transforms", "text", "max_words"],
+            "ten",
+            r"transforms\.text\.max_words: expected .*'ten'",
+        ),
+        (
+            ["transforms", "text", "max_words"],
+            0,
+            r"transforms\.text: max_words: expected at least 1",
+        ),
+        (["transforms", "image", "shape"], 3, r"transforms\.image\.shape: expected .*, got 3"),
+        (["transforms", "image", "shape"], [3], r"transforms\.image\.shape: expected"),
+        (["transforms", "image", "mean"], ["x"], r"transforms\.image\.mean: expected .*'x'"),
+        (["transforms", "image", "std"], [0.0], r"transforms\.image: std: expected numbers above"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named(preprocessing, tmp_path, keys, value, message):
+    preprocessing.save(tmp_path)
+    path = tmp_path / "preprocessing.json"
+    content = json.loads(path.read_text())
+    _set(content, *keys, value=value)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=message):
+        Preprocessing.load(tmp_path)
+
+
+def test_a_file_that_holds_no_object_is_refused(tmp_path):
+    (tmp_path / "preprocessing.json").write_text("[1]")
+    with pytest.raises(ValueError, match="expected format 1, got"):
+        Preprocessing.load(tmp_path)

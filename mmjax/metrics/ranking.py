@@ -1,0 +1,71 @@
+"""Exact rank metrics of binary scores, weighted, with ties: AUROC and average precision.
+
+They need all examples of a split at once: the mean over batches is another number, and so is a
+binned curve.
+"""
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from mmjax.metrics.examples import counted
+from mmjax.types import AnyArray
+
+
+def auroc(
+    scores: Shaped[AnyArray, "batch *label"],
+    labels: Shaped[AnyArray, "batch *label"],
+    weight: Shaped[AnyArray, "batch"],
+) -> float:
+    """P(score of a positive > score of a negative) + P(equal) / 2, Hanley & McNeil 1982.
+
+    The area under the ROC curve, 0..1, doi:10.1148/radiology.143.1.7063747. Only the order of the
+    scores matters, so logits do as well as probabilities, and better: those saturate into ties.
+    Several labels per example are ranked together (a micro average).
+
+    Returns:
+        NaN where only one class is present: there is no pair to compare.
+
+    Raises:
+        ValueError: as `counted`.
+    """
+    positive, negative = _by_score(scores, labels, weight)
+    if not (positive.any() and negative.any()):
+        return float("nan")
+    positive, negative = positive / positive.sum(), negative / negative.sum()
+    above = np.cumsum(positive) - positive
+    return float(np.sum(negative * (above + 0.5 * positive)))
+
+
+def average_precision(
+    scores: Shaped[AnyArray, "batch *label"],
+    labels: Shaped[AnyArray, "batch *label"],
+    weight: Shaped[AnyArray, "batch"],
+) -> float:
+    """sum over thresholds of (recall_k - recall_{k-1}) precision_k, without interpolation.
+
+    In 0..1; a random score gives the share of positives. As scikit-learn's
+    `average_precision_score`: examples with one score enter together.
+
+    Returns:
+        NaN where only one class is present: nothing is ranked (scikit-learn gives 0 or 1).
+
+    Raises:
+        ValueError: as `counted`.
+    """
+    positive, negative = _by_score(scores, labels, weight)
+    if not (positive.any() and negative.any()):
+        return float("nan")
+    found = np.cumsum(positive)
+    precision = found / (found + np.cumsum(negative))
+    return float(np.sum(positive / positive.sum() * precision))
+
+
+def _by_score(
+    scores: Shaped[AnyArray, "batch *label"],
+    labels: Shaped[AnyArray, "batch *label"],
+    weight: Shaped[AnyArray, "batch"],
+) -> tuple[Float[np.ndarray, "score"], Float[np.ndarray, "score"]]:
+    """The weight of positives and of negatives at every distinct score, the highest first."""
+    scores, labels, weight = counted(scores, labels, weight)
+    _, place = np.unique(-scores, return_inverse=True)
+    return np.bincount(place, weight * labels), np.bincount(place, weight * (1 - labels))

@@ -1,6 +1,9 @@
 """Batches: the order from Grain, the examples from columns in memory, a thread that runs ahead."""
 
-from collections.abc import Iterator
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import grain
 import numpy as np
@@ -20,7 +23,7 @@ def train_batches(
     batch_size: int,
     seed: int,
     start: int,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Batch number `start` and all that follow, without end.
 
     Every epoch has an order of its own and batches run on across epochs, so no example is lost.
@@ -31,20 +34,21 @@ def train_batches(
         raise ValueError(f"seed: expected 0 to 2**32 - 1, got {seed}")
     if start < 0:
         raise ValueError(f"start: expected a step of 0 or more, got {start}")
+    order = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().batch(batch_size)
 
-    def batch(step: int, indices: np.ndarray) -> Batch:
+    def batch(step: int) -> Batch:
+        indices = np.asarray(order[step])
         rng = np.random.default_rng([seed, step])
         examples = source.read(indices, rng)
         inputs = data.perturb(preprocessing(examples.inputs), rng)
         return _batch(inputs, examples, indices)
 
-    order = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().batch(batch_size)
-    return _ahead(order.map_with_index(batch), start)
+    return _ahead(batch, itertools.count(start))
 
 
 def eval_batches(
     source: Source, preprocessing: Preprocessing, *, batch_size: int
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Every example once, in order; the last batch is filled up with rows of weight 0, id -1."""
     _check(source, batch_size)
 
@@ -54,8 +58,7 @@ def eval_batches(
         found = _batch(preprocessing(examples.inputs), examples, indices)
         return _filled(found, batch_size)
 
-    firsts = grain.MapDataset.range(0, len(source), batch_size)
-    return _ahead(firsts.map(batch), 0)
+    return _ahead(batch, range(0, len(source), batch_size))
 
 
 def _check(source: Source, batch_size: int) -> None:
@@ -65,15 +68,21 @@ def _check(source: Source, batch_size: int) -> None:
         raise ValueError("source: expected at least one example, got none")
 
 
-def _ahead(batches: grain.MapDataset, start: int) -> Iterator[Batch]:
+def _ahead(make: Callable[[int], Batch], steps: Iterable[int]) -> Generator[Batch, None, None]:
+    """make(step) for each step, computed in a thread that ends when the generator is closed."""
+    pending: deque[Future[Batch]] = deque()
     # One thread: the work holds Python's lock for most of its time.
-    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_AHEAD)
-    iterator = iter(batches.to_iter_dataset(options))
-    iterator.set_state({"next_index": start})
-    try:
-        yield from iterator
-    finally:
-        iterator.close()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as thread:
+        try:
+            for step in steps:
+                pending.append(thread.submit(make, step))
+                if len(pending) > _AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for batch in pending:
+                batch.cancel()
 
 
 def _batch(inputs: dict[str, Input], examples: Examples, indices: np.ndarray) -> Batch:

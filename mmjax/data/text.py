@@ -50,7 +50,8 @@ class TextTransform:
             raise ValueError(
                 f"vocabulary_size: expected at least {len(_SPECIAL)}, got {vocabulary_size}"
             )
-        normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+        # In this order: a small letter may have a composed form that its capital lacks.
+        normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.NFC()])
         splitter = pre_tokenizers.Whitespace()  # runs of letters and digits, runs of the rest
         counts: Counter[str] = Counter()
         for text in texts:

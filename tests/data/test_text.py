@@ -45,6 +45,8 @@ def test_a_text_is_lower_cased_split_padded_and_masked(transform):
 def test_composed_and_decomposed_accents_are_one_word():
     transform = TextTransform.fit(["caf\u00e9"], vocabulary_size=9, max_words=3)
     assert _words(transform, "cafe\u0301") == ["caf\u00e9"]
+    line_below = TextTransform.fit(["H\u0331"], vocabulary_size=9, max_words=3)
+    assert _words(line_below, "\u1e96") == ["\u1e96"]
 
 
 @pytest.mark.parametrize("text", ["", "   ", None])
@@ -123,6 +125,6 @@ def test_every_word_of_the_training_texts_comes_back(texts):
     result = transform(texts)
     assert not (result.values == UNKNOWN).any()
     assert result.mask.sum(axis=1).tolist() == [transform.words(text) for text in texts]
-    for text in texts:
-        assert "".join(_words(transform, text)) == "".join(_words(transform, text.lower()))
+    again = [" ".join(_words(transform, text)) for text in texts]
+    np.testing.assert_array_equal(transform(again).values, result.values)
     assert len(set(transform.vocabulary())) == transform.vocabulary_size

@@ -1,0 +1,83 @@
+import contextlib
+import dataclasses
+import io
+import re
+
+import pytest
+import tyro
+
+from mmjax.data.augment import ImageAugment
+from mmjax.data.dataset import Dataset
+from mmjax.data.datasets import DATASETS
+from mmjax.data.match import Match
+from mmjax.data.text import TextTransform
+
+_MATCH = {name: kind for name, kind in DATASETS.items() if issubclass(kind, Match)}
+
+
+@pytest.mark.parametrize("kind", DATASETS.values(), ids=DATASETS)
+def test_a_configuration_is_a_plain_comparable_value(kind):
+    assert issubclass(kind, Dataset)
+    assert kind() == kind()
+    assert hash(kind()) == hash(kind())
+    assert kind(**{"data_dir": "x"}) != kind()
+
+
+@pytest.mark.parametrize("kind", DATASETS.values(), ids=DATASETS)
+def test_the_command_line_reaches_every_field_and_explains_it(kind):
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), pytest.raises(SystemExit):
+        tyro.cli(kind, args=["--help"])
+    for field in dataclasses.fields(kind):
+        assert f"--{field.name.replace('_', '-')}" in text.getvalue()
+    words = re.sub(r"[^a-z0-9=]+", " ", text.getvalue().lower())
+    assert "longer captions are cut" in words
+    assert "degrees at most either way 0 = off" in words
+
+
+@pytest.mark.parametrize("kind", _MATCH.values(), ids=_MATCH)
+def test_nested_flags_set_the_augmentation(kind):
+    data = tyro.cli(kind, args=["--augment.shift", "2", "--word-dropout", "0.1"])
+    assert data == kind(augment=ImageAugment(shift=2.0), word_dropout=0.1)
+
+
+@pytest.mark.parametrize("kind", DATASETS.values(), ids=DATASETS)
+def test_an_unknown_split_is_refused_before_anything_is_built(kind, tmp_path):
+    with pytest.raises(ValueError, match="split: got 'dev', choose from train, validation, test"):
+        kind(data_dir=str(tmp_path)).source("dev")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", _MATCH.values(), ids=_MATCH)
+def test_no_caption_names_two_classes_and_all_fit(kind):
+    captions = kind.captions
+    assert len(captions) == 10
+    assert all(len(set(texts)) == len(texts) >= 6 for texts in captions)
+    together = [text for texts in captions for text in texts]
+    assert len(set(together)) == len(together)
+    text = TextTransform.fit(together, vocabulary_size=10_000, max_words=10)
+    assert max(text.words(caption) for caption in together) <= kind().max_words
+
+
+@pytest.mark.parametrize("kind", _MATCH.values(), ids=_MATCH)
+def test_articles_are_right(kind):
+    for texts in kind.captions:
+        for text in texts:
+            assert not re.search(r"\ba (8|[aeiou](?!ne))", text), text
+            assert not re.search(r"\ban (?!8|[aeiou])", text), text
+
+
+def test_digits_are_named_by_word_and_by_numeral():
+    for kind in ("digits_match", "mnist_match"):
+        captions = _MATCH[kind].captions
+        assert {"the digit seven", "number 7", "a handwritten 7", "this is a seven"} <= set(
+            captions[7]
+        )
+        assert {"an eight", "an 8", "this is an eight"} <= set(captions[8])
+
+
+def test_fashion_is_named_in_words_that_people_use():
+    captions = _MATCH["fashion_match"].captions
+    assert {"this shows a t-shirt", "this is a tee"} <= set(captions[0])
+    assert {"a pair of sneakers", "a picture of a trainer"} <= set(captions[7])
+    assert {"an ankle boot", "here we see a pair of ankle boots"} <= set(captions[9])

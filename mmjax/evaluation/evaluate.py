@@ -32,5 +32,5 @@ def evaluate(
     parallel.request_host_devices(experiment.batch_size, None)
     restored = restore(run, checkpoint)
     data.prepare()
-    evaluator = Evaluator(experiment, restored.preprocessing, parallel.local_devices())
+    evaluator = Evaluator(experiment, restored.preprocessing, parallel.mesh_of())
     return evaluator(restored.variables, split)

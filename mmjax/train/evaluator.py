@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from mmjax.config import Experiment
 from mmjax.data.pipeline import eval_batches
@@ -23,25 +24,23 @@ class Evaluator:
     order of the split: 1 device and 8 run the same programs and give the same digits.
     """
 
-    def __init__(
-        self, experiment: Experiment, preprocessing: Preprocessing, devices: list[jax.Device]
-    ) -> None:
+    def __init__(self, experiment: Experiment, preprocessing: Preprocessing, mesh: Mesh) -> None:
         step = functools.partial(
             eval_step, model=experiment.model, objectives=experiment.objectives
         )
         self._experiment = experiment
         self._preprocessing = preprocessing
-        self._devices = devices
-        self._step = parallel.each(step, devices)
+        self._mesh = mesh
+        self._step = parallel.each(step, mesh)
         self._source = functools.cache(experiment.data.source)
 
     def __call__(self, variables: Mapping[str, Any], split: str) -> dict[str, float]:
         """The total `loss`, then `<objective>/<metric>` for all that each objective reports."""
         totals: dict[str, np.ndarray] = {}
         seen: list[tuple[dict, dict, np.ndarray]] = []
-        variables = parallel.replicate(variables, self._devices)
+        variables = parallel.replicate(variables, self._mesh)
         for batch in eval_batches(
-            self._source(split), self._preprocessing, batch_size=CHUNK * len(self._devices)
+            self._source(split), self._preprocessing, batch_size=CHUNK * self._mesh.size
         ):
             sums, outputs = jax.device_get(self._step(variables, batch))
             real = batch.weight > 0

@@ -19,7 +19,7 @@ class Log:
     plain line. A run that goes on from `start` first forgets what was logged after that step.
     """
 
-    def __init__(self, run: Path, *, steps: int, start: int, tensorboard: bool = False) -> None:
+    def __init__(self, run: Path, steps: int, *, start: int, tensorboard: bool = False) -> None:
         self._events = _events(run) if tensorboard else None
         path = run / FILE
         kept = [record for record in read(path) if record["step"] <= start] if path.exists() else []
@@ -28,6 +28,8 @@ class Log:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
         self._file = path.open("a", encoding="utf-8")
+        if start:
+            print(f"going on from step {start} of {steps}", file=sys.stderr)
         self._bar = tqdm(
             total=steps, initial=start, unit="step", disable=not sys.stderr.isatty(), leave=False
         )

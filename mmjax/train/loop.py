@@ -3,24 +3,25 @@
 import contextlib
 import functools
 import json
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
+from jax.sharding import Mesh
 
 from mmjax.config import Experiment
 from mmjax.data.pipeline import train_batches
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.train import curves, folder, parallel, state
+from mmjax.train import curves, folder, parallel
 from mmjax.train.checkpoint import Checkpoints
 from mmjax.train.evaluator import Evaluator
 from mmjax.train.log import Log
+from mmjax.train.meter import Meter
+from mmjax.train.state import TrainState, create
 from mmjax.train.step import train_step
 from mmjax.train.stop import Interrupted, Stop
-from mmjax.train.window import Window
+from mmjax.types import Batch
 
 
 def train(experiment: Experiment, run: Path) -> dict[str, float]:
@@ -32,128 +33,112 @@ def train(experiment: Experiment, run: Path) -> dict[str, float]:
     """
     folder.check(run, experiment)
     parallel.request_host_devices(experiment.batch_size, experiment.devices)
-    devices = parallel.choose(experiment.batch_size, experiment.devices)
+    mesh = parallel.choose(experiment.batch_size, experiment.devices)
     experiment.data.prepare()
-    preprocessing = _preprocessing(experiment, run)
+    try:
+        preprocessing = Preprocessing.load(run)
+    except FileNotFoundError:
+        preprocessing = experiment.data.preprocessing()
+    source = experiment.data.source("train")
+    stream = functools.partial(
+        train_batches,
+        experiment.data,
+        source,
+        preprocessing,
+        batch_size=experiment.batch_size,
+        seed=experiment.seed,
+    )
+    tx = experiment.optim.chain(experiment.steps)
+    with contextlib.closing(stream(start=0)) as batches:
+        now = create(experiment.model, tx, next(batches), seed=experiment.seed)
+    step = functools.partial(
+        train_step, model=experiment.model, objectives=experiment.objectives, tx=tx
+    )
+    update = parallel.WRAPPERS[experiment.parallel](step, mesh)
+    evaluator = Evaluator(experiment, preprocessing, mesh)
+
+    # Only here, when most of what can be wrong with a configuration has shown itself.
     folder.claim(run, experiment, print)
     preprocessing.save(run)
-    evaluator = Evaluator(experiment, preprocessing, devices)
-    with contextlib.closing(
-        Checkpoints(
-            run,
-            keep=experiment.keep,
-            best=experiment.best_metric,
-            mode=experiment.best_mode,
-        )
-    ) as checkpoints:
-        final, seconds = _fit(experiment, run, preprocessing, evaluator, checkpoints, devices)
-    metrics = evaluator(final.variables, "test")
+    kept = Checkpoints(
+        run, keep=experiment.keep, best=experiment.best_metric, mode=experiment.best_mode
+    )
+    with contextlib.closing(kept) as checkpoints:
+        now, progress = _resumed(parallel.replicate(now, mesh), checkpoints, mesh)
+        start = int(now.step)
+        with (
+            Log(run, experiment.steps, start=start, tensorboard=experiment.tensorboard) as log,
+            Stop() as stop,
+            contextlib.closing(stream(start=start)) as batches,
+        ):
+            meter = Meter(log, experiment, epoch=len(source), progress=progress)
+
+            def keep(now: TrainState, due: bool) -> None:
+                metrics = None
+                if due:
+                    with meter.paused():
+                        metrics = evaluator(now.variables, "validation")
+                    log.record({"step": int(now.step), "split": "validation", **metrics})
+                checkpoints.save(now, meter.progress, metrics)
+
+            now = _fit(experiment, now, update, batches, meter, keep, stop)
+            seconds = meter.seconds
+    metrics = evaluator(now.variables, "test")
+    _finish(run, experiment, now, metrics, seconds)
+    return metrics
+
+
+def _resumed(
+    fresh: TrainState, checkpoints: Checkpoints, mesh: Mesh
+) -> tuple[TrainState, dict[str, Any]]:
+    """The newest checkpoint's state and progress, or the fresh state."""
+    latest = checkpoints.latest()
+    if latest is None:
+        return fresh, {}
+    return checkpoints.restore(fresh, latest, parallel.replicated(mesh))
+
+
+def _fit(
+    experiment: Experiment,
+    now: TrainState,
+    update: Callable,
+    batches: Iterator[Batch],
+    meter: Meter,
+    keep: Callable[[TrainState, bool], None],
+    stop: Stop,
+) -> TrainState:
+    """All steps that are still to do."""
+    unread = None
+    for number in range(int(now.step) + 1, experiment.steps + 1):
+        now, sums = update(now, next(batches))
+        if unread is not None:
+            meter.read(*unread)  # of the step before: the devices are busy with this one
+        unread = (number, sums)
+        due = number % experiment.eval_every == 0 or number == experiment.steps
+        if due or stop.signal is not None:
+            meter.read(*unread)
+            unread = None
+            keep(now, due)
+        if stop.signal is not None and number < experiment.steps:
+            raise Interrupted(
+                f"stopped after step {number} of {experiment.steps} and saved; "
+                "run the same command again to go on",
+                stop.signal,
+            )
+    return now
+
+
+def _finish(
+    run: Path, experiment: Experiment, now: TrainState, metrics: dict[str, float], seconds: float
+) -> None:
+    """Write results.json and the curves."""
     results = {
         "split": "test",
         "step": experiment.steps,
-        "parameters": sum(x.size for x in jax.tree.leaves(final.params)),
+        "parameters": sum(x.size for x in jax.tree.leaves(now.params)),
         "training_minutes": seconds / 60,
         "metrics": metrics,
     }
     text = json.dumps(results, indent=2) + "\n"
     (run / folder.RESULTS).write_text(text, encoding="utf-8")
     curves.draw(run)
-    return metrics
-
-
-def _preprocessing(experiment: Experiment, run: Path) -> Preprocessing:
-    """The run's own where it goes on; else fitted to the training split."""
-    try:
-        return Preprocessing.load(run)
-    except FileNotFoundError:
-        return experiment.data.preprocessing()
-
-
-def _fit(
-    experiment: Experiment,
-    run: Path,
-    preprocessing: Preprocessing,
-    evaluator: Evaluator,
-    checkpoints: Checkpoints,
-    devices: list[jax.Device],
-) -> tuple[state.TrainState, float]:
-    """All steps that are still to do. Returns the final state and the seconds spent on training."""
-    steps, batch_size = experiment.steps, experiment.batch_size
-    tx = experiment.optim.chain(steps)
-    learning_rate = experiment.optim.learning_rate(steps)
-    step = functools.partial(
-        train_step, model=experiment.model, objectives=experiment.objectives, tx=tx
-    )
-    update = parallel.WRAPPERS[experiment.parallel](step, devices)
-
-    source = experiment.data.source("train")
-    batches = functools.partial(
-        train_batches,
-        experiment.data,
-        source,
-        preprocessing,
-        batch_size=batch_size,
-        seed=experiment.seed,
-    )
-    with contextlib.closing(batches(start=0)) as probe:
-        now = state.create(experiment.model, tx, next(probe), seed=experiment.seed)
-    now = parallel.replicate(now, devices)
-    progress: dict[str, Any] = {"window": {}, "seconds": 0.0}
-    if (latest := checkpoints.latest()) is not None:
-        now, progress = checkpoints.restore(now, latest, parallel.replicated(devices))
-    start = int(now.step)
-    window = Window(progress["window"])
-    began = time.perf_counter() - progress["seconds"]
-
-    with (
-        Log(run, steps=steps, start=start, tensorboard=experiment.tensorboard) as log,
-        Stop() as stop,
-        contextlib.closing(batches(start=start)) as stream,
-    ):
-        if start:
-            log.say(f"going on from step {start} of {steps}")
-
-        def read(number: int, sums: Mapping[str, Any]) -> None:
-            """Take in the sums of a step; write a line when the window is full."""
-            window.add(sums, batch_size)
-            log.advance()
-            if number % experiment.log_every == 0 or number == steps:
-                means = window.flush()
-                log.record(
-                    {
-                        "step": number,
-                        "split": "train",
-                        "epoch": number * batch_size / len(source),
-                        "loss": experiment.total_loss(means),
-                        **means,
-                        "learning_rate": float(learning_rate(np.int32(number - 1))),
-                        "seconds": time.perf_counter() - began,
-                    }
-                )
-
-        unread = None
-        for number in range(start + 1, steps + 1):
-            now, sums = update(now, next(stream))
-            if unread is not None:
-                read(*unread)  # of the step before: the devices are busy with this one
-            unread = (number, sums)
-            due = number % experiment.eval_every == 0 or number == steps
-            if not due and stop.signal is None:
-                continue
-            read(*unread)
-            unread = None
-            metrics = None
-            if due:
-                paused = window.pause()
-                metrics = evaluator(now.variables, "validation")
-                log.record({"step": number, "split": "validation", **metrics})
-                window.go_on(paused)
-            seconds = time.perf_counter() - began
-            checkpoints.save(now, {"window": window.state, "seconds": seconds}, metrics)
-            if stop.signal is not None and number < steps:
-                raise Interrupted(
-                    f"stopped after step {number} of {steps} and saved; "
-                    "run the same command again to go on",
-                    stop.signal,
-                )
-    return now, time.perf_counter() - began

@@ -33,13 +33,8 @@ def request_host_devices(batch_size: int, wanted: int | None) -> None:
         return
 
 
-def local_devices() -> list[jax.Device]:
-    """All devices of this process."""
-    return jax.local_devices()
-
-
-def choose(batch_size: int, wanted: int | None = None) -> list[jax.Device]:
-    """The devices to train on: `wanted`, or all.
+def choose(batch_size: int, wanted: int | None = None) -> Mesh:
+    """A mesh of the devices to train on: `wanted`, or all.
 
     Raises:
         ValueError: there are not so many, or they do not divide the batch.
@@ -57,21 +52,22 @@ def choose(batch_size: int, wanted: int | None = None) -> list[jax.Device]:
             f"--batch-size {batch_size} cannot be split evenly over {count} devices: "
             f"take {nearest}, or another number of --devices"
         )
-    return devices[:count]
+    return mesh_of(count)
 
 
-def replicate(tree: Any, devices: list[jax.Device]) -> Any:
-    """The same arrays on each device."""
-    return jax.device_put(tree, replicated(devices))
+def mesh_of(count: int | None = None) -> Mesh:
+    """The first `count` devices of this process, or all."""
+    return Mesh(np.array(jax.local_devices()[:count]), (AXIS,), axis_types=(AxisType.Auto,))
 
 
-def replicated(devices: list[jax.Device]) -> NamedSharding:
+def replicated(mesh: Mesh) -> NamedSharding:
     """The sharding of what every device holds whole."""
-    return NamedSharding(_mesh(devices), PartitionSpec())
+    return NamedSharding(mesh, PartitionSpec())
 
 
-def _mesh(devices: list[jax.Device]) -> Mesh:
-    return Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
+def replicate(tree: Any, mesh: Mesh) -> Any:
+    """The same arrays on each device."""
+    return jax.device_put(tree, replicated(mesh))
 
 
 def _shares(batch: Any, count: int) -> Any:
@@ -79,36 +75,33 @@ def _shares(batch: Any, count: int) -> Any:
     return jax.tree.map(lambda x: np.reshape(x, (count, x.shape[0] // count, *x.shape[1:])), batch)
 
 
-def pmap(step: Callable, devices: list[jax.Device]) -> Callable:
+def pmap(step: Callable, mesh: Mesh) -> Callable:
     """`step(state, share, axis="data")` on every device; sums cross devices inside the step."""
     mapped = jax.pmap(
         functools.partial(step, axis=AXIS),
         axis_name=AXIS,
         in_axes=(None, 0),
-        out_axes=None,
-        devices=devices,
+        out_axes=None,  # pyright: ignore[reportArgumentType]  # documented, but not in its types
+        devices=list(mesh.devices.flat),
     )
-    return lambda state, batch: mapped(state, _shares(batch, len(devices)))
+    return lambda state, batch: mapped(state, _shares(batch, mesh.size))
 
 
-def jit(step: Callable, devices: list[jax.Device]) -> Callable:
+def jit(step: Callable, mesh: Mesh) -> Callable:
     """`step(state, batch, axis=None)` on the global batch; the compiler splits it over the mesh.
 
     Dropout draws the same masks on any number of devices.
     """
-    whole = replicated(devices)
-    split = NamedSharding(_mesh(devices), PartitionSpec(AXIS))
+    whole, split = replicated(mesh), NamedSharding(mesh, PartitionSpec(AXIS))
     return jax.jit(
-        functools.partial(step, axis=None),
-        in_shardings=(whole, split),
-        out_shardings=whole,
+        functools.partial(step, axis=None), in_shardings=(whole, split), out_shardings=whole
     )
 
 
 WRAPPERS = {"jit": jit, "pmap": pmap}
 
 
-def each(step: Callable, devices: list[jax.Device]) -> Callable:
+def each(step: Callable, mesh: Mesh) -> Callable:
     """`step(variables, share)` on every device: results stacked `[device, ...]`, not summed."""
-    mapped = jax.pmap(step, in_axes=(None, 0), out_axes=0, devices=devices)
-    return lambda variables, batch: mapped(variables, _shares(batch, len(devices)))
+    mapped = jax.pmap(step, in_axes=(None, 0), out_axes=0, devices=list(mesh.devices.flat))
+    return lambda variables, batch: mapped(variables, _shares(batch, mesh.size))

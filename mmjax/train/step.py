@@ -1,7 +1,8 @@
 """One step of training and one of evaluation: pure functions, as seen by one device."""
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import optax
@@ -68,7 +69,8 @@ def train_step(
     grads, (sums, collections) = jax.grad(loss_of, has_aux=True)(state.params)
     grads, sums = _over(axis, jax.lax.psum, (grads, sums))
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    state = state.replace(
+    state = dataclasses.replace(
+        state,
         step=state.step + 1,
         params=optax.apply_updates(state.params, updates),
         collections=_over(axis, jax.lax.pmean, collections),
@@ -85,5 +87,5 @@ def eval_step(
     objectives: Mapping[str, Any],
 ) -> tuple[dict[str, Sums], dict[str, Array]]:
     """The sums over these examples, and their outputs one by one."""
-    outputs = model.apply(variables, batch.inputs, train=False)
+    outputs = cast(dict[str, Array], model.apply(variables, batch.inputs, train=False))
     return measure(objectives, outputs, batch), outputs

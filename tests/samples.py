@@ -1,0 +1,102 @@
+"""Small modules and inputs for every registered encoder, fusion and head.
+
+A newly registered class appears in the contract tests by itself; an encoder also needs a line here
+that says what its raw input looks like.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mmjax.encoders import ENCODERS, Cnn, Lstm
+from mmjax.fusion import FUSIONS
+from mmjax.heads import HEADS
+from mmjax.types import Input, Tokens
+
+BATCH = 4
+
+
+def image(seed=0, present=(True, True, False, True)):
+    values = np.random.default_rng(seed).normal(size=(len(present), 6, 6, 1)).astype(np.float32)
+    return Input(jnp.asarray(values), jnp.asarray(present))
+
+
+def text(seed=0, lengths=(5, 3, 0, 1)):
+    ids = np.random.default_rng(seed).integers(2, 20, (len(lengths), 5)).astype(np.int32)
+    mask = np.arange(5)[None, :] < np.array(lengths)[:, None]
+    return Input(jnp.asarray(ids), jnp.asarray(mask))
+
+
+INPUTS = {"cnn": image, "lstm": text}
+ENCODER_VARIANTS = {
+    "cnn": [Cnn((3, 4), 8, pooling) for pooling in ("flatten", "mean", "attention", "none")],
+    "lstm": [
+        Lstm(20, 6, 8, layers, bidirectional, 0.0, pooling)
+        for layers, bidirectional, pooling in (
+            (1, False, "last"),
+            (2, True, "last"),
+            (1, True, "mean"),
+            (2, False, "none"),
+        )
+    ],
+}
+
+
+def encoders():
+    """(identifier, module, input) of every variant of every registered encoder."""
+    for name in ENCODERS:
+        if name not in INPUTS:
+            raise LookupError(f"tests/samples.py: say what the raw input of encoder {name!r} is")
+        for module in ENCODER_VARIANTS.get(name, [ENCODERS[name]()]):
+            label = f"{name}-{len(ENCODER_VARIANTS.get(name, []))}-{getattr(module, 'pooling', '')}"
+            yield label, module, INPUTS[name]
+
+
+def fusions():
+    """(name, module) of every registered fusion, as it stands with its defaults, and variants."""
+    yield from ((name, cls()) for name, cls in FUSIONS.items())
+    yield "sum-projected", FUSIONS["sum"](dim=6)
+
+
+def heads():
+    """(name, module) of every registered head, as it stands with its defaults, and variants."""
+    yield from ((name, cls()) for name, cls in HEADS.items())
+    yield "logit-linear", HEADS["logit"](hidden=())
+    yield "logit-multi-label", HEADS["logit"](labels=3)
+
+
+def tokens(names, dim=8, seed=0):
+    """Tokens of different numbers per modality; example 0 has all, example 3 has none."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for position, name in enumerate(names):
+        count = position + 1
+        mask = rng.random((BATCH, count)) < 0.7
+        mask[0], mask[3] = True, False
+        values = rng.normal(size=(BATCH, count, dim)).astype(np.float32)
+        found[name] = Tokens(jnp.asarray(values), jnp.asarray(mask))
+    return found
+
+
+def garbage(values, mask, seed=9):
+    """Other values wherever the mask is False: large for numbers, any other id for integers."""
+    rng = np.random.default_rng(seed)
+    if jnp.issubdtype(values.dtype, jnp.integer):
+        other = rng.integers(0, 20, values.shape).astype(np.int32)
+    else:
+        other = (rng.normal(size=values.shape) * 1e30).astype(np.float32)
+    shown = np.reshape(mask, mask.shape + (1,) * (values.ndim - mask.ndim))
+    return jnp.where(shown, values, other)
+
+
+def loss_of(module, *inputs):
+    """params -> a scalar in which every visible output counts differently, nonlinearly."""
+
+    def loss(params):
+        output = module.apply({"params": params}, *inputs, train=False)
+        if isinstance(output, Tokens):
+            output = jnp.where(output.mask[:, :, None], output.values, 0.0)
+        weights = jax.random.normal(jax.random.key(3), output.shape)
+        return jnp.sum(weights * (output + output**2))
+
+    return loss

@@ -2,11 +2,18 @@
 
 import os
 
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=8",
+        # Tests compile much and run little.
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+    ]
 )
 
 import jax
+import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -16,3 +23,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 _CHECKED = ["layers", "metrics", "encoders", "fusion", "heads", "objectives", "data", "optim"]
 _CHECKED += ["model", "config", "train", "evaluation"]
 install_import_hook([f"mmjax.{name}" for name in _CHECKED], "beartype.beartype")
+
+
+@pytest.fixture
+def standard_promotion():
+    """For what calls optax: its own arithmetic mixes types (integer step counts with floats)."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield

@@ -92,6 +92,7 @@ def garbage(values, mask, seed=9):
 def loss_of(module, *inputs):
     """params -> a scalar in which every visible output counts differently, nonlinearly."""
 
+    @jax.jit  # one program compiles faster than all its operations one by one
     def loss(params):
         output = module.apply({"params": params}, *inputs, train=False)
         if isinstance(output, Tokens):

@@ -1,5 +1,6 @@
 """The contracts of every registered encoder, fusion and head."""
 
+import functools
 import itertools
 
 import jax
@@ -37,7 +38,8 @@ def alive(gradients):
 
 
 def init(module, *inputs):
-    return module.init(jax.random.key(0), *inputs, train=False).get("params", {})
+    start = jax.jit(functools.partial(module.init, train=False))
+    return start(jax.random.key(0), *inputs).get("params", {})
 
 
 # Encoders -----------------------------------------------------------------------------------------

@@ -1,0 +1,169 @@
+"""The same update everywhere: one device, pmap over 8, jit sharded over 8."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from mmjax.encoders import Cnn, Lstm
+from mmjax.fusion import Attention
+from mmjax.heads import Logit
+from mmjax.model import Multimodal
+from mmjax.objectives import BinaryCrossEntropy
+from mmjax.optim import Sgd
+from mmjax.train import parallel
+from mmjax.train.state import create
+from mmjax.train.step import train_step
+from mmjax.types import Batch, Input
+
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+OBJECTIVES = {"match": BinaryCrossEntropy()}
+
+
+def model(dropout=0.0):
+    return Multimodal(
+        encoders={"image": Cnn((4,), 8), "text": Lstm(20, 4, 8, dropout=dropout)},
+        fusion=Attention(8, 2),
+        heads={"match": Logit(hidden=(8,))},
+    )
+
+
+def batch(step, size=16, weight=None):
+    """Some examples miss a modality, some both; weights are uneven over the devices."""
+    rng = np.random.default_rng(step)
+    present = rng.random((2, size)) < 0.8
+    lengths = rng.integers(0, 6, size) * present[1]
+    return Batch(
+        inputs={
+            "image": Input(rng.normal(size=(size, 4, 4, 1)).astype(np.float32), present[0]),
+            "text": Input(
+                rng.integers(2, 20, (size, 5)).astype(np.int32),
+                np.arange(5)[None] < lengths[:, None],
+            ),
+        },
+        labels={"match": rng.integers(0, 2, size).astype(np.float32)},
+        weight=rng.integers(0, 3, size).astype(np.float32) if weight is None else weight,
+        ids=np.arange(size),
+    )
+
+
+@functools.cache
+def trained(wrapper, devices, steps, dropout=0.0):
+    """The final state and the losses of a short training."""
+    network = model(dropout)
+    tx = Sgd(peak_lr=0.2, schedule="constant", warmup=0.0, momentum=0.9).chain(steps)
+    step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx)
+    mesh = parallel.mesh_of(devices)
+    update = parallel.WRAPPERS[wrapper](step, mesh)
+    state = parallel.replicate(create(network, tx, batch(0), seed=0), mesh)
+    losses = []
+    for number in range(steps):
+        state, sums = update(state, batch(number))
+        losses.append(float(sums["match/loss"].mean()))
+    return state, losses
+
+
+def close(left, right, tolerance):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=tolerance), left, right)
+
+
+@pytest.mark.parametrize("wrapper", ["pmap", "jit"])
+def test_eight_devices_make_the_same_update_as_one(wrapper):
+    expected, expected_losses = trained("jit", 1, 1)
+    state, losses = trained(wrapper, 8, 1)
+    close(state.params, expected.params, 1e-6)
+    close(losses, expected_losses, 1e-6)
+
+
+@pytest.mark.parametrize("wrapper", ["pmap", "jit"])
+def test_they_stay_together_for_20_steps(wrapper):
+    expected, expected_losses = trained("jit", 1, 20)
+    state, losses = trained(wrapper, 8, 20)
+    close(state.params, expected.params, 1e-5)
+    close(losses, expected_losses, 1e-5)
+    assert np.ptp(expected_losses) > 0.1
+
+
+def test_under_jit_dropout_draws_the_same_masks_on_any_number_of_devices():
+    expected, _ = trained("jit", 1, 3, 0.5)
+    close(trained("jit", 8, 3, 0.5)[0].params, expected.params, 1e-6)
+    without, _ = trained("jit", 1, 3, 0.0)
+    assert any(
+        jax.tree.leaves(jax.tree.map(lambda a, b: np.any(a != b), expected.params, without.params))
+    )
+
+
+def test_under_pmap_each_device_draws_dropout_masks_of_its_own():
+    """Eight copies of one example: with equal masks all devices' losses would agree."""
+    one = jax.tree.map(lambda x: np.repeat(x[:1], 8, axis=0), batch(1, 8, np.ones(8, np.float32)))
+    network = model(0.5)
+    state = create(network, Sgd().chain(1), one, seed=0)
+    tx = Sgd(warmup=0.0).chain(1)
+
+    def share(state, batch):
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        key = jax.random.fold_in(key, jax.lax.axis_index("data"))
+        return network.apply(state.variables, batch.inputs, train=True, rngs={"dropout": key})
+
+    logits = jax.pmap(share, axis_name="data", in_axes=(None, 0))(
+        state, jax.tree.map(lambda x: x[:, None], one)
+    )["match"]
+    assert len(np.unique(logits)) == 8
+    mean_of_each = jnp.mean(
+        jnp.log1p(jnp.exp(jnp.where(one.labels["match"] > 0, -1, 1) * logits[:, 0]))
+    )
+    update = parallel.pmap(
+        functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx),
+        parallel.mesh_of(8),
+    )
+    _, sums = update(state, one)
+    np.testing.assert_allclose(sums["match/loss"].mean(), mean_of_each, rtol=1e-5)
+
+
+def test_a_batch_of_fillers_changes_nothing():
+    network, tx = model(), Sgd(warmup=0.0).chain(1)
+    state = create(network, tx, batch(0), seed=0)
+    update = jax.jit(
+        functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx, axis=None)
+    )
+    after, sums = update(state, batch(0, weight=np.zeros(16, np.float32)))
+    close(after.params, state.params, 0.0)
+    assert sums["match/loss"].count == 0 and sums["match/loss"].mean() == 0
+
+
+def test_a_seed_is_a_start_of_its_own():
+    tx = Sgd().chain(1)
+    first, again, other = (create(model(), tx, batch(0), seed=seed) for seed in (0, 0, 1))
+    close(first.params, again.params, 0.0)
+    assert np.any(
+        first.params["fusion"]["image"]["kernel"] != other.params["fusion"]["image"]["kernel"]
+    )
+
+
+class Counter(nn.Module):
+    """A head with a statistic of its own: the mean of what it saw."""
+
+    @nn.compact
+    def __call__(self, tokens, *, train):
+        mean = self.variable("statistics", "mean", lambda: jnp.zeros(()))
+        if train:
+            mean.value = jnp.mean(tokens.values)
+        return Logit(hidden=())(tokens, train=train)
+
+
+@pytest.mark.parametrize("wrapper", ["pmap", "jit"])
+def test_collections_are_those_of_the_global_batch(wrapper):
+    network = dataclasses.replace(model(), heads={"match": Counter()})
+    tx = Sgd().chain(1)
+    state = create(network, tx, batch(0), seed=0)
+    step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx)
+    found = [
+        parallel.WRAPPERS[name](step, parallel.mesh_of(count))(state, batch(0))[0]
+        for name, count in ((wrapper, 8), ("jit", 1))
+    ]
+    close(found[0].collections, found[1].collections, 1e-6)
+    assert np.any(jax.tree.leaves(found[0].collections)[0])

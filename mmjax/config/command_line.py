@@ -38,13 +38,20 @@ def parse(
     values = {f.name: getattr(shown, f.name) for f in fields(type(shown))}
     parsed = tyro.cli(
         whole,
-        args=list(arguments),
+        # tyro applies flags to the choices before them: choices first, and any order will do.
+        args=sorted(arguments, key=lambda argument: not _is_choice(argument)),
         default=whole(**values, workdir=workdir),
         description=description,
         config=(tyro.conf.CascadeSubcommandArgs,),
     )
     values = {f.name: _real(getattr(parsed, f.name)) for f in fields(type(shown))}
     return Experiment(**values), parsed.workdir
+
+
+def _is_choice(argument: str) -> bool:
+    """`model.fusion:attention` is one, `--text a:b` is not."""
+    path, _, _ = argument.partition(":")
+    return ":" in argument and path.split(".")[0] in {field.name for field in fields(Experiment)}
 
 
 def _view(value: Any) -> tuple[Any, Any]:

@@ -88,7 +88,7 @@ def _literal(value: Any, kind: type) -> Any:
     return kind(value)
 
 
-def _reason(error: BaseException, kind: type | None) -> str:
+def _reason(error: BaseException, kind: Any) -> str:
     return str(error) if str(error) else type(error).__name__
 
 

@@ -1,0 +1,81 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from mmjax.config.command_line import parse
+from mmjax.encoders import Lstm
+from mmjax.fusion import Attention, Concat
+from mmjax.optim import Adam, Sgd
+from tests.config.experiments import SMALL, small
+
+
+def parsed(*arguments, experiment=SMALL):
+    return parse(experiment, Path("runs/x"), arguments, "An experiment.")
+
+
+def test_without_arguments_the_experiment_is_what_the_file_says():
+    assert parsed() == (SMALL, Path("runs/x"))
+
+
+def test_flags_change_fields_and_choices_change_classes_in_any_order():
+    experiment, workdir = parsed(
+        "--steps", "9", "model.fusion:attention", "--optim.momentum", "0.5", "--model.fusion.heads",
+        "2", "optim:sgd", "--data.augment.shift", "1.5", "--model.encoders.text.dim", "5",
+        "--workdir", "there",
+    )  # fmt: skip
+    assert workdir == Path("there")
+    assert experiment.steps == 9
+    assert experiment.model.fusion == Attention(heads=2)
+    assert experiment.optim == Sgd(momentum=0.5)
+    assert experiment.data.augment.shift == 1.5
+    assert experiment.model.encoders["text"] == dataclasses.replace(
+        SMALL.model.encoders["text"], dim=5
+    )
+    assert experiment.model.encoders["image"] == SMALL.model.encoders["image"]
+
+
+def test_a_choice_that_the_file_made_keeps_its_values():
+    experiment, _ = parsed("optim:adam", "--optim.b1", "0.8")
+    assert experiment.optim == Adam(peak_lr=1e-2, b1=0.8)
+
+
+def test_one_encoder_may_take_the_place_of_another():
+    experiment, _ = parsed("model.encoders.image:lstm", "--model.encoders.image.dim", "3")
+    assert experiment.model.encoders["image"] == Lstm(dim=3)
+    assert experiment.model.fusion == Concat()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--stepz", "3"], "--steps"),
+        (["model.fusion:attenton"], "model.fusion:attention"),
+        (["--batch-size", "0"], "--batch-size: expected at least 1, got 0"),
+        (["--steps", "many"], "invalid"),
+        (["--parallel", "magic"], "jit"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_advice(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parsed(*arguments)
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert message in " ".join((printed.out + printed.err).replace("│", " ").split())
+
+
+def test_help_explains_the_flags_and_shows_defaults(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parsed("--help", experiment=small(seed=41))
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert stopped.value.code == 0
+    for text in (
+        "examples per step, over all devices (default: 16)",
+        "(default: 41)",
+        "the run's folder; the same command goes on with what is in it",
+        "channels of each 3x3 convolution",
+        "highest learning rate (default: 0.01)",
+        "• model.fusion:attention",
+        "Pixels, at most, up or down",
+    ):
+        assert text in printed

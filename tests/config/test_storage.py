@@ -1,0 +1,125 @@
+import copy
+import itertools
+import json
+
+import pytest
+
+from mmjax.config import storage
+from mmjax.config.experiment import Experiment
+from mmjax.config.registry import FAMILIES, TAGS, fields, required
+from mmjax.data.augment import ImageAugment
+from mmjax.data.datasets import MnistMatch
+from mmjax.fusion import Sum
+from mmjax.model import Multimodal
+from mmjax.optim import Sgd
+from tests.config.experiments import SMALL, small
+
+
+def round_trip(experiment):
+    return storage.from_json(json.loads(json.dumps(storage.to_json(experiment))))
+
+
+def test_an_experiment_comes_back_equal():
+    data = MnistMatch(augment=ImageAugment(shift=2.0, cutout=3), manual_dir="x")
+    for experiment in (SMALL, small(data=data, optim=Sgd(clip_norm=1.0), devices=2)):
+        assert round_trip(experiment) == experiment
+    assert round_trip(SMALL) != small(seed=1)
+
+
+@pytest.mark.parametrize("tag", sorted(set(TAGS.values()) - {"model/multimodal"}))
+def test_every_registered_class_comes_back_equal(tag):
+    family, name = tag.split("/")
+    cls = FAMILIES[family][name]
+    instance = cls(**({"dim": 8} if any(map(required, fields(cls))) else {}))
+    network = SMALL.model
+    changed = {
+        "encoder": lambda: small(model=Multimodal({"x": instance}, network.fusion, network.heads)),
+        "fusion": lambda: small(model=Multimodal(network.encoders, instance, network.heads)),
+        "head": lambda: small(model=Multimodal(network.encoders, network.fusion, {"y": instance})),
+        "objective": lambda: small(objectives={"match": instance}),
+        "data": lambda: small(data=instance),
+        "optim": lambda: small(optim=instance),
+    }[family]()
+    assert round_trip(changed) == changed
+    assert f'"{tag}"' in json.dumps(storage.to_json(changed))
+
+
+def test_no_name_stands_for_two_classes():
+    assert len(set(TAGS.values())) == len(TAGS) == sum(len(table) for table in FAMILIES.values())
+
+
+def broken(path, value):
+    data = copy.deepcopy(storage.to_json(SMALL))
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    "path, value, message",
+    [
+        (["format"], 99, r"expected a configuration of format 1, got 99"),
+        (["model", "fusion", "type"], "fusion/sun", r"unknown type 'fusion/sun'.*'fusion/sum'"),
+        (["optim", "type"], "fusion/sum", r"unknown type 'fusion/sum'.*'optim/adam'"),
+        (["optim", "peak"], 1.0, r"optim/adam has no field \['peak'\]; its fields are \['peak_lr'"),
+        (["steps"], "many", r"expected int, got 'many'.*steps"),
+        (["steps"], 3.7, r"expected int, got 3.7"),
+        (["tensorboard"], "no", r"expected bool, got 'no'"),
+        (["stepz"], 3, r"stepz"),
+        (["batch_size"], 0, r"--batch-size: expected at least 1, got 0"),
+        (["model", "encoders", "image"], {"dim": 3}, r"expected an object with a 'type'"),
+        (["parallel"], "magic", r"magic"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said(path, value, message):
+    with pytest.raises(ValueError, match=message) as error:
+        storage.from_json(broken(path, value), "runs/x/config.json")
+    assert str(error.value).startswith("runs/x/config.json: ")
+
+
+def test_a_file_that_is_no_json_is_named(tmp_path):
+    for content in (b"{", b"\xff\xfe"):
+        (tmp_path / "config.json").write_bytes(content)
+        with pytest.raises(ValueError, match=r"config\.json: not a JSON file"):
+            storage.load(tmp_path / "config.json")
+
+
+def test_differences_are_listed_by_field_and_circumstances_are_none():
+    other = small(
+        seed=3,
+        parallel="jit",
+        devices=2,
+        model=Multimodal(SMALL.model.encoders, Sum(), SMALL.model.heads),
+    )
+    found = list(storage.differences(storage.to_json(SMALL), storage.to_json(other)))
+    assert "seed: 3 there, 0 here" in found
+    assert "model.fusion.type: 'fusion/sum' there, 'fusion/concat' here" in found
+    assert not any(line.startswith(("parallel", "devices")) for line in found)
+
+
+def test_circumstances_are_fields():
+    paths = set(itertools.chain(*(_paths(storage.to_json(small(data=d()))) for d in (MnistMatch,))))
+    assert set(storage.CIRCUMSTANCES) <= paths
+
+
+def _paths(value, path=""):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _paths(item, f"{path}.{key}" if path else key)
+    else:
+        yield path
+
+
+@pytest.mark.parametrize("name", ["steps", "batch_size", "eval_every", "log_every", "keep"])
+def test_counts_below_one_are_refused_by_their_flag(name):
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')}: expected at least 1, got 0"):
+        small(**{name: 0})
+    with pytest.raises(ValueError, match="--devices: expected at least 1, got 0"):
+        small(devices=0)
+
+
+def test_the_fields_of_an_experiment_are_explained():
+    documented = Experiment.__doc__.split("Attributes:")[1]
+    assert all(f"        {field.name}: " in documented for field in fields(Experiment))

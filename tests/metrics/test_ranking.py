@@ -40,6 +40,15 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order_with_ties_as_half():
     assert auroc(scores, labels, np.ones(4)) == (1 + 0.5 + 1 + 1) / 4
 
 
+@pytest.mark.parametrize("metric", [auroc, average_precision])
+def test_a_perfect_ranking_is_not_rounded_above_one(metric):
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        labels = np.append([0, 1], random.integers(0, 2, 50))
+        got = metric(labels + 0.1 * random.uniform(size=52), labels, random.uniform(0.1, 1, 52))
+        assert 1 - 1e-12 < got <= 1
+
+
 def test_scores_that_differ_in_the_last_bit_are_no_tie():
     scores = np.array([1.0, np.nextafter(1.0, 2.0)])
     assert auroc(scores, np.array([0, 1]), np.ones(2)) == 1.0

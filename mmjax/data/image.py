@@ -13,6 +13,8 @@ from mmjax.types import Input
 # Decoded, 50 megapixels of RGB take 150 MB. Pillow itself refuses only above 179.
 PIXEL_LIMIT = 50_000_000
 
+_FORMATS = ("PNG", "JPEG")
+
 AnyImage = Union[np.ndarray, Image.Image]
 
 
@@ -24,13 +26,13 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
     expected = f"{path}: expected a PNG or JPEG image of at most {PIXEL_LIMIT:,} pixels"
     try:
         with open(path, "rb") as file:
-            image = Image.open(file, formats=("PNG", "JPEG"))
+            image = Image.open(file, formats=_FORMATS)
             if image.width * image.height > PIXEL_LIMIT:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
             # Pillow shows a PNG whose end is missing; this reads every chunk and its checksum.
             image.verify()
             file.seek(0)
-            image = Image.open(file, formats=("PNG", "JPEG"))
+            image = Image.open(file, formats=_FORMATS)
             image.load()
     except FileNotFoundError:
         raise FileNotFoundError(f"{expected}, got no file at all") from None

@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 
 
 def prepare(kind: "type[GeneratorBasedBuilder]", **options: str | None) -> None:
-    """Build unless built. TFDS writes to a folder of its own, renamed when all is there.
+    """Build unless built. TFDS looks, and writes to a folder of its own that it renames at the end.
 
     `options` are the builder's: `data_dir`, and what else it takes.
     """
     import tensorflow_datasets as tfds
 
     builder = kind(file_format="array_record", **options)
-    if builder.data_path.exists():
-        return
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     config = tfds.download.DownloadConfig(try_download_gcs=False)

@@ -30,3 +30,26 @@ def standard_promotion():
     """For what calls optax: its own arithmetic mixes types (integer step counts with floats)."""
     with jax.numpy_dtype_promotion("standard"):
         yield
+
+
+@pytest.fixture(scope="session")
+def digits_dir(tmp_path_factory):
+    """A folder in which the digits are prepared."""
+    from mmjax.data.datasets import DigitsMatch
+
+    folder = str(tmp_path_factory.mktemp("datasets"))
+    DigitsMatch(data_dir=folder).prepare()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, digits_dir):
+    """(run's folder, test metrics) of a small finished training."""
+    from mmjax.data.datasets import DigitsMatch
+    from mmjax.train.loop import train
+    from tests.config.experiments import small
+
+    run = tmp_path_factory.mktemp("runs") / "small"
+    with jax.numpy_dtype_promotion("standard"):
+        metrics = train(small(data=DigitsMatch(data_dir=digits_dir)), run)
+    return run, metrics

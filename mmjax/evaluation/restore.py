@@ -1,6 +1,5 @@
 """A run's folder back into a model: no data, no script, and any devices."""
 
-import contextlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,8 +28,8 @@ def restore(run: str | Path, checkpoint: str | int = "last") -> Restored:
     """
     run = Path(run)
     experiment = folder.require(run)
-    with contextlib.closing(
-        Checkpoints(run, best=experiment.best_metric, mode=experiment.best_mode, read_only=True)
+    with Checkpoints(
+        run, best=experiment.best_metric, mode=experiment.best_mode, read_only=True
     ) as checkpoints:
         steps = checkpoints.steps()
         if not steps:
@@ -47,5 +46,5 @@ def restore(run: str | Path, checkpoint: str | int = "last") -> Restored:
                 f"{run}: no checkpoint {checkpoint!r}; choose from last, best, "
                 + ", ".join(map(str, steps))
             )
-        variables = checkpoints.variables(step)
+        variables = checkpoints.arrays(step, "variables")
     return Restored(experiment.model, variables, Preprocessing.load(run))

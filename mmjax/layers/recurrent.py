@@ -59,16 +59,15 @@ class LstmLayer(nn.Module):
             keys = jax.random.split(key, 4)
             return jnp.concatenate([gate(k, (shape[0], shape[0])) for k in keys], axis=1)
 
+        def param(name, init, shape) -> Array:
+            return jnp.asarray(self.param(name, init, shape), x.dtype)
+
         width, gates = x.shape[-1], 4 * self.dim
         return lstm(
             x,
             mask,
-            input_kernel=self.param(
-                "input_kernel", nn.initializers.lecun_normal(), (width, gates)
-            ).astype(x.dtype),
-            recurrent_kernel=self.param(
-                "recurrent_kernel", orthogonal_gates, (self.dim, gates)
-            ).astype(x.dtype),
-            bias=self.param("bias", nn.initializers.zeros, (gates,)).astype(x.dtype),
+            input_kernel=param("input_kernel", nn.initializers.lecun_normal(), (width, gates)),
+            recurrent_kernel=param("recurrent_kernel", orthogonal_gates, (self.dim, gates)),
+            bias=param("bias", nn.initializers.zeros, (gates,)),
             reverse=self.reverse,
         )

@@ -48,17 +48,18 @@ class BinaryCrossEntropy(Objective):
                 f"objective {name!r}: logits {logits.shape} and labels {labels.shape} must have "
                 "the same shape; the head's `labels` says how many logits there are"
             )
+        weight = jnp.reshape(batch.weight, batch.weight.shape + (1,) * (logits.ndim - 1))
+        weight = jnp.broadcast_to(weight, logits.shape)
+        # A filler's logit may be anything, NaN too: neither its loss nor its gradient may show it.
+        logits = jnp.where(weight > 0, logits, jnp.zeros_like(logits))
         targets = labels * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
         loss = binary_cross_entropy(logits, targets, self.pos_weight)
         correct = ((logits > 0) == (labels > 0.5)).astype(jnp.float32)
-        weight = jnp.reshape(batch.weight, batch.weight.shape + (1,) * (loss.ndim - 1))
-        weight = jnp.broadcast_to(weight, loss.shape)
-
-        def weighted(values: Float[Array, "*axis"]) -> Sums:
-            # where: a filler's loss may be anything, and 0 * inf is not 0.
-            return Sums(jnp.sum(jnp.where(weight > 0, weight * values, 0.0)), jnp.sum(weight))
-
-        return {"loss": weighted(loss), "accuracy": weighted(correct)}
+        count = jnp.sum(weight)
+        return {
+            "loss": Sums(jnp.sum(weight * loss), count),
+            "accuracy": Sums(jnp.sum(weight * correct), count),
+        }
 
     def metrics(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal
 
 import jax
@@ -108,13 +109,27 @@ class Checkpoints:
         state = TrainState(params=params, collections=variables, **restored["training"])
         return state, restored["progress"]
 
-    def variables(self, step: int) -> dict[str, Any]:
-        """The parameters and collections of a step as NumPy arrays: needs no device, no model."""
-        path = self._folder / str(step) / "variables"
+    def arrays(self, step: int, item: Literal["training", "variables"]) -> dict[str, Any]:
+        """One item of a step as NumPy arrays: needs no device and no model.
+
+        `variables` are parameters and collections; `training` is what only a training needs.
+        """
+        path = self._folder / str(step) / item
         with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
             tree = reader.metadata(path).item_metadata.tree
             arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
             return reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=arguments))
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Wait for what is being saved; raises if it could not be."""

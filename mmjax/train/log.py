@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tqdm import tqdm
 
@@ -34,7 +34,7 @@ class Log:
             total=steps, initial=start, unit="step", disable=not sys.stderr.isatty(), leave=False
         )
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Log":
         return self
 
     def __exit__(

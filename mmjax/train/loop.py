@@ -60,10 +60,9 @@ def train(experiment: Experiment, run: Path) -> dict[str, float]:
     # Only here, when most of what can be wrong with a configuration has shown itself.
     folder.claim(run, experiment, print)
     preprocessing.save(run)
-    kept = Checkpoints(
+    with Checkpoints(
         run, keep=experiment.keep, best=experiment.best_metric, mode=experiment.best_mode
-    )
-    with contextlib.closing(kept) as checkpoints:
+    ) as checkpoints:
         now, progress = _resumed(parallel.replicate(now, mesh), checkpoints, mesh)
         start = int(now.step)
         with (

@@ -7,20 +7,22 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 from flax import struct
-from jax import Array
 
 from mmjax.types import Batch
 
 
 @struct.dataclass
 class TrainState:
-    """Everything a step reads and changes. `key` never changes: randomness is derived from it."""
+    """Everything a step reads and changes. `key` never changes: randomness is derived from it.
 
-    step: Array  # int32: updates made so far
+    Any: JAX also builds states of shapes and of shardings.
+    """
+
+    step: Any  # int32 []: updates made so far
     params: Any
     collections: Any  # what the model keeps beside parameters, such as running statistics
-    opt_state: optax.OptState
-    key: Array  # uint32 [2]: the data of the run's base key
+    opt_state: Any
+    key: Any  # uint32 [2]: the data of the run's base key
 
     @property
     def variables(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import signal
 from types import FrameType, TracebackType
-from typing import Self
 
 
 class Interrupted(Exception):
@@ -20,7 +19,7 @@ class Stop:
         self.signal: int | None = None
         self._before: dict[int, object] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Stop":
         for number in (signal.SIGINT, signal.SIGTERM):
             try:
                 self._before[number] = signal.signal(number, self._handle)

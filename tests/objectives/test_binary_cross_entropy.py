@@ -52,9 +52,14 @@ def test_label_smoothing_moves_targets_towards_one_half():
     assert loss(BinaryCrossEntropy(label_smoothing=1.0), [0.7], [1]) == pytest.approx(half)
 
 
-def test_examples_of_weight_0_count_for_nothing_whatever_they_hold():
+@pytest.mark.parametrize("garbage", [np.inf, -np.inf, np.nan, 3e38])
+def test_examples_of_weight_0_count_for_nothing_whatever_they_hold(garbage):
+    gradient = jax.grad(lambda x: loss(BinaryCrossEntropy(), x, [1, 0], [1, 0]))(
+        jnp.array([0.5, garbage])
+    )
+    assert np.isfinite(gradient[0]) and gradient[0] != 0 and gradient[1] == 0
     found = BinaryCrossEntropy()(
-        "match", {"match": jnp.array([0.5, jnp.inf])}, batch([1, 0], [1, 0])
+        "match", {"match": jnp.array([0.5, garbage])}, batch([1, 0], [1, 0])
     )
     assert found["loss"].count == 1 and found["accuracy"].mean() == 1
     assert found["loss"].mean() == pytest.approx(np.log1p(np.exp(-0.5)))

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmjax.evaluation import predict
+from mmjax.evaluation.predict import Predictor, read_csv, read_value, remarks
+from mmjax.train import folder
+
+
+@pytest.fixture(scope="module")
+def predictor(finished):
+    return Predictor(finished[0])
+
+
+@pytest.fixture
+def image(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
+def test_an_answer_is_the_probability_that_the_model_gives(predictor, finished):
+    """Against the example's own path: data set, preprocessing, model."""
+    experiment = folder.require(finished[0])
+    examples = experiment.data.source("test").read(np.arange(3), None)
+    rows = [
+        {"image": picture, "text": text}
+        for picture, text in zip(examples.inputs["image"], examples.inputs["text"], strict=True)
+    ]
+    logits = experiment.model.apply(
+        predictor._variables, predictor.preprocessing(examples.inputs), train=False
+    )["match"]
+    found = [answer["match"] for answer in predictor(rows)]
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-np.asarray(logits, float))), atol=1e-6)
+
+
+def test_many_rows_are_answered_like_each_alone(predictor, monkeypatch):
+    rows = [{"text": text} for text in ("the digit seven", "a 3", "", "xylophone")]
+    monkeypatch.setattr(predict, "CHUNK", 3)
+    together = predictor(rows)
+    alone = [predictor([row])[0] for row in rows]
+    np.testing.assert_allclose(
+        [a["match"] for a in together], [a["match"] for a in alone], atol=1e-6
+    )
+    assert predictor([]) == []
+
+
+def test_missing_empty_long_and_unknown_are_legal_and_said(predictor, image):
+    preprocessing = predictor.preprocessing
+    picture = read_value(preprocessing, "image", str(image))
+    long = " ".join(["seven"] * 10_000)
+    for row, said in (
+        ({"image": picture, "text": "the digit seven"}, []),
+        ({"text": "the digit seven"}, ["image was missing"]),
+        ({"image": picture}, ["text was missing"]),
+        ({}, ["image was missing", "text was missing"]),
+        ({"image": picture, "text": ""}, ["text: empty"]),
+        ({"image": picture, "text": "the digit xylophone"}, ["text: 1 of 3 words unknown"]),
+        ({"image": picture, "text": long}, ["text: 10000 words, only the first 10 were read"]),
+    ):
+        assert remarks(preprocessing, row) == said
+        (answer,) = predictor([row])
+        assert 0 < answer["match"] < 1
+
+
+def test_a_missing_modality_gives_one_answer_whatever_the_rest_of_the_batch(predictor):
+    first, second = predictor([{}, {"text": "a 3"}])
+    assert first["match"] == pytest.approx(predictor([{}])[0]["match"], abs=1e-6)
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [(b"no image at all", "neither"), (None, "no file"), ("cut", "damaged")],
+)
+def test_a_file_that_is_no_image_is_named(predictor, image, content, message):
+    if content == "cut":
+        image.write_bytes(image.read_bytes()[:100])
+    elif content is None:
+        image.unlink()
+    else:
+        image.write_bytes(content)
+    with pytest.raises((ValueError, FileNotFoundError), match=f"{image.name}.*{message}"):
+        read_value(predictor.preprocessing, "image", str(image))
+
+
+def test_an_unknown_modality_is_refused_with_the_choices(predictor):
+    with pytest.raises(ValueError, match=r"no 'audio'; choose from \['image', 'text'\]"):
+        read_value(predictor.preprocessing, "audio", "x.wav")
+
+
+def test_bad_rows_of_a_csv_are_named_by_line_and_the_others_are_read(predictor, image):
+    path = image.parent / "pairs.csv"
+    path.write_text(
+        '\ufeffimage,text\na.png,the digit seven\nb.png,"a\nthree"\na.png\n,only text\na.png,\n',
+        encoding="utf-8",
+    )
+    rows = dict(read_csv(path, predictor.preprocessing))
+    assert list(rows) == [2, 4, 5, 6, 7]
+    assert "pairs.csv:4: " in str(rows[4]) and "b.png" in str(rows[4])
+    assert str(rows[5]).endswith("pairs.csv:5: expected 2 cells, got 1")
+    assert rows[2]["text"] == "the digit seven" and rows[2]["image"].size == (30, 20)
+    assert rows[6] == {"image": None, "text": "only text"}
+    assert rows[7]["text"] is None and rows[7]["image"] is not None
+
+
+@pytest.mark.parametrize("header", ["", "image,sound", "image,image", "a.png,the digit seven"])
+def test_a_csv_with_a_wrong_header_is_refused(predictor, tmp_path, header):
+    (tmp_path / "pairs.csv").write_text(header + "\n")
+    with pytest.raises(ValueError, match=r"pairs\.csv:1: expected a header with columns"):
+        list(read_csv(tmp_path / "pairs.csv", predictor.preprocessing))
+
+
+def test_a_file_that_is_no_csv_is_named(predictor, tmp_path):
+    for content in (b"\xff\xfe\x00", b'image,text\n"a.png'):
+        (tmp_path / "pairs.csv").write_bytes(content)
+        with pytest.raises(ValueError, match=r"pairs\.csv"):
+            list(read_csv(tmp_path / "pairs.csv", predictor.preprocessing))

@@ -1,0 +1,89 @@
+"""Who may import whom, and what the package may not hold."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "mmjax"
+LEVELS = [
+    {"types"},
+    {"layers", "metrics"},
+    {"encoders", "fusion", "heads", "objectives", "data", "optim"},
+    {"model"},
+    {"config"},
+    {"train"},
+    {"evaluation"},
+    {"__main__"},
+]
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield from (
+                [node.module] if node.module != "mmjax" else [f"mmjax.{a.name}" for a in node.names]
+            )
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_downwards(path):
+    here = part(path)
+    if here == "__init__":
+        return
+    for name in imports(path):
+        if name.split(".")[0] == "mmjax":
+            there = name.split(".")[1]
+            assert there == here or LEVEL[there] < LEVEL[here], f"{here} imports {there}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_package_raises_errors_and_never_asserts(path):
+    tree = ast.parse(path.read_text())
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree))
+    assert len(path.read_text().splitlines()) <= 250
+    assert ast.get_docstring(tree)
+
+
+def test_only_parallel_knows_devices():
+    words = ("pmap(", "shard_map(", "Mesh(", "local_devices(", "jax.devices(")
+    knowing = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in FILES
+        if any(
+            f"jax.{word}" in path.read_text() or f" {word}" in path.read_text() for word in words
+        )
+    }
+    assert knowing <= {"train/parallel.py", "train/folder.py"}  # the latter writes down their kind
+
+
+def test_importing_the_package_loads_neither_tensorflow_nor_torch():
+    code = (
+        "import sys, mmjax\n"
+        "for name in mmjax.__all__: getattr(mmjax, name)\n"
+        "assert 'jax' in sys.modules\n"
+        "sys.exit(bool({'tensorflow', 'torch'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_top_level_is_what_it_is_said_to_be():
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if files.returncode:
+        pytest.skip("not a git checkout")
+    top = {name.split("/")[0] for name in files.stdout.split()}
+    visible = {name for name in top if not name.startswith(".")}
+    assert visible <= {"LICENSE", "README.md", "experiments", "mmjax", "pyproject.toml", "tests"}

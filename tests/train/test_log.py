@@ -1,0 +1,71 @@
+import builtins
+import json
+
+import pytest
+
+from mmjax.train import log
+from mmjax.train.log import Log
+
+
+def record(step, split="train"):
+    return {"step": step, "split": split, "loss": 0.5, "match/accuracy": 0.75}
+
+
+def steps(run):
+    return [line["step"] for line in log.read(run / log.FILE)]
+
+
+def test_every_record_is_one_line_on_disk_at_once(tmp_path):
+    with Log(tmp_path, 10, start=0) as found:
+        found.record(record(1))
+        assert json.loads((tmp_path / log.FILE).read_text()) == record(1)
+
+
+def test_a_resumed_run_forgets_what_came_after_its_checkpoint_and_a_torn_line(tmp_path):
+    with Log(tmp_path, 10, start=0) as found:
+        for step in (2, 4, 6):
+            found.record(record(step))
+    with (tmp_path / log.FILE).open("a") as file:
+        file.write('{"step": 8, "spl')
+    with Log(tmp_path, 10, start=4) as found:
+        found.record(record(6))
+    assert steps(tmp_path) == [2, 4, 6]
+
+
+def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path):
+    (tmp_path / log.FILE).write_text('{"step": 1}\nrubbish\n{"step": 2}\n')
+    with pytest.raises(
+        ValueError, match=r"metrics\.jsonl:2: expected a JSON object, got 'rubbish'"
+    ):
+        log.read(tmp_path / log.FILE)
+
+
+def test_without_a_terminal_records_are_plain_lines(tmp_path, capsys):
+    with Log(tmp_path, 10, start=0) as found:
+        found.record(record(1) | {"examples_per_second": 1234.5})
+        found.advance()
+    assert capsys.readouterr().err == (
+        "step      1  train       loss 0.5000  match/accuracy 0.7500  1234 examples/s\n"
+    )
+
+
+def test_tensorboard_files_are_written_when_asked_for(tmp_path):
+    pytest.importorskip("tensorboardX", reason="the extra `tensorboard` is not installed")
+    with Log(tmp_path, 10, start=0, tensorboard=True) as found:
+        found.record(record(3))
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    content = file.read_bytes()
+    assert b"train/loss" in content and b"train/match/accuracy" in content
+
+
+def test_tensorboard_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest, **options):
+        if name == "tensorboardX":
+            raise ImportError(name)
+        return real(name, *rest, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mmjax\[tensorboard\]'"):
+        Log(tmp_path, 10, start=0, tensorboard=True)

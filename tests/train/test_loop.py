@@ -1,0 +1,135 @@
+"""A whole training, and one that was interrupted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from mmjax.data.datasets import DigitsMatch
+from mmjax.train import log
+from mmjax.train.checkpoint import Checkpoints
+from mmjax.train.loop import train
+from tests.config.experiments import small
+
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_run_leaves_all_that_its_reader_needs(finished):
+    run, metrics = finished
+    files = {path.name for path in run.iterdir()}
+    assert files >= {
+        "config.json", "environment.json", "preprocessing.json", "metrics.jsonl", "results.json",
+        "curves.png", "checkpoints",
+    }  # fmt: skip
+    results = json.loads((run / "results.json").read_text())
+    assert results["metrics"] == metrics and results["step"] == 6 and results["parameters"] > 0
+    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"4", "6"}
+
+
+def test_the_log_has_one_line_per_log_step_and_validation(finished):
+    run, _ = finished
+    records = log.read(run / log.FILE)
+    assert [(r["step"], r["split"]) for r in records] == [
+        (2, "train"), (4, "train"), (4, "validation"), (6, "train"), (6, "validation"),
+    ]  # fmt: skip
+    for record in records:
+        assert {"loss", "match/loss", "match/accuracy"} <= set(record)
+        if record["split"] == "train":
+            assert {"epoch", "examples_per_second", "learning_rate", "seconds"} <= set(record)
+        else:
+            assert "match/auroc" in record
+
+
+def test_a_finished_run_is_evaluated_again_to_the_same_numbers(finished, digits_dir):
+    run, metrics = finished
+    assert train(small(data=DigitsMatch(data_dir=digits_dir)), run) == metrics
+
+
+def test_a_batch_that_the_devices_do_not_divide_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="take 8 or 16"):
+        train(small(batch_size=12), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+class Process:
+    """experiments/digits_match.py for 60 steps, in a process of its own."""
+
+    def __init__(self, run, data_dir, wrapper):
+        self.run = run
+        command = [sys.executable, "experiments/digits_match.py", "--workdir", str(run)]
+        command += ["--steps", "60", "--eval-every", "20", "--log-every", "10"]
+        command += ["--batch-size", "32", "--parallel", wrapper, "--data.data-dir", data_dir]
+        command += ["--model.encoders.image.features", "4", "--model.encoders.text.dropout", "0.2"]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def wait_for(self, step):
+        """Until the log, or a checkpoint, shows the step."""
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline and self.process.poll() is None:
+            path = self.run / log.FILE
+            if path.exists() and f'"step": {step},' in path.read_text():
+                return
+            time.sleep(0.005)
+        raise AssertionError(f"step {step} was not reached: {self.process.communicate()}")
+
+    def end(self):
+        out, err = self.process.communicate(timeout=240)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture(scope="module", params=["pmap", "jit"])
+def straight(request, tmp_path_factory, digits_dir):
+    """A run of 60 steps that nobody disturbs."""
+    run = tmp_path_factory.mktemp("straight") / "run"
+    code, out, err = Process(run, digits_dir, request.param).end()
+    assert code == 0, err
+    assert "match/accuracy" in out and f"run: {run}" in out
+    return run, request.param
+
+
+def outcome(run):
+    """All that must be the same, bit for bit: the last checkpoint, the log without its clock."""
+    with Checkpoints(run, read_only=True) as checkpoints:
+        assert checkpoints.latest() == 60
+        arrays = [checkpoints.arrays(60, item) for item in ("variables", "training")]
+    clock = ("seconds", "examples_per_second")
+    records = [
+        {name: value for name, value in record.items() if name not in clock}
+        for record in log.read(run / log.FILE)
+    ]
+    metrics = json.loads((run / "results.json").read_text())["metrics"]
+    return arrays, records, metrics
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
+def test_a_stopped_run_goes_on_bit_for_bit(straight, number, tmp_path, digits_dir):
+    expected_run, wrapper = straight
+    if wrapper == "jit" and number == signal.SIGKILL:
+        number = signal.SIGTERM  # each signal once, and both wrappers
+    stopped = Process(tmp_path / "run", digits_dir, wrapper)
+    stopped.wait_for(30)
+    os.kill(stopped.process.pid, number)
+    code, _, err = stopped.end()
+    assert not (tmp_path / "run" / "results.json").exists()
+    if number == signal.SIGKILL:
+        assert code == -number
+    else:
+        assert code == 128 + number
+        assert "and saved; run the same command again to go on" in err
+    resumed = Process(tmp_path / "run", digits_dir, wrapper)
+    code, _, err = resumed.end()
+    assert code == 0 and "going on from step" in err
+    expected, found = outcome(expected_run), outcome(tmp_path / "run")
+    jax.tree.map(np.testing.assert_array_equal, found[0], expected[0])
+    assert found[1:] == expected[1:]

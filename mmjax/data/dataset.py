@@ -38,6 +38,7 @@ class Source(abc.ABC):
         """
 
 
+@dataclass(frozen=True)
 class Dataset(abc.ABC):
     """A configuration, cheap to build and to compare, that knows how to get at its data."""
 

@@ -33,7 +33,6 @@ class BinaryCrossEntropy(Objective):
 
     pos_weight: float = 1.0  # weight of the positive labels' loss
     label_smoothing: float = 0.0  # 0..1: targets become label * (1 - s) + s / 2 (arXiv:1512.00567)
-    weight: float = 1.0  # of this objective in the total loss
 
     def __call__(self, name: str, outputs: Mapping[str, Array], batch: Batch) -> dict[str, Sums]:
         """The sums of the output and the label called `name`; several labels are averaged.

@@ -1,6 +1,7 @@
 """What every objective is."""
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,10 +10,11 @@ from jax import Array
 from mmjax.types import Batch, Sums
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(abc.ABC):
-    """What a training minimises and an evaluation reports. Subclasses are frozen dataclasses."""
+    """What a training minimises and an evaluation reports."""
 
-    weight: float  # of this objective in the total loss
+    weight: float = 1.0  # of this objective in the total loss
 
     @abc.abstractmethod
     def __call__(self, name: str, outputs: Mapping[str, Array], batch: Batch) -> dict[str, Sums]:

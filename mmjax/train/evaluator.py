@@ -37,7 +37,7 @@ class Evaluator:
     def __call__(self, variables: Mapping[str, Any], split: str) -> dict[str, float]:
         """The total `loss`, then `<objective>/<metric>` for all that each objective reports."""
         totals: dict[str, np.ndarray] = {}
-        seen: list[tuple[dict, dict, np.ndarray]] = []
+        seen: list[tuple[Any, Any, Any]] = []
         variables = parallel.replicate(variables, self._mesh)
         for batch in eval_batches(
             self._source(split), self._preprocessing, batch_size=CHUNK * self._mesh.size

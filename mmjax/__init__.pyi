@@ -18,6 +18,7 @@ from .optim import Sgd as Sgd
 from .train.loop import train as train
 from .train.script import main as main
 from .train.state import TrainState as TrainState
+from .train.state import create_state as create_state
 from .train.step import eval_step as eval_step
 from .train.step import train_step as train_step
 from .types import Batch as Batch

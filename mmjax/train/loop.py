@@ -18,7 +18,7 @@ from mmjax.train.checkpoint import Checkpoints
 from mmjax.train.evaluator import Evaluator
 from mmjax.train.log import Log
 from mmjax.train.meter import Meter
-from mmjax.train.state import TrainState, create
+from mmjax.train.state import TrainState, create_state
 from mmjax.train.step import train_step
 from mmjax.train.stop import Interrupted, Stop
 from mmjax.types import Batch
@@ -50,7 +50,7 @@ def train(experiment: Experiment, run: Path) -> dict[str, float]:
     )
     tx = experiment.optim.chain(experiment.steps)
     with contextlib.closing(stream(start=0)) as batches:
-        now = create(experiment.model, tx, next(batches), seed=experiment.seed)
+        now = create_state(experiment.model, tx, next(batches), seed=experiment.seed)
     step = functools.partial(
         train_step, model=experiment.model, objectives=experiment.objectives, tx=tx
     )

@@ -30,7 +30,7 @@ class TrainState:
         return {"params": self.params, **self.collections}
 
 
-def create(
+def create_state(
     model: nn.Module, tx: optax.GradientTransformation, batch: Batch, *, seed: int
 ) -> TrainState:
     """The state before the first step. Of `batch` only the shapes and types matter."""

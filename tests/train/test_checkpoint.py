@@ -8,7 +8,7 @@ import pytest
 from mmjax.optim import Adam
 from mmjax.train import parallel
 from mmjax.train.checkpoint import Checkpoints
-from mmjax.train.state import create
+from mmjax.train.state import create_state
 from tests.train.test_step import batch, model
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("standard_promotion")
 @pytest.fixture(scope="module")
 def state():
     with jax.numpy_dtype_promotion("standard"):
-        return create(model(), Adam().chain(5), batch(0), seed=0)
+        return create_state(model(), Adam().chain(5), batch(0), seed=0)
 
 
 def at(state, step):

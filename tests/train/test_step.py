@@ -16,7 +16,7 @@ from mmjax.model import Multimodal
 from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Sgd
 from mmjax.train import parallel
-from mmjax.train.state import create
+from mmjax.train.state import create_state
 from mmjax.train.step import train_step
 from mmjax.types import Batch, Input
 
@@ -59,7 +59,7 @@ def trained(wrapper, devices, steps, dropout=0.0):
     step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx)
     mesh = parallel.mesh_of(devices)
     update = parallel.WRAPPERS[wrapper](step, mesh)
-    state = parallel.replicate(create(network, tx, batch(0), seed=0), mesh)
+    state = parallel.replicate(create_state(network, tx, batch(0), seed=0), mesh)
     losses = []
     for number in range(steps):
         state, sums = update(state, batch(number))
@@ -101,7 +101,7 @@ def test_under_pmap_each_device_draws_dropout_masks_of_its_own():
     """Eight copies of one example: with equal masks all devices' losses would agree."""
     one = jax.tree.map(lambda x: np.repeat(x[:1], 8, axis=0), batch(1, 8, np.ones(8, np.float32)))
     network = model(0.5)
-    state = create(network, Sgd().chain(1), one, seed=0)
+    state = create_state(network, Sgd().chain(1), one, seed=0)
     tx = Sgd(warmup=0.0).chain(1)
 
     def share(state, batch):
@@ -126,7 +126,7 @@ def test_under_pmap_each_device_draws_dropout_masks_of_its_own():
 
 def test_a_batch_of_fillers_changes_nothing():
     network, tx = model(), Sgd(warmup=0.0).chain(1)
-    state = create(network, tx, batch(0), seed=0)
+    state = create_state(network, tx, batch(0), seed=0)
     update = jax.jit(
         functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx, axis=None)
     )
@@ -137,7 +137,7 @@ def test_a_batch_of_fillers_changes_nothing():
 
 def test_a_seed_is_a_start_of_its_own():
     tx = Sgd().chain(1)
-    first, again, other = (create(model(), tx, batch(0), seed=seed) for seed in (0, 0, 1))
+    first, again, other = (create_state(model(), tx, batch(0), seed=seed) for seed in (0, 0, 1))
     close(first.params, again.params, 0.0)
     assert np.any(
         first.params["fusion"]["image"]["kernel"] != other.params["fusion"]["image"]["kernel"]
@@ -159,7 +159,7 @@ class Counter(nn.Module):
 def test_collections_are_those_of_the_global_batch(wrapper):
     network = dataclasses.replace(model(), heads={"match": Counter()})
     tx = Sgd().chain(1)
-    state = create(network, tx, batch(0), seed=0)
+    state = create_state(network, tx, batch(0), seed=0)
     step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx)
     found = [
         parallel.WRAPPERS[name](step, parallel.mesh_of(count))(state, batch(0))[0]

@@ -1,0 +1,77 @@
+"""The README's Python and its commands do what it says."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def beside_a_run(finished, tmp_path, monkeypatch):
+    """A folder like the one in which the README's reader sits, after the first training."""
+    shutil.copytree(finished[0], tmp_path / "runs" / "digits_match")
+    Image.new("L", (28, 28)).save(tmp_path / "a.png")
+    (tmp_path / "pairs.csv").write_text("image,text\na.png,the digit seven\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("standard_promotion", "beside_a_run")
+def test_the_python_runs(capsys):
+    assert len(blocks("python")) == 4
+    names = {}
+    for block in blocks("python"):
+        assert len(block.splitlines()) <= 10
+        exec(block, names)
+    loss, probability = capsys.readouterr().out.splitlines()
+    assert float(loss) < 0.5  # 20 steps on two examples; it began at about 0.69
+    assert np.all(np.isfinite(names["logits"])) and names["logits"].shape == (2,)
+    assert names["fused"].values.shape == (2, 1, 128)
+    assert 0 < float(probability.strip("[]")) < 1
+
+
+COMMANDS = [
+    line
+    for block in blocks("bash")
+    for line in block.splitlines()
+    if line.startswith(("python ", "mmjax "))
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs(command, beside_a_run, digits_dir):
+    program, *arguments = shlex.split(command)
+    if program == "mmjax":
+        whole = [sys.executable, "-m", "mmjax", *arguments]
+    else:
+        script = str(ROOT / arguments[0])
+        # Fewer steps, the tests' data, and a folder that is not taken; nothing else is changed.
+        short = ["--steps", "2", "--data.data-dir", digits_dir]
+        short += [] if "--workdir" in arguments else ["--workdir", "runs/new"]
+        whole = [sys.executable, script, *arguments[1:], *short]
+    done = subprocess.run(
+        whole, cwd=beside_a_run, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "match" in done.stdout
+
+
+def test_the_commands_are_those_of_a_newcomer():
+    assert COMMANDS[0] == "python experiments/digits_match.py"
+    assert sum(command.startswith("mmjax") for command in COMMANDS) >= 5
+    assert "pip install -e '.[test]' && pytest" in README
+    ci = (ROOT / ".ci" / "run").read_text()
+    assert "pip install -q -e '.[test]'" in ci and "\npytest\n" in ci

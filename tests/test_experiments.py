@@ -16,7 +16,7 @@ FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*_match.py"))
 SIDES = {"digits_match": 8, "mnist_match": 28, "fashion_match": 28}
 
 
-def experiment_of(path):
+def load(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -24,27 +24,41 @@ def experiment_of(path):
     return module
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_an_experiment_runs_for_two_steps(path, tmp_path, monkeypatch):
-    module = experiment_of(path)
-    experiment = dataclasses.replace(module.experiment, steps=2, batch_size=16)
-    side = SIDES[path.stem]
+def made_up(data, side, monkeypatch):
+    """Random pictures in the place of the data set's own."""
+    assert isinstance(data, Match)
 
     def columns(self, split):
         rng = np.random.default_rng(len(split))
         images = rng.integers(0, 256, (40, side, side, 1), np.uint8)
         return images, np.arange(40) % 10
 
-    monkeypatch.setattr(type(experiment.data), "columns", columns)
-    monkeypatch.setattr(type(experiment.data), "prepare", lambda self: None)
-    assert isinstance(experiment.data, Match)
+    monkeypatch.setattr(type(data), "columns", columns)
+    monkeypatch.setattr(type(data), "prepare", lambda self: None)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_an_experiment_runs_for_two_steps(path, tmp_path, monkeypatch):
+    module = load(path)
+    experiment = dataclasses.replace(module.experiment, steps=2, batch_size=16)
+    made_up(experiment.data, SIDES[path.stem], monkeypatch)
     metrics = train(experiment, tmp_path / "run")
     assert 0 <= metrics["match/accuracy"] <= 1 and np.isfinite(metrics["loss"])
 
 
+def test_the_throughput_is_measured(monkeypatch, capsys):
+    folder = FILES[0].parent
+    monkeypatch.syspath_prepend(str(folder))
+    module = load(folder / "throughput.py")
+    made_up(module.experiment.data, 28, monkeypatch)
+    module.main(steps=2)
+    printed = capsys.readouterr().out
+    assert "pipeline " in printed and "training " in printed and "times as fast" in printed
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_experiment_is_documented_and_can_be_written_down(path):
-    module = experiment_of(path)
+    module = load(path)
     for word in (f"python experiments/{path.name}", "minutes", "accuracy", "seeds"):
         assert word in module.__doc__
     experiment = module.experiment

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jax.sharding import Mesh
 from mmjax.config import Experiment
 from mmjax.data.pipeline import train_batches
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.text import TextTransform
 from mmjax.train import curves, folder, parallel
 from mmjax.train.checkpoint import Checkpoints
 from mmjax.train.evaluator import Evaluator
@@ -49,6 +51,7 @@ def train(experiment: Experiment, run: Path) -> dict[str, float]:
         seed=experiment.seed,
     )
     tx = experiment.optim.chain(experiment.steps)
+    _check_vocabulary(experiment, preprocessing)
     with contextlib.closing(stream(start=0)) as batches:
         now = create_state(experiment.model, tx, next(batches), seed=experiment.seed)
     step = functools.partial(
@@ -58,7 +61,7 @@ def train(experiment: Experiment, run: Path) -> dict[str, float]:
     evaluator = Evaluator(experiment, preprocessing, mesh)
 
     # Only here, when most of what can be wrong with a configuration has shown itself.
-    folder.claim(run, experiment, print)
+    folder.claim(run, experiment, functools.partial(print, file=sys.stderr))
     preprocessing.save(run)
     with Checkpoints(
         run, keep=experiment.keep, best=experiment.best_metric, mode=experiment.best_mode
@@ -85,6 +88,19 @@ def train(experiment: Experiment, run: Path) -> dict[str, float]:
     metrics = evaluator(now.variables, "test")
     _finish(run, experiment, now, metrics, seconds)
     return metrics
+
+
+def _check_vocabulary(experiment: Experiment, preprocessing: Preprocessing) -> None:
+    """An embedding answers an id beyond its rows with NaN, in silence."""
+    encoders = getattr(experiment.model, "encoders", {})
+    for name, transform in preprocessing.transforms.items():
+        rows = getattr(encoders.get(name), "vocabulary_size", None)
+        words = transform.vocabulary_size if isinstance(transform, TextTransform) else 0
+        if rows is not None and rows < words:
+            raise ValueError(
+                f"--model.encoders.{name}.vocabulary-size {rows}: the training captions have "
+                f"{words} words; allow as many, or lower --data.vocabulary-size"
+            )
 
 
 def _resumed(

@@ -1,5 +1,6 @@
 """A whole training, and one that was interrupted."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from mmjax.data.datasets import DigitsMatch
+from mmjax.encoders import Lstm
 from mmjax.train import log
 from mmjax.train.checkpoint import Checkpoints
 from mmjax.train.loop import train
@@ -57,6 +59,15 @@ def test_a_finished_run_is_evaluated_again_to_the_same_numbers(finished, digits_
 def test_a_batch_that_the_devices_do_not_divide_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match="take 8 or 16"):
         train(small(batch_size=12), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_encoder_that_knows_fewer_words_than_the_captions_have_is_refused(digits_dir, tmp_path):
+    network = small().model
+    network = dataclasses.replace(network, encoders={**network.encoders, "text": Lstm(20)})
+    data = DigitsMatch(data_dir=digits_dir)
+    with pytest.raises(ValueError, match=r"--model.encoders.text.vocabulary-size 20: .* have \d+"):
+        train(small(model=network, data=data), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

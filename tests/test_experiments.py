@@ -11,9 +11,15 @@ from mmjax.config import Experiment, storage
 from mmjax.data.match import Match
 from mmjax.train.loop import train
 
-pytestmark = pytest.mark.usefixtures("standard_promotion")
+pytestmark = pytest.mark.usefixtures("standard_promotion", "beside")
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*_match.py"))
 SIDES = {"digits_match": 8, "mnist_match": 28, "fashion_match": 28}
+
+
+@pytest.fixture
+def beside(monkeypatch):
+    """A script finds the files beside it."""
+    monkeypatch.syspath_prepend(str(FILES[0].parent))
 
 
 def load(path):
@@ -48,7 +54,6 @@ def test_an_experiment_runs_for_two_steps(path, tmp_path, monkeypatch):
 
 def test_the_throughput_is_measured(monkeypatch, capsys):
     folder = FILES[0].parent
-    monkeypatch.syspath_prepend(str(folder))
     module = load(folder / "throughput.py")
     made_up(module.experiment.data, 28, monkeypatch)
     module.main(steps=2)

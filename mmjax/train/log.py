@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
@@ -29,7 +28,8 @@ class Log:
         temporary.replace(path)
         self._file = path.open("a", encoding="utf-8")
         if start:
-            print(f"going on from step {start} of {steps}", file=sys.stderr)
+            done = "all done: measuring again" if start >= steps else "going on"
+            print(f"step {start} of {steps}: {done}", file=sys.stderr)
         self._bar = tqdm(
             total=steps, initial=start, unit="step", disable=not sys.stderr.isatty(), leave=False
         )
@@ -37,12 +37,7 @@ class Log:
     def __enter__(self) -> "Log":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.close()
         self._file.close()
         if self._events is not None:

@@ -51,9 +51,10 @@ def test_the_log_has_one_line_per_log_step_and_validation(finished):
             assert "match/auroc" in record
 
 
-def test_a_finished_run_is_evaluated_again_to_the_same_numbers(finished, digits_dir):
+def test_a_finished_run_is_evaluated_again_to_the_same_numbers(finished, digits_dir, capsys):
     run, metrics = finished
     assert train(small(data=DigitsMatch(data_dir=digits_dir)), run) == metrics
+    assert "step 6 of 6: all done: measuring again" in capsys.readouterr().err
 
 
 def test_a_batch_that_the_devices_do_not_divide_is_refused_before_anything_is_written(tmp_path):
@@ -140,7 +141,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(straight, number, tmp_path, digits_di
         assert "and saved; run the same command again to go on" in err
     resumed = Process(tmp_path / "run", digits_dir, wrapper)
     code, _, err = resumed.end()
-    assert code == 0 and "going on from step" in err
+    assert code == 0 and " of 60: going on" in err
     expected, found = outcome(expected_run), outcome(tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, found[0], expected[0])
     assert found[1:] == expected[1:]

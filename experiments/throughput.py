@@ -15,8 +15,7 @@ import tyro
 from mnist_match import experiment
 
 import mmjax
-from mmjax.data.pipeline import train_batches
-from mmjax.train import parallel
+from mmjax import parallel, train_batches
 
 
 def rate(work: Callable[[], None], examples: int) -> float:

@@ -3,6 +3,7 @@ from .data.augment import ImageAugment as ImageAugment
 from .data.datasets import DigitsMatch as DigitsMatch
 from .data.datasets import FashionMatch as FashionMatch
 from .data.datasets import MnistMatch as MnistMatch
+from .data.pipeline import train_batches as train_batches
 from .encoders import Cnn as Cnn
 from .encoders import Lstm as Lstm
 from .evaluation import restore as restore
@@ -15,7 +16,8 @@ from .objectives import BinaryCrossEntropy as BinaryCrossEntropy
 from .optim import Adam as Adam
 from .optim import AdamW as AdamW
 from .optim import Sgd as Sgd
-from .train.loop import train as train
+from .train import parallel as parallel
+from .train.loop import fit as fit
 from .train.script import main as main
 from .train.state import TrainState as TrainState
 from .train.state import create_state as create_state

@@ -1,5 +1,6 @@
 """The `mmjax` command. Heavy imports stand in the commands that need them: help answers at once."""
 
+import itertools
 import json
 import logging
 import sys
@@ -66,34 +67,30 @@ def predict(
         checkpoint: last, best (by the run's validation metric), or the number of a step
         json: print one JSON object per answer
     """
-    from mmjax.evaluation.predict import Predictor, read_csv, read_value, remarks
+    from mmjax.evaluation.predict import CHUNK, Predictor, read_csv, read_value, remarks
 
     predictor = Predictor(run, checkpoint)
     preprocessing = predictor.preprocessing
-    if batch is not None:
-        if image is not None or text is not None:
-            raise ValueError("--batch: the rows come from the file; leave --image and --text out")
-        lines = list(read_csv(batch, preprocessing))
-    else:
-        given = {"image": image, "text": text}
-        row = {
-            name: read_value(preprocessing, name, value)
-            for name, value in given.items()
-            if value is not None
-        }
-        lines = [(0, row)]
-    rows = [(number, row) for number, row in lines if not isinstance(row, ValueError)]
-    for (number, row), answer in zip(rows, predictor([row for _, row in rows]), strict=True):
-        notes = remarks(preprocessing, row)
-        if json:
-            _print_json(({"line": number} if batch else {}) | answer | {"notes": notes})
-        else:
-            place = [f"{batch}:{number}"] if batch else []
-            shown = [f"{name} {value:.4f}" for name, value in answer.items()]
-            print("  ".join(place + shown + [f"({note})" for note in notes]))
-    wrong = [row for _, row in lines if isinstance(row, ValueError)]
-    for error in wrong:
-        print(f"error: {error}", file=sys.stderr)
+    if batch is not None and (image is not None or text is not None):
+        raise ValueError("--batch: the rows come from the file; leave --image and --text out")
+    given = {"image": image, "text": text}.items()
+    row = {k: read_value(preprocessing, k, value) for k, value in given if value is not None}
+    lines = iter([(0, row)]) if batch is None else read_csv(batch, preprocessing)
+    wrong = 0
+    while part := list(itertools.islice(lines, CHUNK)):  # so many images at once, not all
+        rows = [(number, row) for number, row in part if not isinstance(row, ValueError)]
+        for (number, row), answer in zip(rows, predictor([row for _, row in rows]), strict=True):
+            notes = remarks(preprocessing, row)
+            if json:
+                _print_json(({"line": number} if batch else {}) | answer | {"notes": notes})
+            else:
+                place = [f"{batch}:{number}"] if batch else []
+                shown = [f"{name} {value:.4f}" for name, value in answer.items()]
+                print("  ".join(place + shown + [f"({note})" for note in notes]))
+        for _, error in part:
+            if isinstance(error, ValueError):
+                print(f"error: {error}", file=sys.stderr)
+                wrong += 1
     if wrong:
         sys.exit(1)
 
@@ -117,18 +114,12 @@ def list_() -> None:
     """Show what there is: encoders, fusions, heads, objectives, data sets, optimisers."""
     import inspect
 
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from mmjax.config.registry import FAMILIES
 
-    console = Console()
     for family, members in FAMILIES.items():
-        table = Table(box=None, show_header=False, title=family, title_justify="left")
+        print(family)
         for name, cls in sorted(members.items()):
-            table.add_row(f"  {name}", escape((inspect.getdoc(cls) or "").splitlines()[0]))
-        console.print(table)
+            print(f"  {name:<20}  {(inspect.getdoc(cls) or '').splitlines()[0]}")
 
 
 def _print_json(value: dict) -> None:

@@ -1,6 +1,7 @@
 """Multimodal model: encoders -> fusion -> heads."""
 
 from collections.abc import Mapping
+from typing import final
 
 from flax import linen as nn
 from jax import Array
@@ -8,6 +9,7 @@ from jax import Array
 from mmjax.types import Input
 
 
+@final
 class Multimodal(nn.Module):
     """outputs = {name: head(fusion({modality: encoder(input)}))}."""
 

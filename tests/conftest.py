@@ -2,6 +2,7 @@
 
 import os
 
+os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = " ".join(
     [
         os.environ.get("XLA_FLAGS", ""),
@@ -46,10 +47,10 @@ def digits_dir(tmp_path_factory):
 def finished(tmp_path_factory, digits_dir):
     """(run's folder, test metrics) of a small finished training."""
     from mmjax.data.datasets import DigitsMatch
-    from mmjax.train.loop import train
+    from mmjax.train.loop import fit
     from tests.config.experiments import small
 
     run = tmp_path_factory.mktemp("runs") / "small"
     with jax.numpy_dtype_promotion("standard"):
-        metrics = train(small(data=DigitsMatch(data_dir=digits_dir)), run)
+        metrics = fit(small(data=DigitsMatch(data_dir=digits_dir)), run)
     return run, metrics

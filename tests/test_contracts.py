@@ -3,6 +3,7 @@
 import functools
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,10 +18,6 @@ CONTINUOUS = [param for param in ENCODERS if param.values[1]().values.dtype == n
 FUSIONS = [pytest.param(module, id=name) for name, module in samples.fusions()]
 HEADS = [pytest.param(module, id=name) for name, module in samples.heads()]
 MODALITIES = [("a",), ("a", "b"), ("a", "b", "c")]
-
-
-def same(left, right):
-    jax.tree.map(np.testing.assert_array_equal, left, right)
 
 
 def finite(tree):
@@ -42,9 +39,6 @@ def init(module, *inputs):
     return start(jax.random.key(0), *inputs).get("params", {})
 
 
-# Encoders -----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("module, make", ENCODERS)
 def test_what_is_under_an_encoders_mask_changes_nothing(module, make):
     given = make()
@@ -53,7 +47,7 @@ def test_what_is_under_an_encoders_mask_changes_nothing(module, make):
     assert np.any(other != given.values)
     value, gradient = jax.value_and_grad(samples.loss_of(module, given.values, given.mask))(params)
     changed = jax.value_and_grad(samples.loss_of(module, other, given.mask))(params)
-    same((value, gradient), changed)
+    chex.assert_trees_all_equal((value, gradient), changed)
     finite(gradient)
 
 
@@ -110,9 +104,6 @@ def test_every_parameter_of_an_encoder_is_alive(module, make):
     alive(jax.grad(samples.loss_of(module, given.values, given.mask))(params))
 
 
-# Fusions ------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("names", MODALITIES, ids=len)
 @pytest.mark.parametrize("module", FUSIONS)
 def test_what_is_under_a_fusions_mask_changes_nothing(module, names):
@@ -120,7 +111,9 @@ def test_what_is_under_a_fusions_mask_changes_nothing(module, names):
     params = init(module, given)
     other = {n: Tokens(samples.garbage(t.values, t.mask), t.mask) for n, t in given.items()}
     original = jax.value_and_grad(samples.loss_of(module, given))(params)
-    same(original, jax.value_and_grad(samples.loss_of(module, other))(params))
+    chex.assert_trees_all_equal(
+        original, jax.value_and_grad(samples.loss_of(module, other))(params)
+    )
     finite(original)
 
 
@@ -148,8 +141,10 @@ def test_the_order_of_modalities_does_not_matter(module):
     expected = module.apply({"params": params}, given, train=False)
     for order in itertools.permutations(given):
         shuffled = {name: given[name] for name in order}
-        same(init(module, shuffled), params)
-        same(module.apply({"params": params}, shuffled, train=False), expected)
+        chex.assert_trees_all_equal(init(module, shuffled), params)
+        chex.assert_trees_all_equal(
+            module.apply({"params": params}, shuffled, train=False), expected
+        )
 
 
 @pytest.mark.parametrize("names", MODALITIES, ids=len)
@@ -178,16 +173,15 @@ def test_a_fusion_without_modalities_is_refused(module):
         module.init(jax.random.key(0), {}, train=False)
 
 
-# Heads --------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("module", HEADS)
 def test_what_is_under_a_heads_mask_changes_nothing(module):
     given = samples.tokens(("a", "b"))["b"]
     params = init(module, given)
     other = Tokens(samples.garbage(given.values, given.mask), given.mask)
     original = jax.value_and_grad(samples.loss_of(module, given))(params)
-    same(original, jax.value_and_grad(samples.loss_of(module, other))(params))
+    chex.assert_trees_all_equal(
+        original, jax.value_and_grad(samples.loss_of(module, other))(params)
+    )
     finite(original)
 
 

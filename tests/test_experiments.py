@@ -9,7 +9,7 @@ import pytest
 
 from mmjax.config import Experiment, storage
 from mmjax.data.match import Match
-from mmjax.train.loop import train
+from mmjax.train.loop import fit
 
 pytestmark = pytest.mark.usefixtures("standard_promotion", "beside")
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*_match.py"))
@@ -48,7 +48,7 @@ def test_an_experiment_runs_for_two_steps(path, tmp_path, monkeypatch):
     module = load(path)
     experiment = dataclasses.replace(module.experiment, steps=2, batch_size=16)
     made_up(experiment.data, SIDES[path.stem], monkeypatch)
-    metrics = train(experiment, tmp_path / "run")
+    metrics = fit(experiment, tmp_path / "run")
     assert 0 <= metrics["match/accuracy"] <= 1 and np.isfinite(metrics["loss"])
 
 

@@ -34,7 +34,8 @@ def test_list_shows_every_registry_with_a_line_each():
     shown = mmjax("list")
     for name in ("cnn", "lstm", "concat", "sum", "attention", "logit", "digits_match", "adam"):
         assert name in shown
-    assert "z = [z_1; ...; z_M]" in shown
+    assert "  concat                z = [z_1; ...; z_M]" in shown
+    assert max(map(len, shown.splitlines())) > 80  # a line each, however long
 
 
 def test_evaluate_prints_the_numbers_that_training_printed(finished):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 from mmjax.config.experiment import Experiment
-from mmjax.config.registry import TAGS, fields, required, siblings
+from mmjax.config.registry import FAMILIES, TAGS, fields, required, siblings
 
 
 def parse(
@@ -49,9 +49,11 @@ def parse(
 
 
 def _is_choice(argument: str) -> bool:
-    """`model.fusion:attention` is one, `--text a:b` is not."""
-    path, _, _ = argument.partition(":")
-    return ":" in argument and path.split(".")[0] in {field.name for field in fields(Experiment)}
+    """`model.fusion:attention` is one, the value in `--workdir data:1` is not."""
+    path, _, name = argument.partition(":")
+    places = {field.name for field in fields(Experiment)}
+    names = {name for table in FAMILIES.values() for name in table}
+    return path.split(".")[0] in places and name.replace("-", "_") in names
 
 
 def _view(value: Any) -> tuple[Any, Any]:

@@ -111,8 +111,3 @@ def load(path: Path) -> Experiment:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a JSON file: {error}") from error
     return from_json(data, str(path))
-
-
-def save(experiment: Experiment, path: Path) -> None:
-    """Writes a config.json."""
-    path.write_text(json.dumps(to_json(experiment), indent=2) + "\n", encoding="utf-8")

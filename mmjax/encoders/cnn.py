@@ -1,6 +1,6 @@
 """Convolutional image encoder, LeCun et al. 1998, doi:10.1109/5.726791."""
 
-from typing import Literal
+from typing import Literal, final
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -11,6 +11,7 @@ from mmjax.layers.pooling import AttentionPool, average_pool
 from mmjax.types import AnyArray, Tokens
 
 
+@final
 class Cnn(nn.Module):
     """Image: 3x3 convolutions with ReLU, one 2x2 average pool, then tokens of width `dim`.
 

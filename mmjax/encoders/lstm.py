@@ -1,6 +1,6 @@
 """LSTM text encoder: embeddings read in order, Sutskever et al. 2014, arXiv:1409.3215."""
 
-from typing import Literal
+from typing import Literal, final
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -12,6 +12,7 @@ from mmjax.layers.recurrent import LstmLayer
 from mmjax.types import AnyArray, Tokens
 
 
+@final
 class Lstm(nn.Module):
     """Text: word embeddings through one or more LSTM layers; any length, padding anywhere.
 

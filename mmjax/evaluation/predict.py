@@ -30,8 +30,8 @@ class Predictor:
         answers = []
         for first in range(0, len(rows), CHUNK):
             chunk = list(rows[first : first + CHUNK])
-            # Many rows are filled up to one shape, which compiles once; a single row is not.
-            filled = chunk + [chunk[-1]] * (CHUNK - len(chunk) if len(rows) > 1 else 0)
+            # Filled up to powers of two, so that few shapes are compiled.
+            filled = chunk + [chunk[-1]] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))
             inputs = self.preprocessing(
                 {name: [row.get(name) for row in filled] for name in self.preprocessing.transforms}
             )
@@ -91,7 +91,7 @@ def read_csv(
     """Line number and row, or what is wrong with it. Image paths start at the file's own folder.
 
     Raises:
-        ValueError: the file is no CSV, or its header names no modality or an unknown one.
+        ValueError: the file is no text, or its header names no modality or an unknown one.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -100,26 +100,29 @@ def read_csv(
             known = sorted(preprocessing.transforms)
             if not header or set(header) - set(known) or len(set(header)) < len(header):
                 raise ValueError(f"{path}:1: expected a header with columns {known}, got {header}")
-            for cells in reader:
-                line = reader.line_num
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    error = f"{path}:{line}: expected {len(header)} cells, got {len(cells)}"
-                    yield line, ValueError(error)
-                    continue
+            while True:
                 try:
-                    yield line, _row(path, preprocessing, dict(zip(header, cells, strict=True)))
-                except (ValueError, OSError) as error:
-                    yield line, ValueError(f"{path}:{line}: {error}")
+                    cells = next(reader)
+                    if cells:
+                        yield reader.line_num, _row(path, preprocessing, header, cells)
+                except StopIteration:
+                    return
+                except (csv.Error, ValueError, OSError) as error:
+                    if isinstance(error, UnicodeDecodeError):
+                        raise
+                    yield reader.line_num, ValueError(f"{path}:{reader.line_num}: {error}")
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected a CSV file in UTF-8, got {error}") from error
 
 
-def _row(path: Path, preprocessing: Preprocessing, cells: Mapping[str, str]) -> dict[str, Any]:
+def _row(
+    path: Path, preprocessing: Preprocessing, header: Sequence[str], cells: Sequence[str]
+) -> dict[str, Any]:
     """An empty cell is a missing modality."""
+    if len(cells) != len(header):
+        raise ValueError(f"expected {len(header)} cells, got {len(cells)}")
     row = {}
-    for name, cell in cells.items():
+    for name, cell in zip(header, cells, strict=True):
         image = isinstance(preprocessing.transforms[name], ImageTransform)
         place = str(path.parent / cell) if image else cell
         row[name] = read_value(preprocessing, name, place if cell else None)

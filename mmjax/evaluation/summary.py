@@ -16,8 +16,10 @@ def summarise(runs: Sequence[Path], metric: str) -> tuple[list[str], list[list[s
     The spread is the standard deviation over seeds (n - 1). Columns show what differs.
 
     Raises:
-        ValueError: a run has no results yet, or its results have no such metric.
+        ValueError: there is no run, a run has no results yet, or its results have no such metric.
     """
+    if not runs:
+        raise ValueError("name at least one run's folder")
     configs, results = [], []
     for run in runs:
         config = dict(_leaves(storage.to_json(folder.require(run))))

@@ -1,6 +1,7 @@
 """Cross-modal attention in one block, after Tsai et al. 2019 (MulT), arXiv:1906.00295."""
 
 from collections.abc import Mapping
+from typing import final
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ from mmjax.layers.modalities import ordered
 from mmjax.types import Tokens
 
 
+@final
 class Attention(nn.Module):
     """Every token asks the other modalities.
 

@@ -1,6 +1,7 @@
 """Concatenation, Ngiam et al. 2011, Multimodal Deep Learning (ICML)."""
 
 from collections.abc import Mapping
+from typing import final
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,6 +11,7 @@ from mmjax.layers.pooling import masked_mean
 from mmjax.types import Tokens
 
 
+@final
 class Concat(nn.Module):
     """z = [z_1; ...; z_M], z_m the mean of a modality's tokens, zeros where it is missing."""
 

@@ -1,6 +1,7 @@
 """Sum of the modalities' vectors, a joint representation (Baltrusaitis 2019, arXiv:1705.09406)."""
 
 from collections.abc import Mapping
+from typing import final
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,6 +11,7 @@ from mmjax.layers.pooling import masked_mean
 from mmjax.types import Tokens
 
 
+@final
 class Sum(nn.Module):
     """z = sum_m W_m z_m, z_m the mean of a modality's tokens; a missing one adds nothing."""
 

@@ -1,5 +1,7 @@
 """Fully connected head for binary and multi-label classification."""
 
+from typing import final
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -10,6 +12,7 @@ from mmjax.layers.pooling import masked_mean
 from mmjax.types import Tokens
 
 
+@final
 class Logit(nn.Module):
     """Logits: logit = mlp(mean of the tokens); with no token at all, mlp(0), the learned prior.
 

@@ -34,6 +34,15 @@ class BinaryCrossEntropy(Objective):
     pos_weight: float = 1.0  # weight of the positive labels' loss
     label_smoothing: float = 0.0  # 0..1: targets become label * (1 - s) + s / 2 (arXiv:1512.00567)
 
+    def __post_init__(self) -> None:
+        for name, right, range_ in (
+            ("pos_weight", self.pos_weight > 0, "more than 0"),
+            ("label_smoothing", 0 <= self.label_smoothing <= 1, "0 to 1"),
+            ("weight", self.weight >= 0, "0 or more"),
+        ):
+            if not right:
+                raise ValueError(f"{name}: expected {range_}, got {getattr(self, name)}")
+
     def __call__(self, name: str, outputs: Mapping[str, Array], batch: Batch) -> dict[str, Sums]:
         """The sums of the output and the label called `name`; several labels are averaged.
 

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -13,10 +12,12 @@ from typing import Any
 import jax
 
 from mmjax.config import Experiment, storage
+from mmjax.train import parallel
 
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 RESULTS = "results.json"
+_DRAFT = ".draft-"
 PACKAGES = ("mmjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
@@ -26,7 +27,9 @@ def check(run: Path, experiment: Experiment) -> None:
     Raises:
         ValueError: it holds another experiment (says what differs), or is not a run's at all.
     """
-    if not run.exists() or (run.is_dir() and not any(run.iterdir())):
+    if run.is_file():
+        raise ValueError(f"{run}: is a file; choose a folder with --workdir")
+    if not run.exists() or all(path.name.startswith(_DRAFT) for path in run.iterdir()):
         return
     if not (run / CONFIG).is_file():
         raise ValueError(
@@ -47,11 +50,11 @@ def claim(run: Path, experiment: Experiment, say: Callable[[str], None]) -> None
     run.mkdir(parents=True, exist_ok=True)
     now = environment(experiment)
     if not (run / CONFIG).exists():
-        (run / ENVIRONMENT).write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
-        storage.save(experiment, run / CONFIG)
-        return
-    before = read_json(run / ENVIRONMENT) if (run / ENVIRONMENT).exists() else {}
-    for name in ("python", "packages", "platform", "devices", "cores"):
+        write(run / CONFIG, storage.to_json(experiment))
+    if not (run / ENVIRONMENT).exists():
+        write(run / ENVIRONMENT, now)
+    before = read_json(run / ENVIRONMENT)
+    for name in ("python", "packages", "platform", "devices", "parallel", "cores"):
         if name in before and before[name] != now[name]:
             say(
                 f"{name} changed from {before[name]} to {now[name]} since this run began: "
@@ -67,7 +70,8 @@ def environment(experiment: Experiment) -> dict[str, Any]:
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "platform": devices[0].device_kind,
         "devices": experiment.devices or len(devices),
-        "cores": os.cpu_count(),
+        "parallel": experiment.parallel,
+        "cores": parallel.cores(),
         "seed": experiment.seed,
         "git_commit": _git_commit(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -101,3 +105,10 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a JSON file: {error}") from error
+
+
+def write(path: Path, content: Any) -> None:
+    """Write a JSON file in one piece: whoever is killed here leaves the file as it was."""
+    draft = path.with_name(_DRAFT + path.name)
+    draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)

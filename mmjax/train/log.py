@@ -19,7 +19,7 @@ class Log:
     """
 
     def __init__(self, run: Path, steps: int, *, start: int, tensorboard: bool = False) -> None:
-        self._events = _events(run) if tensorboard else None
+        self._events = _events(run, start) if tensorboard else None
         path = run / FILE
         kept = [record for record in read(path) if record["step"] <= start] if path.exists() else []
         text = "".join(json.dumps(record) + "\n" for record in kept)
@@ -84,11 +84,11 @@ def read(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def _events(run: Path) -> Any:
+def _events(run: Path, start: int) -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
         raise ModuleNotFoundError(
             "--tensorboard needs an extra: pip install 'mmjax[tensorboard]'"
         ) from error
-    return SummaryWriter(str(run / "tensorboard"))
+    return SummaryWriter(str(run / "tensorboard"), purge_step=start + 1)

@@ -2,9 +2,8 @@
 
 import contextlib
 import functools
-import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,17 @@ from mmjax.train.meter import Meter
 from mmjax.train.state import TrainState, create_state
 from mmjax.train.step import train_step
 from mmjax.train.stop import Interrupted, Stop
-from mmjax.types import Batch
+from mmjax.types import Batch, Sums
 
 
-def train(experiment: Experiment, run: Path) -> dict[str, float]:
+def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
     """Train in the folder `run`, or go on where it stopped; returns the metrics of the test split.
 
     Raises:
         ValueError: the folder holds another experiment, or the configuration cannot be.
         Interrupted: Ctrl-C or SIGTERM, after the state was saved.
     """
+    run = Path(run)
     folder.check(run, experiment)
     parallel.request_host_devices(experiment.batch_size, experiment.devices)
     mesh = parallel.choose(experiment.batch_size, experiment.devices)
@@ -53,14 +53,17 @@ def train(experiment: Experiment, run: Path) -> dict[str, float]:
     tx = experiment.optim.chain(experiment.steps)
     _check_vocabulary(experiment, preprocessing)
     with contextlib.closing(stream(start=0)) as batches:
-        now = create_state(experiment.model, tx, next(batches), seed=experiment.seed)
+        first = next(batches)
+    now = create_state(experiment.model, tx, first, seed=experiment.seed)
     step = functools.partial(
         train_step, model=experiment.model, objectives=experiment.objectives, tx=tx
     )
     update = parallel.WRAPPERS[experiment.parallel](step, mesh)
     evaluator = Evaluator(experiment, preprocessing, mesh)
 
-    # Only here, when most of what can be wrong with a configuration has shown itself.
+    # All that can be wrong with a configuration shows itself before the folder is claimed for it.
+    jax.eval_shape(functools.partial(step, axis=None), now, first)
+    _check_metric(experiment, evaluator, now)
     folder.claim(run, experiment, functools.partial(print, file=sys.stderr))
     preprocessing.save(run)
     with Checkpoints(
@@ -79,11 +82,11 @@ def train(experiment: Experiment, run: Path) -> dict[str, float]:
                 metrics = None
                 if due:
                     with meter.paused():
-                        metrics = evaluator(now.variables, "validation")
+                        metrics = _validated(evaluator, now)
                     log.record({"step": int(now.step), "split": "validation", **metrics})
                 checkpoints.save(now, meter.progress, metrics)
 
-            now = _fit(experiment, now, update, batches, meter, keep, stop)
+            now = _train(experiment, now, update, batches, meter.read, keep, stop)
             seconds = meter.seconds
     metrics = evaluator(now.variables, "test")
     _finish(run, experiment, now, metrics, seconds)
@@ -103,6 +106,25 @@ def _check_vocabulary(experiment: Experiment, preprocessing: Preprocessing) -> N
             )
 
 
+def _check_metric(experiment: Experiment, evaluator: Evaluator, fresh: TrainState) -> None:
+    """Which metrics there are, only an evaluation knows."""
+    if experiment.best_metric == "loss":
+        return
+    known = evaluator(fresh.variables, "validation")
+    if experiment.best_metric not in known:
+        raise ValueError(f"--best-metric {experiment.best_metric}: choose from {', '.join(known)}")
+
+
+def _validated(evaluator: Evaluator, now: TrainState) -> dict[str, float]:
+    try:
+        return evaluator(now.variables, "validation")
+    except ValueError as error:
+        raise ValueError(
+            f"step {int(now.step)} cannot be measured: {error}. If the training diverged, lower "
+            "--optim.peak-lr or set --optim.clip-norm; earlier checkpoints are as they were"
+        ) from error
+
+
 def _resumed(
     fresh: TrainState, checkpoints: Checkpoints, mesh: Mesh
 ) -> tuple[TrainState, dict[str, Any]]:
@@ -113,12 +135,12 @@ def _resumed(
     return checkpoints.restore(fresh, latest, parallel.replicated(mesh))
 
 
-def _fit(
+def _train(
     experiment: Experiment,
     now: TrainState,
     update: Callable,
     batches: Iterator[Batch],
-    meter: Meter,
+    read: Callable[[int, Mapping[str, Sums]], None],
     keep: Callable[[TrainState, bool], None],
     stop: Stop,
 ) -> TrainState:
@@ -127,18 +149,19 @@ def _fit(
     for number in range(int(now.step) + 1, experiment.steps + 1):
         now, sums = update(now, next(batches))
         if unread is not None:
-            meter.read(*unread)  # of the step before: the devices are busy with this one
+            read(*unread)  # of the step before: the devices are busy with this one
         unread = (number, sums)
         due = number % experiment.eval_every == 0 or number == experiment.steps
-        if due or stop.signal is not None:
-            meter.read(*unread)
+        asked = stop.signal  # read once: it may change at any moment
+        if due or asked is not None:
+            read(*unread)
             unread = None
             keep(now, due)
-        if stop.signal is not None and number < experiment.steps:
+        if asked is not None and number < experiment.steps:
             raise Interrupted(
                 f"stopped after step {number} of {experiment.steps} and saved; "
                 "run the same command again to go on",
-                stop.signal,
+                asked,
             )
     return now
 
@@ -154,6 +177,5 @@ def _finish(
         "training_minutes": seconds / 60,
         "metrics": metrics,
     }
-    text = json.dumps(results, indent=2) + "\n"
-    (run / folder.RESULTS).write_text(text, encoding="utf-8")
+    folder.write(run / folder.RESULTS, results)
     curves.draw(run)

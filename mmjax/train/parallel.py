@@ -25,12 +25,19 @@ def request_host_devices(batch_size: int, wanted: int | None) -> None:
     """
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
-    cores = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 8)
-    count = wanted or max(n for n in range(1, cores + 1) if batch_size % n == 0)
+    most = min(cores(), 8)
+    count = wanted or max(n for n in range(1, most + 1) if batch_size % n == 0)
     try:
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError:  # the backend runs already: take the devices that it has
         return
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def choose(batch_size: int, wanted: int | None = None) -> Mesh:

@@ -10,7 +10,7 @@ from rich.table import Table
 from mmjax.config import Experiment
 from mmjax.config.command_line import parse
 from mmjax.train import curves, folder
-from mmjax.train.loop import train
+from mmjax.train.loop import fit
 from mmjax.train.stop import Interrupted
 
 
@@ -24,10 +24,16 @@ def main(experiment: Experiment) -> None:
     doc = inspect.getdoc(sys.modules["__main__"]) or ""
     experiment, run = parse(experiment, Path("runs") / script.stem, sys.argv[1:], doc)
     try:
-        metrics = train(experiment, run)
+        metrics = fit(experiment, run)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(128 + stopped.signal)
+    except KeyboardInterrupt:
+        print(
+            "stopped at once; run the same command again to go on from the last checkpoint",
+            file=sys.stderr,
+        )
+        sys.exit(130)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

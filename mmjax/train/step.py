@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import linen as nn
 from jax import Array
@@ -16,6 +17,16 @@ from mmjax.types import Batch, Sums
 def _over(axis: str | None, reduce, tree):
     """`reduce` over the devices of `axis`; with None this device sees the global batch already."""
     return tree if axis is None else reduce(tree, axis)
+
+
+def _averaged(collections, axis: str):
+    """Statistics are averaged over the devices; counters are the same on all and stay integers."""
+    return jax.tree.map(
+        lambda x: (jax.lax.pmean if jnp.issubdtype(x.dtype, jnp.floating) else jax.lax.pmax)(
+            x, axis
+        ),
+        collections,
+    )
 
 
 def measure(
@@ -73,7 +84,7 @@ def train_step(
         state,
         step=state.step + 1,
         params=optax.apply_updates(state.params, updates),
-        collections=_over(axis, jax.lax.pmean, collections),
+        collections=_over(axis, _averaged, collections),
         opt_state=opt_state,
     )
     return state, sums

@@ -46,6 +46,10 @@ def test_one_encoder_may_take_the_place_of_another():
     assert experiment.model.fusion == Concat()
 
 
+def test_a_value_that_looks_like_a_choice_stays_a_value():
+    assert parsed("--workdir", "data:x", "--steps", "9")[1] == Path("data:x")
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

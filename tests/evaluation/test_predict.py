@@ -92,11 +92,13 @@ def test_an_unknown_modality_is_refused_with_the_choices(predictor):
 def test_bad_rows_of_a_csv_are_named_by_line_and_the_others_are_read(predictor, image):
     path = image.parent / "pairs.csv"
     path.write_text(
-        '\ufeffimage,text\na.png,the digit seven\nb.png,"a\nthree"\na.png\n,only text\na.png,\n',
+        '\ufeffimage,text\na.png,the digit seven\nb.png,"a\nthree"\na.png\n,only text\na.png,\n'
+        'a.png,"the "digit" seven"\n,last\n',
         encoding="utf-8",
     )
     rows = dict(read_csv(path, predictor.preprocessing))
-    assert list(rows) == [2, 4, 5, 6, 7]
+    assert list(rows) == [2, 4, 5, 6, 7, 8, 9]
+    assert "pairs.csv:8: " in str(rows[8]) and rows[9] == {"image": None, "text": "last"}
     assert "pairs.csv:4: " in str(rows[4]) and "b.png" in str(rows[4])
     assert str(rows[5]).endswith("pairs.csv:5: expected 2 cells, got 1")
     assert rows[2]["text"] == "the digit seven" and rows[2]["image"].size == (30, 20)
@@ -112,7 +114,7 @@ def test_a_csv_with_a_wrong_header_is_refused(predictor, tmp_path, header):
 
 
 def test_a_file_that_is_no_csv_is_named(predictor, tmp_path):
-    for content in (b"\xff\xfe\x00", b'image,text\n"a.png'):
+    for content in (b"\xff\xfe\x00", b"image,text\n,a 3\n,\xff\n"):
         (tmp_path / "pairs.csv").write_bytes(content)
-        with pytest.raises(ValueError, match=r"pairs\.csv"):
+        with pytest.raises(ValueError, match=r"pairs\.csv: expected a CSV file in UTF-8"):
             list(read_csv(tmp_path / "pairs.csv", predictor.preprocessing))

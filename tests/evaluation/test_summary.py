@@ -7,12 +7,13 @@ from mmjax.config import storage
 from mmjax.evaluation.summary import summarise
 from mmjax.fusion import Sum
 from mmjax.model import Multimodal
+from mmjax.train.folder import write
 from tests.config.experiments import SMALL, small
 
 
 def fake(folder, experiment, accuracy):
     folder.mkdir()
-    storage.save(experiment, folder / "config.json")
+    write(folder / "config.json", storage.to_json(experiment))
     results = {"metrics": {"match/accuracy": accuracy}, "parameters": 1234, "training_minutes": 2.0}
     (folder / "results.json").write_text(json.dumps(results))
     return folder
@@ -37,6 +38,8 @@ def test_seeds_share_a_row_and_columns_show_what_differs(tmp_path):
 
 def test_a_run_that_has_not_ended_and_an_unknown_metric_are_refused(finished, tmp_path):
     run, _ = finished
+    with pytest.raises(ValueError, match="name at least one run"):
+        summarise([], "match/accuracy")
     with pytest.raises(ValueError, match=r"no metric 'score'; choose from .*match/auroc"):
         summarise([run], "score")
     shutil.copy(run / "config.json", tmp_path)

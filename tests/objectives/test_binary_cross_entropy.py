@@ -83,3 +83,9 @@ def test_answers_are_probabilities():
     np.testing.assert_allclose(found["match"], [0.5, 1.0, 0.0])
     several = BinaryCrossEntropy().answers("tag", {"tag": np.zeros((2, 3))})
     assert list(several) == ["tag/0", "tag/1", "tag/2"]
+
+
+@pytest.mark.parametrize("wrong", [{"pos_weight": 0.0}, {"label_smoothing": 3.0}, {"weight": -1.0}])
+def test_impossible_settings_are_refused_by_name(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
+        BinaryCrossEntropy(**wrong)

@@ -36,6 +36,29 @@ def test_the_same_experiment_on_other_devices_goes_on_and_says_so(tmp_path):
     ]
 
 
+def test_another_wrapper_goes_on_and_says_so(tmp_path):
+    folder.claim(tmp_path, small(parallel="pmap"), print)
+    said = []
+    folder.claim(tmp_path, small(parallel="jit"), said.append)
+    assert len(said) == 1 and said[0].startswith("parallel changed from pmap to jit")
+
+
+def test_a_start_that_was_killed_half_way_is_finished(tmp_path):
+    (tmp_path / ".draft-config.json").write_text('{"form')
+    folder.check(tmp_path, SMALL)
+    folder.claim(tmp_path, SMALL, print)
+    (tmp_path / folder.ENVIRONMENT).unlink()
+    folder.check(tmp_path, SMALL)
+    folder.claim(tmp_path, SMALL, print)
+    assert {path.name for path in tmp_path.iterdir()} == {folder.CONFIG, folder.ENVIRONMENT}
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(ValueError, match="is a file; choose a folder with --workdir"):
+        folder.check(tmp_path / "run", SMALL)
+
+
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(ValueError, match=r"holds other files and no config\.json; choose"):

@@ -69,3 +69,16 @@ def test_tensorboard_without_its_extra_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'mmjax\[tensorboard\]'"):
         Log(tmp_path, 10, start=0, tensorboard=True)
+
+
+def test_on_a_terminal_a_bar_shows_loss_speed_and_the_time_left(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with Log(tmp_path, 3, start=0) as found:
+        for step in (1, 2, 3):
+            found.record(record(step) | {"examples_per_second": 1234.5})
+            found.advance()
+        found.record(record(3, "validation"))
+    shown = capsys.readouterr().err
+    assert "3/3" in shown and "loss 0.5000" in shown and "1234 examples/s" in shown
+    assert "step      3  validation  loss 0.5000" in shown
+    assert "step      1  train" not in shown

@@ -10,17 +10,23 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mmjax.data.datasets import DigitsMatch
 from mmjax.encoders import Lstm
+from mmjax.heads import Logit
+from mmjax.optim import Sgd
 from mmjax.train import log
 from mmjax.train.checkpoint import Checkpoints
-from mmjax.train.loop import train
+from mmjax.train.loop import _train, fit
+from mmjax.train.state import TrainState
+from mmjax.train.stop import Interrupted, Stop
 from tests.config.experiments import small
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
+THREE_LABELS = dataclasses.replace(small().model, heads={"match": Logit(labels=3)})
 ROOT = Path(__file__).parents[2]
 
 
@@ -53,13 +59,13 @@ def test_the_log_has_one_line_per_log_step_and_validation(finished):
 
 def test_a_finished_run_is_evaluated_again_to_the_same_numbers(finished, digits_dir, capsys):
     run, metrics = finished
-    assert train(small(data=DigitsMatch(data_dir=digits_dir)), run) == metrics
+    assert fit(small(data=DigitsMatch(data_dir=digits_dir)), run) == metrics
     assert "step 6 of 6: all done: measuring again" in capsys.readouterr().err
 
 
 def test_a_batch_that_the_devices_do_not_divide_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match="take 8 or 16"):
-        train(small(batch_size=12), tmp_path / "run")
+        fit(small(batch_size=12), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -68,8 +74,60 @@ def test_an_encoder_that_knows_fewer_words_than_the_captions_have_is_refused(dig
     network = dataclasses.replace(network, encoders={**network.encoders, "text": Lstm(20)})
     data = DigitsMatch(data_dir=digits_dir)
     with pytest.raises(ValueError, match=r"--model.encoders.text.vocabulary-size 20: .* have \d+"):
-        train(small(model=network, data=data), tmp_path / "run")
+        fit(small(model=network, data=data), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"best_metric": "score"}, r"--best-metric score: choose from loss, .*match/auroc"),
+        ({"model": THREE_LABELS}, r"logits \(16, 3\) and labels \(16,\) must have the same shape"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_the_folder_is_claimed(
+    digits_dir, tmp_path, changes, message
+):
+    with pytest.raises(ValueError, match=message):
+        fit(small(data=DigitsMatch(data_dir=digits_dir), **changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_diverged_says_so_and_keeps_what_was_good(digits_dir, tmp_path):
+    data, optim = DigitsMatch(data_dir=digits_dir), Sgd(peak_lr=1e30, schedule="constant")
+    with pytest.raises(ValueError, match=r"step 4 cannot be measured: .* NaN.*--optim.peak-lr"):
+        fit(small(data=data, optim=optim), tmp_path / "run")
+    with Checkpoints(tmp_path / "run", read_only=True) as checkpoints:
+        assert checkpoints.steps() == []
+
+
+def test_a_signal_is_saved_or_not_spoken_of():
+    """It may come at any moment: here, between two looks at it."""
+
+    class Late(Stop):
+        looks = 0
+
+        def __init__(self):
+            pass
+
+        @property
+        def signal(self):
+            self.looks += 1
+            return signal.SIGINT if self.looks > 1 else None
+
+    saved = []
+    fresh = TrainState(step=jnp.int32(0), params={}, collections={}, opt_state=(), key=None)
+    with pytest.raises(Interrupted) as stopped:
+        _train(
+            small(steps=5, eval_every=5),
+            fresh,
+            lambda state, batch: (state, {}),
+            iter([None] * 5),
+            lambda number, sums: None,
+            lambda state, due: saved.append(due),
+            Late(),
+        )
+    assert saved == [False] and "and saved" in str(stopped.value)
 
 
 class Process:
@@ -85,15 +143,16 @@ class Process:
             command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def wait_for(self, step):
-        """Until the log, or a checkpoint, shows the step."""
+    def wait_for(self, logged, saved):
+        """Until the log shows one step and another one's checkpoint is whole."""
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline and self.process.poll() is None:
             path = self.run / log.FILE
-            if path.exists() and f'"step": {step},' in path.read_text():
+            found = path.exists() and f'"step": {logged},' in path.read_text()
+            if found and (self.run / "checkpoints" / str(saved)).exists():
                 return
             time.sleep(0.005)
-        raise AssertionError(f"step {step} was not reached: {self.process.communicate()}")
+        raise AssertionError(f"step {logged} was not reached: {self.process.communicate()}")
 
     def end(self):
         out, err = self.process.communicate(timeout=240)
@@ -130,7 +189,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(straight, number, tmp_path, digits_di
     if wrapper == "jit" and number == signal.SIGKILL:
         number = signal.SIGTERM  # each signal once, and both wrappers
     stopped = Process(tmp_path / "run", digits_dir, wrapper)
-    stopped.wait_for(30)
+    stopped.wait_for(logged=30, saved=20)
     os.kill(stopped.process.pid, number)
     code, _, err = stopped.end()
     assert not (tmp_path / "run" / "results.json").exists()

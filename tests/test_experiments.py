@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,13 @@ def test_the_throughput_is_measured(monkeypatch, capsys):
     module.main(steps=2)
     printed = capsys.readouterr().out
     assert "pipeline " in printed and "training " in printed and "times as fast" in printed
+
+
+@pytest.mark.parametrize("path", sorted(FILES[0].parent.glob("*.py")), ids=lambda path: path.stem)
+def test_a_script_starts_in_a_process_of_its_own(path):
+    """Where nothing has been imported before it."""
+    command = [sys.executable, str(path), "--help"]
+    assert "usage: " in subprocess.check_output(command, text=True)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

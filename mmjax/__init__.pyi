@@ -5,9 +5,10 @@ from .data.datasets import FashionMatch as FashionMatch
 from .data.datasets import MnistMatch as MnistMatch
 from .data.pipeline import train_batches as train_batches
 from .encoders import Cnn as Cnn
+from .encoders import Linear as Linear
 from .encoders import Lstm as Lstm
 from .evaluation import restore as restore
-from .fusion import Attention as Attention
+from .fusion import CrossAttention as CrossAttention
 from .fusion import Concat as Concat
 from .fusion import Sum as Sum
 from .heads import Logit as Logit

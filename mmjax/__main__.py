@@ -52,29 +52,41 @@ def predict(
     /,
     image: str | None = None,
     text: str | None = None,
+    input: tuple[str, ...] = (),
     batch: Path | None = None,
     checkpoint: str = "last",
     json: bool = False,
 ) -> None:
-    """Ask a run about an image and a text of your own, or about many.
+    """Ask a run about an image, a text or features of your own, or about many.
 
     Exit code 1 when a row of the batch could not be answered; the others are.
 
     Args:
         image: a PNG or JPEG file; it is brought to the size that the run was trained on
         text: any text; unknown words are read as unknown
+        input: name=value for each modality of another name; features are the path of a .npy file
         batch: a CSV file with a header such as image,text, paths relative to it; empty is missing
         checkpoint: last, best (by the run's validation metric), or the number of a step
         json: print one JSON object per answer
     """
-    from mmjax.evaluation.predict import CHUNK, Predictor, read_csv, read_value, remarks
+    from mmjax.evaluation.predict import (
+        CHUNK,
+        Predictor,
+        read_csv,
+        read_value,
+        remarks,
+        split_inputs,
+    )
 
     predictor = Predictor(run, checkpoint)
     preprocessing = predictor.preprocessing
-    if batch is not None and (image is not None or text is not None):
-        raise ValueError("--batch: the rows come from the file; leave --image and --text out")
-    given = {"image": image, "text": text}.items()
-    row = {k: read_value(preprocessing, k, value) for k, value in given if value is not None}
+    pairs = [f"{k}={v}" for k, v in (("image", image), ("text", text)) if v is not None]
+    given = split_inputs([*pairs, *input])
+    if batch is not None and given:
+        raise ValueError(
+            "--batch: the rows come from the file; leave --image, --text and --input out"
+        )
+    row = {name: read_value(preprocessing, name, value) for name, value in given.items()}
     lines = iter([(0, row)]) if batch is None else read_csv(batch, preprocessing)
     wrong = 0
     while part := list(itertools.islice(lines, CHUNK)):  # so many images at once, not all

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmjax.encoders import ENCODERS, Cnn, Lstm
+from mmjax.encoders import ENCODERS, Cnn, Linear, Lstm
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS
 from mmjax.types import Input, Tokens
@@ -27,7 +27,13 @@ def text(seed=0, lengths=(5, 3, 0, 1)):
     return Input(jnp.asarray(ids), jnp.asarray(mask))
 
 
-INPUTS = {"cnn": image, "lstm": text}
+def features(seed=0, lengths=(5, 3, 0, 1)):
+    values = np.random.default_rng(seed).normal(size=(len(lengths), 5, 3)).astype(np.float32)
+    mask = np.arange(5)[None, :] < np.array(lengths)[:, None]
+    return Input(jnp.asarray(values), jnp.asarray(mask))
+
+
+INPUTS = {"cnn": image, "lstm": text, "linear": features}
 ENCODER_VARIANTS = {
     "cnn": [Cnn((3, 4), 8, pooling) for pooling in ("flatten", "mean", "attention", "none")],
     "lstm": [
@@ -39,6 +45,7 @@ ENCODER_VARIANTS = {
             (2, False, "none"),
         )
     ],
+    "linear": [Linear(8)],
 }
 
 
@@ -56,6 +63,9 @@ def fusions():
     """(name, module) of every registered fusion, as it stands with its defaults, and variants."""
     yield from ((name, cls()) for name, cls in FUSIONS.items())
     yield "sum-projected", FUSIONS["sum"](dim=6)
+    yield "late-mean", FUSIONS["late"](weights="mean")
+    yield "tensor-unprojected", FUSIONS["tensor"](inner=None)
+    yield "bottleneck-none", FUSIONS["bottleneck"](bottlenecks=0, layers=1)
 
 
 def heads():
@@ -65,15 +75,15 @@ def heads():
     yield "logit-multi-label", HEADS["logit"](labels=3)
 
 
-def tokens(names, dim=8, seed=0):
+def tokens(names, dim=8, seed=0, batch=BATCH):
     """Tokens of different numbers per modality; example 0 has all, example 3 has none."""
     rng = np.random.default_rng(seed)
     found = {}
     for position, name in enumerate(names):
-        count = position + 1
-        mask = rng.random((BATCH, count)) < 0.7
+        count = position + 2
+        mask = rng.random((batch, count)) < 0.7
         mask[0], mask[3] = True, False
-        values = rng.normal(size=(BATCH, count, dim)).astype(np.float32)
+        values = rng.normal(size=(batch, count, dim)).astype(np.float32)
         found[name] = Tokens(jnp.asarray(values), jnp.asarray(mask))
     return found
 

@@ -1,7 +1,6 @@
 """The contracts of every registered encoder, fusion and head."""
 
 import functools
-import itertools
 
 import chex
 import jax
@@ -67,7 +66,8 @@ def test_a_hidden_pixel_gets_exactly_zero_gradient(module, make):
     given = make()
     params = init(module, given.values, given.mask)
     gradient = jax.grad(lambda x: samples.loss_of(module, x, given.mask)(params))(given.values)
-    hidden = np.broadcast_to(~np.asarray(given.mask)[:, None, None, None], gradient.shape)
+    axes = tuple(range(given.mask.ndim, gradient.ndim))
+    hidden = np.broadcast_to(np.expand_dims(~np.asarray(given.mask), axes), gradient.shape)
     assert not np.any(gradient[hidden]) and np.any(gradient[~hidden])
 
 
@@ -104,73 +104,115 @@ def test_every_parameter_of_an_encoder_is_alive(module, make):
     alive(jax.grad(samples.loss_of(module, given.values, given.mask))(params))
 
 
-@pytest.mark.parametrize("names", MODALITIES, ids=len)
-@pytest.mark.parametrize("module", FUSIONS)
-def test_what_is_under_a_fusions_mask_changes_nothing(module, names):
-    given = samples.tokens(names)
-    params = init(module, given)
-    other = {n: Tokens(samples.garbage(t.values, t.mask), t.mask) for n, t in given.items()}
-    original = jax.value_and_grad(samples.loss_of(module, given))(params)
-    chex.assert_trees_all_equal(
-        original, jax.value_and_grad(samples.loss_of(module, other))(params)
-    )
-    finite(original)
+class Probe:
+    """A fusion of some modalities, compiled once for all that is asked of it."""
+
+    def __init__(self, module, names):
+        self.given = samples.tokens(names, batch=16)
+        self.module = module
+        start = jax.jit(functools.partial(module.init, train=False))
+        self.variables = start(jax.random.key(0), self.given)
+        self.params = self.variables.get("params", {})
+        self._measure = jax.jit(jax.grad(self._loss, argnums=(0, 1), has_aux=True))
+
+    def _loss(self, params, values, masks):
+        tokens = {name: Tokens(values[name], masks[name]) for name in values}
+        fused = self.module.apply({**self.variables, "params": params}, tokens, train=False)
+        shown = jnp.where(fused.mask[:, :, None], fused.values, 0.0)
+        weights = jax.random.normal(jax.random.key(3), shown.shape)
+        return jnp.sum(weights * (shown + shown**2)), fused
+
+    def __call__(self, tokens):
+        """(gradients of the parameters, gradients of the values, fused tokens)."""
+        values = {name: t.values for name, t in tokens.items()}
+        masks = {name: t.mask for name, t in tokens.items()}
+        (params, inputs), fused = self._measure(self.params, values, masks)
+        return params, inputs, fused
+
+
+# Keyed by the module's name and fields: one program serves all tests below.
+probe = functools.lru_cache(maxsize=None)(Probe)
 
 
 @pytest.mark.parametrize("names", MODALITIES, ids=len)
 @pytest.mark.parametrize("module", FUSIONS)
-def test_a_hidden_token_gets_exactly_zero_gradient(module, names):
-    given = samples.tokens(names)
-    params = init(module, given)
+class TestFusion:
+    def test_what_is_under_the_mask_changes_nothing(self, module, names):
+        measure = probe(module, names)
+        given = measure.given
+        other = {n: Tokens(samples.garbage(t.values, t.mask), t.mask) for n, t in given.items()}
+        original, changed = measure(given), measure(other)
+        chex.assert_trees_all_equal(original, changed)
+        finite(original)
 
-    def loss(values):
-        tokens = {n: Tokens(values[n], given[n].mask) for n in given}
-        return samples.loss_of(module, tokens)(params)
+    def test_a_hidden_token_gets_exactly_zero_gradient(self, module, names):
+        measure = probe(module, names)
+        _, gradient, _ = measure(measure.given)
+        for name, tokens in measure.given.items():
+            hidden = ~np.asarray(tokens.mask)
+            assert not np.any(gradient[name][hidden])
+            assert np.all(np.any(gradient[name][~hidden] != 0, axis=-1))
 
-    gradient = jax.grad(loss)({n: t.values for n, t in given.items()})
-    for name, tokens in given.items():
-        hidden = ~np.asarray(tokens.mask)
-        assert not np.any(gradient[name][hidden])
-        assert np.all(np.any(gradient[name][~hidden] != 0, axis=-1))
+    def test_every_parameter_is_alive(self, module, names):
+        measure = probe(module, names)
+        alive(measure(measure.given)[0])
+
+    def test_an_example_that_misses_modalities_is_the_same_in_any_company(self, module, names):
+        """Each one missing in turn: what the others hold then does not depend on the batch."""
+        measure = probe(module, names)
+        before = measure(measure.given)[2]
+        for name in names:
+            gone = {
+                n: Tokens(t.values, t.mask.at[:1].set(t.mask[:1] & (n != name)))
+                for n, t in measure.given.items()
+            }
+            gradients, inputs, fused = measure(gone)
+            finite((gradients, inputs, fused))
+            np.testing.assert_allclose(fused.values[1:], before.values[1:], atol=1e-5)
+            assert not np.any(inputs[name][0])
+            np.testing.assert_array_equal(fused.present()[0], len(names) > 1)
+            if len(names) > 1:
+                assert np.any(fused.values[0] != before.values[0])
+
+    def test_with_everything_missing_there_is_no_token(self, module, names):
+        measure = probe(module, names)
+        fused = measure(measure.given)[2]
+        assert fused.values.shape[:2] == fused.mask.shape
+        present = np.any([np.any(t.mask, axis=1) for t in measure.given.values()], axis=0)
+        np.testing.assert_array_equal(fused.present(), present)
+        assert not np.any(fused.mask[3]) and not np.any(fused.values[3])
 
 
 @pytest.mark.parametrize("module", FUSIONS)
 def test_the_order_of_modalities_does_not_matter(module):
-    given = samples.tokens(("a", "b", "c"))
-    params = init(module, given)
-    expected = module.apply({"params": params}, given, train=False)
-    for order in itertools.permutations(given):
-        shuffled = {name: given[name] for name in order}
-        chex.assert_trees_all_equal(init(module, shuffled), params)
-        chex.assert_trees_all_equal(
-            module.apply({"params": params}, shuffled, train=False), expected
+    names = ("a", "b", "c")
+    given = samples.tokens(names)
+
+    def fused(order):
+        """Traced anew for each order: a jitted function would sort a dict that it is given."""
+        start = jax.jit(
+            lambda values, masks: module.init_with_output(
+                jax.random.key(0), {n: Tokens(values[n], masks[n]) for n in order}, train=False
+            )
         )
+        return start({n: t.values for n, t in given.items()}, {n: given[n].mask for n in names})
 
-
-@pytest.mark.parametrize("names", MODALITIES, ids=len)
-@pytest.mark.parametrize("module", FUSIONS)
-def test_every_parameter_of_a_fusion_is_alive(module, names):
-    given = samples.tokens(names)
-    alive(jax.grad(samples.loss_of(module, given))(init(module, given)))
-
-
-@pytest.mark.parametrize("names", MODALITIES, ids=len)
-@pytest.mark.parametrize("module", FUSIONS)
-def test_with_everything_missing_a_fusion_gives_no_token(module, names):
-    given = samples.tokens(names)
-    fused = module.apply({"params": init(module, given)}, given, train=False)
-    assert fused.values.shape[:2] == fused.mask.shape
-    np.testing.assert_array_equal(
-        fused.present(), np.any([np.any(t.mask, axis=1) for t in given.values()], axis=0)
-    )
-    assert not np.any(fused.mask[3])
-    finite(fused.values)
+    expected = fused(names)
+    for order in (("c", "b", "a"), ("b", "c", "a")):
+        chex.assert_trees_all_equal(fused(order), expected)
 
 
 @pytest.mark.parametrize("module", FUSIONS)
-def test_a_fusion_without_modalities_is_refused(module):
+def test_what_a_fusion_cannot_take_is_refused(module):
     with pytest.raises(ValueError, match="at least one modality"):
         module.init(jax.random.key(0), {}, train=False)
+    given = samples.tokens(("a", "b"))
+    short = Tokens(given["b"].values, given["b"].mask[:, 1:])
+    with pytest.raises(ValueError, match=r"modality 'b'.*\(4, 3, 8\) and \(4, 2\)"):
+        module.init(jax.random.key(0), {**given, "b": short}, train=False)
+    fewer = Tokens(given["b"].values[1:], given["b"].mask[1:])
+    with pytest.raises(ValueError, match="'a': 4, 'b': 3"):
+        module.init(jax.random.key(0), {**given, "b": fewer}, train=False)
 
 
 @pytest.mark.parametrize("module", HEADS)

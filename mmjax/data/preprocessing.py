@@ -10,13 +10,18 @@ from typing import Any, Union
 import cattrs
 import numpy as np
 
+from mmjax.data.features import FeatureTransform
 from mmjax.data.image import ImageTransform
 from mmjax.data.text import TextTransform
 from mmjax.types import Input
 
-Transform = Union[ImageTransform, TextTransform]
+Transform = Union[ImageTransform, TextTransform, FeatureTransform]
 
-TRANSFORMS: dict[str, type[Transform]] = {"image": ImageTransform, "text": TextTransform}
+TRANSFORMS: dict[str, type[Transform]] = {
+    "image": ImageTransform,
+    "text": TextTransform,
+    "features": FeatureTransform,
+}
 
 FORMAT = 1
 _FILE = "preprocessing.json"

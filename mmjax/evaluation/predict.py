@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from mmjax.data.features import FeatureTransform, open_features
 from mmjax.data.image import ImageTransform, open_image
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.text import UNKNOWN, TextTransform
@@ -52,16 +53,36 @@ def read_value(preprocessing: Preprocessing, modality: str, text: str | None) ->
     """What a user wrote for a modality: a file's path, or the text itself; None is missing.
 
     Raises:
-        ValueError: an unknown modality, or a file that is no image.
+        ValueError: an unknown modality, a file that is no image, or none of such features.
     """
     transform = preprocessing.transforms.get(modality)
     if transform is None:
         raise ValueError(
             f"the run knows no {modality!r}; choose from {sorted(preprocessing.transforms)}"
         )
-    if text is None or not isinstance(transform, ImageTransform):
+    if text is None or isinstance(transform, TextTransform):
         return text
-    return open_image(text)
+    if isinstance(transform, ImageTransform):
+        return open_image(text)
+    features = open_features(text)
+    try:
+        transform.tokens(features)
+    except ValueError as error:
+        raise ValueError(f"{text}: {error}") from None
+    return features
+
+
+def split_inputs(pairs: Sequence[str]) -> dict[str, str]:
+    """`name=value` of a command line; a value may hold further equals signs."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise ValueError(f"--input: expected name=value, got {pair!r}")
+        if name in found:
+            raise ValueError(f"--input: {name!r} is given twice")
+        found[name] = value
+    return found
 
 
 def remarks(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
@@ -71,7 +92,14 @@ def remarks(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
         value = row.get(name)
         if value is None:
             found.append(f"{name} was missing")
-        if value is None or not isinstance(transform, TextTransform):
+        if value is None or isinstance(transform, ImageTransform):
+            continue
+        if isinstance(transform, FeatureTransform):
+            tokens, limit = len(transform.tokens(value)), transform.max_tokens
+            if tokens > limit:
+                found.append(f"{name}: {tokens} tokens, only the first {limit} were read")
+            if tokens == 0:
+                found.append(f"{name}: empty")
             continue
         words = transform.words(value)
         if words > transform.max_words:
@@ -88,7 +116,7 @@ def remarks(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
 def read_csv(
     path: Path, preprocessing: Preprocessing
 ) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
-    """Line number and row, or what is wrong with it. Image paths start at the file's own folder.
+    """Line number and row, or what is wrong with it. Paths in it start at its own folder.
 
     Raises:
         ValueError: the file is no text, or its header names no modality or an unknown one.
@@ -123,7 +151,7 @@ def _row(
         raise ValueError(f"expected {len(header)} cells, got {len(cells)}")
     row = {}
     for name, cell in zip(header, cells, strict=True):
-        image = isinstance(preprocessing.transforms[name], ImageTransform)
-        place = str(path.parent / cell) if image else cell
+        text = isinstance(preprocessing.transforms[name], TextTransform)
+        place = cell if text else str(path.parent / cell)
         row[name] = read_value(preprocessing, name, place if cell else None)
     return row

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmjax.data.features import FeatureTransform
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.text import TextTransform
 from mmjax.evaluation import predict
-from mmjax.evaluation.predict import Predictor, read_csv, read_value, remarks
+from mmjax.evaluation.predict import Predictor, read_csv, read_value, remarks, split_inputs
 from mmjax.train import folder
 
 
@@ -118,3 +121,74 @@ def test_a_file_that_is_no_csv_is_named(predictor, tmp_path):
         (tmp_path / "pairs.csv").write_bytes(content)
         with pytest.raises(ValueError, match=r"pairs\.csv: expected a CSV file in UTF-8"):
             list(read_csv(tmp_path / "pairs.csv", predictor.preprocessing))
+
+
+@pytest.fixture
+def touch(tmp_path):
+    """Preprocessing of a text and of features, and a folder with features.npy of 4 tokens."""
+    rows = np.random.default_rng(0).normal(size=(5, 4, 3))
+    np.save(tmp_path / "features.npy", rows[0])
+    text = TextTransform.fit(["a cup"], vocabulary_size=9, max_words=4)
+    features = FeatureTransform.fit(rows, max_tokens=3)
+    return Preprocessing({"touch": features, "text": text}), tmp_path, rows[0]
+
+
+def test_features_are_the_path_of_an_npy_file(touch):
+    preprocessing, path, features = touch
+    read = read_value(preprocessing, "touch", str(path / "features.npy"))
+    np.testing.assert_array_equal(read, features)
+    assert remarks(preprocessing, {"text": "a cup", "touch": read}) == [
+        "touch: 4 tokens, only the first 3 were read"
+    ]
+    assert remarks(preprocessing, {"text": "a cup", "touch": read[:3]}) == []
+    assert remarks(preprocessing, {"text": "a cup", "touch": read[:0]}) == ["touch: empty"]
+    assert remarks(preprocessing, {"text": "a cup"}) == ["touch was missing"]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (np.zeros((2, 5)), r"got the shape \(2, 5\)"),
+        (np.array([0, 0, np.nan]), "got NaN"),
+        (np.zeros((2, 3), int), "got int64"),
+        (None, r"expected a \.npy file"),
+    ],
+)
+def test_a_file_that_holds_no_such_features_is_named(touch, content, message):
+    preprocessing, path, _ = touch
+    (path / "bad.npy").write_text("no array")
+    if content is not None:
+        np.save(path / "bad.npy", content)
+    with pytest.raises(ValueError, match=rf"bad\.npy: .*{message}"):
+        read_value(preprocessing, "touch", str(path / "bad.npy"))
+
+
+def test_features_of_a_csv_lie_beside_it(touch):
+    preprocessing, path, features = touch
+    (path / "rows.csv").write_text("touch,text\nfeatures.npy,a cup\n,a cup\nno.npy,a cup\n")
+    rows = dict(read_csv(path / "rows.csv", preprocessing))
+    np.testing.assert_array_equal(rows[2]["touch"], features)
+    assert rows[3] == {"touch": None, "text": "a cup"}
+    assert "rows.csv:4: " in str(rows[4]) and "no.npy" in str(rows[4])
+
+
+def test_inputs_of_a_command_line_are_split_at_the_first_equals_sign():
+    assert split_inputs(["touch=a.npy", "text=1 + 1 = 2", "note="]) == {
+        "touch": "a.npy",
+        "text": "1 + 1 = 2",
+        "note": "",
+    }
+    assert split_inputs([]) == {}
+
+
+@pytest.mark.parametrize(
+    "pairs, message",
+    [
+        (["touch"], "--input: expected name=value, got 'touch'"),
+        (["=a.npy"], "--input: expected name=value, got '=a.npy'"),
+        (["touch=a", "touch=b"], "--input: 'touch' is given twice"),
+    ],
+)
+def test_an_input_that_is_no_pair_is_refused(pairs, message):
+    with pytest.raises(ValueError, match=message):
+        split_inputs(pairs)

@@ -1,0 +1,109 @@
+"""Precomputed features: rows of numbers, brought to one length, standardised."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmjax.types import Input
+
+
+def open_features(path: str | os.PathLike[str]) -> np.ndarray:
+    """The array of a `.npy` file; ValueError for whatever is not exactly that.
+
+    Nothing is ever unpickled, and the size that the header claims is held against the file's.
+    """
+    expected = f"{path}: expected a .npy file of floats"
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{expected}, got no file at all") from None
+    except OSError:
+        raise
+    except Exception as error:  # a broken header raises whatever Python's own parser does
+        raise ValueError(f"{expected}, got another or a damaged one: {error}") from error
+    if not isinstance(found, np.ndarray):
+        found.close()
+        raise ValueError(f"{expected}, got an archive of several arrays")
+    return np.array(found)
+
+
+@dataclass(frozen=True)
+class FeatureTransform:
+    """values = (x - mean) / std, feature by feature."""
+
+    max_tokens: int  # longer rows are cut
+    mean: tuple[float, ...]  # one per feature
+    std: tuple[float, ...]  # one per feature, above 0
+
+    def __post_init__(self):
+        if not isinstance(self.max_tokens, int) or self.max_tokens < 1:
+            raise ValueError(f"max_tokens: expected at least 1, got {self.max_tokens!r}")
+        if not self.mean:
+            raise ValueError("mean: expected one number per feature, got none")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != len(self.mean) or not np.isfinite(values).all():
+                raise ValueError(f"{name}: expected {len(self.mean)} finite numbers, got {values}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std: expected numbers above 0, got {self.std}")
+
+    @classmethod
+    def fit(cls, rows: Sequence | np.ndarray, *, max_tokens: int) -> "FeatureTransform":
+        """Mean and standard deviation over the tokens that are read of the training rows.
+
+        A feature that never changes is only centred.
+        """
+        first = next((row for row in rows if row is not None and np.ndim(row)), None)
+        if first is None:
+            raise ValueError("rows: expected at least one that is not missing, got none")
+        width = np.shape(first)[-1]
+        plain = cls(max_tokens=max_tokens, mean=(0.0,) * width, std=(1.0,) * width)
+        values, mask = plain._padded(rows)
+        if not mask.any():
+            raise ValueError("rows: expected at least one token, got none")
+        std = values[mask].std(axis=0)
+        return cls(
+            max_tokens=max_tokens,
+            mean=tuple(values[mask].mean(axis=0).tolist()),
+            std=tuple(np.where(std > 1e-9 * np.abs(values[mask]).max(axis=0), std, 1.0).tolist()),
+        )
+
+    def __call__(self, rows: Sequence | np.ndarray) -> Input:
+        """Values float32 [b, max_tokens, feature], mask [b, max_tokens], padded at the end.
+
+        A row is a float array [token, feature], [feature] for one token, or None where missing.
+        """
+        values, mask = self._padded(rows)
+        return Input(values.astype(np.float32), mask)
+
+    def tokens(self, row: Any) -> np.ndarray:
+        """A row standardised, float64 [token, feature], uncut; ValueError for any other thing."""
+        width = len(self.mean)
+        expected = f"expected floats [token, {width}] or [{width}]"
+        if not isinstance(row, np.ndarray):
+            raise ValueError(f"{expected}, got {type(row).__name__}")
+        if not np.issubdtype(row.dtype, np.floating):
+            raise ValueError(f"{expected}, got {row.dtype}")
+        if row.ndim not in (1, 2) or row.shape[-1] != width:
+            raise ValueError(f"{expected}, got the shape {row.shape}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            tokens = (row.astype(np.float64) - np.array(self.mean)) / np.array(self.std)
+        if not (np.abs(tokens) <= np.finfo(np.float32).max).all():
+            raise ValueError(f"{expected}, got NaN, infinity or a number too large for float32")
+        return np.atleast_2d(tokens)
+
+    def _padded(self, rows: Sequence | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = np.zeros((len(rows), self.max_tokens, len(self.mean)))
+        mask = np.zeros(values.shape[:2], bool)
+        for i, row in enumerate(rows):
+            if row is None:
+                continue
+            try:
+                tokens = self.tokens(row)[: self.max_tokens]
+            except ValueError as error:
+                raise ValueError(f"features in row {i}: {error}") from None
+            values[i, : len(tokens)] = tokens
+            mask[i, : len(tokens)] = True
+        return values, mask

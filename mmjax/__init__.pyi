@@ -3,6 +3,7 @@ from .data.augment import ImageAugment as ImageAugment
 from .data.datasets import DigitsMatch as DigitsMatch
 from .data.datasets import FashionMatch as FashionMatch
 from .data.datasets import MnistMatch as MnistMatch
+from .data.datasets import Planted as Planted
 from .data.pipeline import train_batches as train_batches
 from .encoders import Cnn as Cnn
 from .encoders import Linear as Linear

@@ -1,5 +1,6 @@
 import io
 import json
+import pickle
 import warnings
 
 import numpy as np
@@ -133,6 +134,7 @@ _NPY = _bytes(np.save, np.zeros((3, 2)))
         _NPY.replace(b"(3, 2), }      ", b"(99999999999,),}"),
         _bytes(np.savez, a=np.zeros(2)),
         _bytes(np.save, np.array([{}]), allow_pickle=True),
+        pickle.dumps(np.zeros(2)),
     ],
 )
 def test_a_file_that_is_no_npy_is_named(tmp_path, content):

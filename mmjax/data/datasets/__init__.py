@@ -4,9 +4,11 @@ from mmjax.data.dataset import Dataset
 from mmjax.data.datasets.digits_match import DigitsMatch as DigitsMatch
 from mmjax.data.datasets.fashion_match import FashionMatch as FashionMatch
 from mmjax.data.datasets.mnist_match import MnistMatch as MnistMatch
+from mmjax.data.datasets.planted import Planted as Planted
 
 DATASETS: dict[str, type[Dataset]] = {
     "digits_match": DigitsMatch,
     "mnist_match": MnistMatch,
     "fashion_match": FashionMatch,
+    "planted": Planted,
 }

@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import io
 import itertools
 from typing import get_args
@@ -277,6 +278,15 @@ def test_evaluation_examples_do_not_depend_on_how_they_are_read(task, shape):
         np.testing.assert_array_equal(part.labels["label"], whole.labels["label"][chunk])
 
 
+def test_what_is_evaluated_on_is_drawn_once(monkeypatch):
+    drawn, draw = [], Planted.draw
+    monkeypatch.setattr(Planted, "draw", lambda *args: drawn.append(args) or draw(*args))
+    source = Planted(test_size=10).source("test")
+    for _ in range(3):
+        source.read(np.arange(10), None)
+    assert len(drawn) == 1
+
+
 def test_splits_and_seeds_have_examples_of_their_own():
     sizes = {"train_size": 50, "validation_size": 50, "test_size": 50}
     found = [_whole(Planted(**sizes), split) for split in ("train", "validation", "test")]
@@ -345,6 +355,8 @@ def test_every_field_is_a_flag():
     text = io.StringIO()
     with contextlib.redirect_stdout(text), pytest.raises(SystemExit):
         tyro.cli(Planted, args=["--help"])
+    for field in dataclasses.fields(Planted):
+        assert f"--{field.name.replace('_', '-')}" in text.getvalue()
     assert "how the label is spread" in text.getvalue().lower()
 
 

@@ -6,8 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.modalities import ordered
-from mmjax.layers.pooling import masked_mean
+from mmjax.layers.modalities import one_token, pooled
 from mmjax.types import Tokens
 
 
@@ -19,7 +18,6 @@ class Concat(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token as wide as all modalities together."""
         del train
-        tokens = [tokens for _, tokens in ordered(modalities)]
-        fused = jnp.concatenate([masked_mean(t.values, t.mask) for t in tokens], axis=-1)
-        present = jnp.any(jnp.stack([t.present() for t in tokens]), axis=0)
-        return Tokens(fused[:, None, :], present[:, None])
+        vectors = pooled(modalities).values()
+        fused = jnp.concatenate([vector.value for vector in vectors], axis=-1)
+        return one_token(fused, modalities)

@@ -20,6 +20,8 @@ def add_loss(
     Per example, not summed: the training step knows which examples count, and divides the global
     total by the global count. Outside training nothing is recorded.
     """
+    if module.is_initializing():  # a loss is no variable of the model
+        return
     counts = counted.astype(loss.dtype)
     # `where`: what is not counted may be anything, and must get no gradient.
     kept = jnp.where(counted, loss, jnp.zeros_like(loss))

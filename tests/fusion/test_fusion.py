@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.fusion import Attention, Concat, Sum
+from mmjax.fusion import Concat, CrossAttention, Sum
 from mmjax.heads import Logit
 from mmjax.types import Tokens
 from tests.samples import tokens
@@ -36,14 +36,14 @@ def test_a_sum_of_different_widths_says_what_would_fix_it():
 
 def test_attention_lets_tokens_ask_other_modalities_and_not_their_own():
     given = tokens(("a", "b"))
-    module = Attention(dim=8, heads=2)
+    module = CrossAttention(dim=8, heads=2)
     variables = jax.jit(lambda: module.init(jax.random.key(0), given, train=False))()
 
     @jax.jit
     def answer_of_b(other):
         """Token 0 of `b` in example 0, which sees both modalities."""
         changed = {n: Tokens(t.values + other[n], t.mask) for n, t in given.items()}
-        return module.apply(variables, changed, train=False).values[0, 1].sum()
+        return module.apply(variables, changed, train=False).values[0, 2].sum()
 
     zeros = {name: jnp.zeros_like(t.values) for name, t in given.items()}
     gradient = jax.grad(answer_of_b)(zeros)

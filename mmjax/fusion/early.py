@@ -1,0 +1,31 @@
+"""Early fusion: one transformer over all tokens (VisualBERT, Li et al. 2019, arXiv:1908.03557)."""
+
+from collections.abc import Mapping
+from typing import final
+
+from flax import linen as nn
+
+from mmjax.layers.masking import clear
+from mmjax.layers.modalities import Join
+from mmjax.layers.transformer import Block
+from mmjax.types import Tokens
+
+
+@final
+class Early(nn.Module):
+    """x = [W_1 z_1 + e_1; ...; W_M z_M + e_M];  x = block(x), `layers` times;  norm(x)."""
+
+    layers: int = 2  # transformer blocks
+    dim: int = 64  # width of the fused tokens
+    heads: int = 4  # attention heads, must divide dim
+    dropout: float = 0.0  # share of hidden units dropped in training
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns the tokens of all modalities, ordered by name."""
+        x, mask, _ = Join(self.dim, name="join")(modalities)
+        for layer in range(self.layers):
+            x = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")(
+                x, mask, train=train
+            )
+        return Tokens(clear(nn.LayerNorm(name="norm")(x), mask), mask)

@@ -1,0 +1,45 @@
+"""Encoder-decoder: queries decode a joint memory (DETR, Carion et al. 2020, arXiv:2005.12872)."""
+
+from collections.abc import Mapping
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mmjax.layers.masking import clear
+from mmjax.layers.modalities import Join, present
+from mmjax.layers.transformer import Attend, Block, FeedForward
+from mmjax.types import Tokens
+
+
+@final
+class EncoderDecoder(nn.Module):
+    """c = blocks([W_m z_m + e_m for all m]);  q = attend(q);  q = attend(q, c);  q += mlp(norm(q)).
+
+    The tutorial's fourth method, with the transformer of Vaswani et al. 2017, arXiv:1706.03762.
+    """
+
+    queries: int = 4  # learned tokens that are decoded
+    encoder_layers: int = 1  # self-attention blocks over all modalities' tokens
+    decoder_layers: int = 1  # each asks the other queries, then the memory
+    dim: int = 64  # width of the fused tokens
+    heads: int = 4  # attention heads, must divide dim
+    dropout: float = 0.0  # share of hidden units dropped in training
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns the decoded queries."""
+        memory, mask, _ = Join(self.dim, name="join")(modalities)
+        for layer in range(self.encoder_layers):
+            memory = Block(self.dim, self.heads, self.dropout, name=f"encoder_{layer}")(
+                memory, mask, train=train
+            )
+        queries = self.param("queries", nn.initializers.normal(1.0), (self.queries, self.dim))
+        q = jnp.broadcast_to(queries.astype(memory.dtype)[None], (len(mask), *queries.shape))
+        there = jnp.broadcast_to(present(modalities)[:, None], q.shape[:2])
+        for layer in range(self.decoder_layers):
+            q = Attend(self.dim, self.heads, name=f"decoder_{layer}_queries")(q, there)
+            q = Attend(self.dim, self.heads, name=f"decoder_{layer}_memory")(q, mask, memory)
+            feed_forward = FeedForward(self.dim, self.dropout, name=f"decoder_{layer}_feed_forward")
+            q = feed_forward(q, train=train)
+        return Tokens(clear(nn.LayerNorm(name="norm")(q), there), there)

@@ -1,0 +1,32 @@
+"""Gated multimodal unit, Arevalo et al. 2017, arXiv:1702.01992."""
+
+from collections.abc import Mapping
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mmjax.layers.modalities import Projections, one_token, pooled
+from mmjax.types import Tokens
+
+
+@final
+class Gated(nn.Module):
+    """z = sum_m g_m * tanh(W_m z_m);  g_m = sigmoid(V_m [z_1; ...; z_M]).
+
+    The paper's form for any number of modalities. A missing one is tanh(0) = 0 behind its gate.
+    """
+
+    dim: int = 64  # width of the fused vector
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns one token."""
+        del train
+        vectors = pooled(modalities)
+        everything = jnp.concatenate([vector.value for vector in vectors.values()], axis=-1)
+        fused = sum(
+            nn.sigmoid(nn.Dense(self.dim, name=f"gate_{name}")(everything)) * nn.tanh(value)
+            for name, (value, _) in Projections(self.dim, name="projection")(vectors).items()
+        )
+        return one_token(fused, modalities)

@@ -1,0 +1,44 @@
+"""Late fusion: every modality decides alone (Snoek et al. 2005, doi:10.1145/1101149.1101236)."""
+
+from collections.abc import Mapping
+from typing import Literal, final
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mmjax.layers.mlp import Mlp
+from mmjax.layers.modalities import one_token, pooled
+from mmjax.types import Tokens
+
+
+@final
+class Late(nn.Module):
+    """z = sum_m a_m mlp_m(z_m), sum_m a_m = 1 over the modalities that are there.
+
+    Below a linear head (`hidden=()`) this is the average of the modalities' logits, since
+    head(sum_m a_m d_m) = sum_m a_m head(d_m); below a deeper one the decisions are joined again.
+    """
+
+    weights: Literal["mean", "learned"] = "learned"  # a_m all equal, or a softmax of learned w_m
+    dim: int = 64  # width of a modality's decision
+    dropout: float = 0.0  # share of hidden units dropped in training
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns one token."""
+        vectors = pooled(modalities)
+        decisions = [
+            Mlp(hidden=(self.dim,), dim=self.dim, dropout=self.dropout, name=f"mlp_{name}")(
+                value, train=train
+            )
+            for name, (value, _) in vectors.items()
+        ]
+        there = jnp.stack([vector.present for vector in vectors.values()], axis=1)
+        scores = jnp.zeros_like(decisions[0], shape=there.shape)
+        if self.weights == "learned" and len(vectors) > 1:
+            learned = [self.param(f"weight_{n}", nn.initializers.zeros, ()) for n in vectors]
+            scores = scores + jnp.stack(learned).astype(scores.dtype)[None]
+        scores = jnp.where(there, scores, jnp.full_like(scores, jnp.finfo(scores.dtype).min))
+        weights = jax.nn.softmax(scores, axis=1)
+        return one_token(jnp.einsum("bm,mbd->bd", weights, jnp.stack(decisions)), modalities)

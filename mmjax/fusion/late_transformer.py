@@ -1,0 +1,45 @@
+"""Late fusion by a transformer over one token per modality (as in Tensor2Tensor; BERT's [CLS])."""
+
+from collections.abc import Mapping
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mmjax.layers.masking import clear
+from mmjax.layers.modalities import Join, one_token, ordered
+from mmjax.layers.pooling import masked_mean
+from mmjax.layers.transformer import Block
+from mmjax.types import Tokens
+
+
+@final
+class LateTransformer(nn.Module):
+    """x = [cls; W_1 z_1 + e_1; ...; W_M z_M + e_M], z_m pooled;  x = blocks(x);  z = norm(x_cls).
+
+    The [CLS] token is that of BERT, Devlin et al. 2019, arXiv:1810.04805.
+    """
+
+    layers: int = 2  # transformer blocks
+    dim: int = 64  # width of the fused vector
+    heads: int = 4  # attention heads, must divide dim
+    dropout: float = 0.0  # share of hidden units dropped in training
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns one token."""
+        vectors = {
+            name: Tokens(
+                masked_mean(tokens.values, tokens.mask)[:, None], tokens.present()[:, None]
+            )
+            for name, tokens in ordered(modalities)
+        }
+        x, mask, _ = Join(self.dim, name="join")(vectors)
+        cls = self.param("cls", nn.initializers.normal(0.02), (1, self.dim)).astype(x.dtype)
+        x = jnp.concatenate([jnp.broadcast_to(cls[None], (len(x), *cls.shape)), x], axis=1)
+        mask = jnp.pad(mask, ((0, 0), (1, 0)), constant_values=True)
+        for layer in range(self.layers):
+            x = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")(
+                x, mask, train=train
+            )
+        return one_token(nn.LayerNorm(name="norm")(clear(x, mask)[:, 0]), modalities)

@@ -1,0 +1,28 @@
+"""Maximum of the modalities' vectors (view pooling, Su et al. 2015, arXiv:1505.00880)."""
+
+from collections.abc import Mapping
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mmjax.layers.modalities import Projections, one_token, pooled
+from mmjax.types import Tokens
+
+
+@final
+class Max(nn.Module):
+    """z = max_m W_m z_m, number by number, over the modalities that are there."""
+
+    dim: int | None = None  # width that W_m projects to; None: no W_m, all widths must be equal
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns one token. Raises ValueError without `dim` when the widths differ."""
+        del train
+        vectors = Projections(self.dim, name="projection")(pooled(modalities))
+        values = [
+            jnp.where(there[:, None], value, jnp.full_like(value, jnp.finfo(value.dtype).min))
+            for value, there in vectors.values()
+        ]
+        return one_token(jnp.max(jnp.stack(values), axis=0), modalities)

@@ -1,0 +1,27 @@
+"""Mean of the modalities' vectors, a joint representation (Baltrusaitis 2019, arXiv:1705.09406)."""
+
+from collections.abc import Mapping
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mmjax.layers.modalities import Projections, one_token, pooled
+from mmjax.layers.pooling import masked_mean
+from mmjax.types import Tokens
+
+
+@final
+class Mean(nn.Module):
+    """z = sum_m W_m z_m / n over the n modalities that are there; its scale does not grow."""
+
+    dim: int | None = None  # width that W_m projects to; None: no W_m, all widths must be equal
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns one token. Raises ValueError without `dim` when the widths differ."""
+        del train
+        vectors = Projections(self.dim, name="projection")(pooled(modalities)).values()
+        values = jnp.stack([vector.value for vector in vectors], axis=1)
+        there = jnp.stack([vector.present for vector in vectors], axis=1)
+        return one_token(masked_mean(values, there), modalities)

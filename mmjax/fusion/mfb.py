@@ -1,0 +1,34 @@
+"""Multimodal factorised bilinear pooling (MFB), Yu et al. 2017, arXiv:1708.01471."""
+
+import math
+from collections.abc import Mapping
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mmjax.layers.modalities import one_token, pooled
+from mmjax.layers.normalisation import l2_normalised, signed_sqrt
+from mmjax.types import Tokens
+
+
+@final
+class Mfb(nn.Module):
+    """z = normalise(signed_sqrt(sum of each `factors` numbers of prod_m (U_m z_m + b_m))).
+
+    A modality that is missing is left out of the product.
+    """
+
+    factors: int = 5  # numbers of the product that are summed into one
+    dim: int = 64  # width of the fused vector
+    dropout: float = 0.0  # share of the product's numbers dropped in training (the paper: 0.1)
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns one token."""
+        expanded = []
+        for name, (value, there) in pooled(modalities).items():
+            factor = nn.DenseGeneral((self.dim, self.factors), name=f"projection_{name}")(value)
+            expanded.append(jnp.where(there[:, None, None], factor, jnp.ones_like(factor)))
+        product = nn.Dropout(self.dropout, deterministic=not train)(math.prod(expanded))
+        return one_token(l2_normalised(signed_sqrt(jnp.sum(product, axis=-1))), modalities)

@@ -1,0 +1,29 @@
+"""Multimodal low-rank bilinear pooling (MLB), Kim et al. 2017, arXiv:1610.04325."""
+
+import math
+from collections.abc import Mapping
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mmjax.layers.modalities import one_token, pooled
+from mmjax.types import Tokens
+
+
+@final
+class Mlb(nn.Module):
+    """z = P prod_m tanh(U_m z_m + b_m); a modality that is missing is left out of the product."""
+
+    rank: int = 128  # width of the product
+    dim: int = 64  # width of the fused vector
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns one token."""
+        del train
+        factors = []
+        for name, (value, there) in pooled(modalities).items():
+            factor = nn.tanh(nn.Dense(self.rank, name=f"projection_{name}")(value))
+            factors.append(jnp.where(there[:, None], factor, jnp.ones_like(factor)))
+        return one_token(nn.Dense(self.dim, name="out")(math.prod(factors)), modalities)

@@ -1,0 +1,34 @@
+"""MUTAN: bilinear fusion by a Tucker decomposition, Ben-younes et al. 2017, arXiv:1705.06676."""
+
+import math
+from collections.abc import Mapping
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mmjax.layers.modalities import one_token, pooled
+from mmjax.types import Tokens
+
+
+@final
+class Mutan(nn.Module):
+    """z = sum_r prod_m (M_mr x_m + b_mr);  x_m = tanh(W_m z_m + c_m): a core tensor of low rank.
+
+    A modality that is missing is left out of the products.
+    """
+
+    inner: int = 64  # width of x_m
+    rank: int = 5  # terms of the sum
+    dim: int = 64  # width of the fused vector
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns one token."""
+        del train
+        factors = []
+        for name, (value, there) in pooled(modalities).items():
+            x = nn.tanh(nn.Dense(self.inner, name=f"projection_{name}")(value))
+            factor = nn.DenseGeneral((self.rank, self.dim), name=f"core_{name}")(x)
+            factors.append(jnp.where(there[:, None, None], factor, jnp.ones_like(factor)))
+        return one_token(jnp.sum(math.prod(factors), axis=1), modalities)

@@ -1,0 +1,41 @@
+"""Perceiver, Jaegle et al. 2021, arXiv:2103.03206."""
+
+from collections.abc import Mapping
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from mmjax.layers.masking import clear
+from mmjax.layers.modalities import Join, present
+from mmjax.layers.transformer import Block
+from mmjax.types import Tokens
+
+
+@final
+class Perceiver(nn.Module):
+    """x = block(latents, [W_m z_m + e_m for all m]);  x = block(x), `layers` times;  norm(x).
+
+    Cost grows with the number of tokens, not with its square; their order does not matter.
+    """
+
+    latents: int = 8  # learned tokens that read the modalities
+    layers: int = 1  # self-attention blocks over the latents
+    dim: int = 64  # width of the latents
+    heads: int = 4  # attention heads, must divide dim
+    dropout: float = 0.0  # share of hidden units dropped in training
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns the latents."""
+        context, mask, _ = Join(self.dim, name="join")(modalities)
+        latents = self.param("latents", nn.initializers.normal(1.0), (self.latents, self.dim))
+        x = jnp.broadcast_to(latents.astype(context.dtype)[None], (len(mask), *latents.shape))
+        read = Block(self.dim, self.heads, self.dropout, name="read")
+        x = read(x, mask, context, train=train)
+        there = jnp.broadcast_to(present(modalities)[:, None], x.shape[:2])
+        for layer in range(self.layers):
+            x = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")(
+                x, there, train=train
+            )
+        return Tokens(clear(nn.LayerNorm(name="norm")(x), there), there)

@@ -1,0 +1,44 @@
+"""Product of Gaussian experts, Wu & Goodman 2018 (MVAE), arXiv:1802.05335."""
+
+from collections.abc import Mapping, Sequence
+from typing import final
+
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Float
+
+from mmjax.layers.masking import clear
+from mmjax.layers.modalities import one_token, pooled
+from mmjax.types import Tokens
+
+
+def product_of_experts(
+    means: Sequence[Float[Array, "batch dim"]], precisions: Sequence[Float[Array, "batch dim"]]
+) -> tuple[Float[Array, "batch dim"], Float[Array, "batch dim"]]:
+    """Mean and precision (1 / variance) of N(0, 1) prod_m N(mean_m, 1 / precision_m)."""
+    precision = 1.0 + sum(precisions)
+    return sum(p * mean for p, mean in zip(precisions, means, strict=True)) / precision, precision
+
+
+@final
+class ProductOfExperts(nn.Module):
+    """z = sum_m p_m mu_m / (1 + sum_m p_m);  mu_m = W_m z_m + b_m,  p_m = softplus(V_m z_m + c_m).
+
+    The mean of the product with the prior N(0, 1); a missing expert has precision 0. Deterministic:
+    the mean is the prediction's input, as in the paper's models at evaluation.
+    """
+
+    dim: int = 64  # width of the fused vector
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+        """Returns one token; the product's precision [batch, dim] is sown as "precision"."""
+        del train
+        means, precisions = [], []
+        for name, (value, there) in pooled(modalities).items():
+            means.append(nn.Dense(self.dim, name=f"mean_{name}")(value))
+            precision = nn.softplus(nn.Dense(self.dim, name=f"precision_{name}")(value))
+            precisions.append(clear(precision, there))
+        fused, precision = product_of_experts(means, precisions)
+        self.sow("intermediates", "precision", precision)
+        return one_token(fused, modalities)

@@ -1,25 +1,36 @@
 """Multimodal model: encoders -> fusion -> heads."""
 
 from collections.abc import Mapping
-from typing import final
+from typing import Literal, final
 
+import jax
+import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
+from jaxtyping import PRNGKeyArray
 
-from mmjax.types import Input
+from mmjax.missing import Mask
+from mmjax.types import Input, Tokens
 
 
 @final
 class Multimodal(nn.Module):
-    """outputs = {name: head(fusion({modality: encoder(input)}))}."""
+    """outputs = {name: head(fusion(missing({modality: encoder(input)})))}."""
 
     encoders: Mapping[str, nn.Module]  # one for each modality
     fusion: nn.Module  # {modality: Tokens} -> Tokens
     heads: Mapping[str, nn.Module]  # one for each output
+    missing: nn.Module = Mask()  # what stands in for a missing modality
+    # Share of the modalities hidden in training, each example keeping one (arXiv:1501.00102).
+    modality_dropout: float = 0.0
+    # A head for each modality alone: none; to probe the encoders, which do not notice; to train.
+    unimodal: Literal["none", "probe", "train"] = "none"
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, Input], *, train: bool) -> dict[str, Array]:
-        """A modality that is missing everywhere is an input whose mask is all False.
+        """The outputs by their heads' names; of one modality alone as `<head>/<modality>`.
+
+        A modality that is missing everywhere is an input whose mask is all False.
 
         Raises:
             ValueError: the inputs' modalities are not the encoders'.
@@ -29,9 +40,49 @@ class Multimodal(nn.Module):
                 f"expected the modalities {sorted(self.encoders)}, got {sorted(inputs)}; "
                 "give a missing modality with a mask that is all False"
             )
+        if not 0 <= self.modality_dropout < 1:
+            raise ValueError(
+                f"--model.modality-dropout: expected 0 to below 1, got {self.modality_dropout}"
+            )
+        if train and self.modality_dropout:
+            inputs = drop_modalities(inputs, self.modality_dropout, self.make_rng("dropout"))
         tokens = {
             name: encoder(inputs[name].values, inputs[name].mask, train=train)
             for name, encoder in sorted(self.encoders.items())
         }
-        fused = self.fusion(tokens, train=train)
-        return {name: head(fused, train=train) for name, head in sorted(self.heads.items())}
+        fused = self.fusion(self.missing(tokens, train=train), train=train)
+        outputs = {name: head(fused, train=train) for name, head in sorted(self.heads.items())}
+        if self.unimodal == "none":
+            return outputs
+        return outputs | self._alone(tokens, train)
+
+    def _alone(self, modalities: Mapping[str, Tokens], train: bool) -> dict[str, Array]:
+        """What heads of the same kind say of each modality alone."""
+        outputs = {}
+        for modality, tokens in modalities.items():
+            if self.unimodal == "probe":
+                tokens = jax.lax.stop_gradient(tokens)
+            for name, head in sorted(self.heads.items()):
+                alone = head.clone(parent=self, name=f"alone_{name}_{modality}")
+                outputs[f"{name}/{modality}"] = alone(tokens, train=train)
+        return outputs
+
+
+def drop_modalities(
+    inputs: Mapping[str, Input], rate: float, key: PRNGKeyArray
+) -> dict[str, Input]:
+    """Hide each modality of each example with probability `rate`; who would lose all keeps all."""
+    names = sorted(inputs)
+    masks = {name: jnp.asarray(inputs[name].mask) for name in names}
+    there = jnp.stack([jnp.any(masks[n].reshape(len(masks[n]), -1), axis=1) for n in names], axis=1)
+    keep = ~jax.random.bernoulli(key, rate, there.shape)
+    keep = keep | ~jnp.any(keep & there, axis=1, keepdims=True)
+    return {
+        name: Input(inputs[name].values, masks[name] & _along(keep[:, place], masks[name]))
+        for place, name in enumerate(names)
+    }
+
+
+def _along(example: Array, mask: Array) -> Array:
+    """[batch] -> [batch, 1, ...], with as many axes as the mask."""
+    return example.reshape(example.shape + (1,) * (mask.ndim - 1))

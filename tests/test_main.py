@@ -32,7 +32,16 @@ def test_help_answers_without_loading_jax():
 
 def test_list_shows_every_registry_with_a_line_each():
     shown = mmjax("list")
-    for name in ("cnn", "lstm", "concat", "sum", "attention", "logit", "digits_match", "adam"):
+    for name in (
+        "cnn",
+        "lstm",
+        "concat",
+        "sum",
+        "cross_attention",
+        "logit",
+        "digits_match",
+        "adam",
+    ):
         assert name in shown
     assert "  concat                z = [z_1; ...; z_M]" in shown
     assert max(map(len, shown.splitlines())) > 80  # a line each, however long

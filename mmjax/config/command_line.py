@@ -1,6 +1,6 @@
 """An experiment on the command line: tyro shows its fields as flags, its parts as choices.
 
-`x.py --optim.peak-lr 3e-4 model.fusion:attention --model.fusion.heads 8`: flags change fields;
+`x.py --optim.peak-lr 3e-4 model.fusion:mult --model.fusion.heads 8`: flags change fields;
 `path:name` puts another registered class in a place. Both may come in any order.
 
 tyro cannot change the class of a dict's value, nor look into a field of type nn.Module. So it is
@@ -49,7 +49,7 @@ def parse(
 
 
 def _is_choice(argument: str) -> bool:
-    """`model.fusion:attention` is one, the value in `--workdir data:1` is not."""
+    """`model.fusion:cross_attention` is one, the value in `--workdir data:1` is not."""
     path, _, name = argument.partition(":")
     places = {field.name for field in fields(Experiment)}
     names = {name for table in FAMILIES.values() for name in table}

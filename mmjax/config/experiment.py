@@ -6,6 +6,7 @@ from typing import Literal
 
 from flax import linen as nn
 
+from mmjax.balance import JOINT, Balance
 from mmjax.data.dataset import Dataset
 from mmjax.objectives import Objective
 from mmjax.optim import Optim
@@ -21,6 +22,7 @@ class Experiment:
         data: what is read, and how it is prepared
         optim: the optimiser and its schedule
         steps: updates of the parameters
+        balance: what keeps one modality from crowding out the others
         batch_size: examples per step, over all devices
         seed: of parameters, order, pairing, augmentation and dropout
         eval_every: steps between validations; each is followed by a checkpoint
@@ -39,6 +41,7 @@ class Experiment:
     data: Dataset
     optim: Optim
     steps: int
+    balance: Balance = JOINT
     batch_size: int = 128
     seed: int = 0
     eval_every: int = 500
@@ -57,7 +60,18 @@ class Experiment:
                 raise ValueError(f"--{flag}: expected at least 1, got {getattr(self, name)}")
         if self.devices is not None and self.devices < 1:
             raise ValueError(f"--devices: expected at least 1, got {self.devices}")
+        # The command line's view of an experiment has no mapping here; it becomes one later.
+        for name in self.objectives if isinstance(self.objectives, Mapping) else ():
+            if "/" in name or name == "auxiliary":
+                raise ValueError(f"objectives: {name!r} would be read as a part of another's name")
+        # A joint training may well probe: the encoders do not notice.
+        wanted, got = self.balance.unimodal, getattr(self.model, "unimodal", "none")
+        if got != wanted and (wanted, got) != ("none", "probe"):
+            raise ValueError(
+                f"--balance {type(self.balance).__name__}: expected --model.unimodal {wanted}, "
+                f"got {got}"
+            )
 
     def total_loss(self, means: Mapping[str, float]) -> float:
-        """What the training minimises: the losses of the objectives by their weights."""
+        """The objectives' losses by their weights; what modules and balances add is left out."""
         return sum(o.weight * means[f"{name}/loss"] for name, o in self.objectives.items())

@@ -4,10 +4,12 @@ import dataclasses
 
 from flax import linen as nn
 
+from mmjax.balance import BALANCES
 from mmjax.data.datasets import DATASETS
 from mmjax.encoders import ENCODERS
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS
+from mmjax.missing import MISSING
 from mmjax.model import Multimodal
 from mmjax.objectives import OBJECTIVES
 from mmjax.optim import OPTIMISERS
@@ -16,10 +18,12 @@ FAMILIES: dict[str, dict[str, type]] = {
     "model": {"multimodal": Multimodal},
     "encoder": ENCODERS,
     "fusion": FUSIONS,
+    "missing": MISSING,
     "head": HEADS,
     "objective": OBJECTIVES,
     "data": DATASETS,
     "optim": OPTIMISERS,
+    "balance": BALANCES,
 }
 TAGS = {
     cls: f"{family}/{name}" for family, table in FAMILIES.items() for name, cls in table.items()

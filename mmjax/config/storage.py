@@ -10,6 +10,7 @@ from typing import Any
 import cattrs
 from flax import linen as nn
 
+from mmjax.balance import Balance
 from mmjax.config.experiment import Experiment
 from mmjax.config.registry import TAGS, fields
 from mmjax.data.dataset import Dataset
@@ -73,7 +74,7 @@ def _converter() -> cattrs.Converter:
             raise ValueError(f"{data['type']} has no field {unknown}; its fields are {names}")
         return cls(**{k: converter.structure(v, hints[k]) for k, v in given.items()})
 
-    roots = (nn.Module, Objective, Dataset, Optim)
+    roots = (nn.Module, Objective, Dataset, Optim, Balance)
     converter.register_structure_hook_func(
         lambda hint: isinstance(hint, type) and issubclass(hint, roots), registered
     )

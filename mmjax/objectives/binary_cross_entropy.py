@@ -63,10 +63,13 @@ class BinaryCrossEntropy(Objective):
         targets = labels * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
         loss = binary_cross_entropy(logits, targets, self.pos_weight)
         correct = ((logits > 0) == (labels > 0.5)).astype(jnp.float32)
+        # The mean probability that is given to the truth.
+        confidence = jax.nn.sigmoid(jnp.where(labels > 0.5, logits, -logits))
         count = jnp.sum(weight)
         return {
             "loss": Sums(jnp.sum(weight * loss), count),
             "accuracy": Sums(jnp.sum(weight * correct), count),
+            "confidence": Sums(jnp.sum(weight * confidence), count),
         }
 
     def metrics(

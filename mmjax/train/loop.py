@@ -56,7 +56,11 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
         first = next(batches)
     now = create_state(experiment.model, tx, first, seed=experiment.seed)
     step = functools.partial(
-        train_step, model=experiment.model, objectives=experiment.objectives, tx=tx
+        train_step,
+        model=experiment.model,
+        objectives=experiment.objectives,
+        tx=tx,
+        balance=experiment.balance,
     )
     update = parallel.WRAPPERS[experiment.parallel](step, mesh)
     evaluator = Evaluator(experiment, preprocessing, mesh)

@@ -10,8 +10,12 @@ import optax
 from flax import linen as nn
 from jax import Array
 
+from mmjax.balance import JOINT, Balance
+from mmjax.layers.auxiliary import COLLECTION
 from mmjax.train.state import TrainState
 from mmjax.types import Batch, Sums
+
+BALANCE_KEY = 2**31 - 1  # no replica has this index
 
 
 def _over(axis: str | None, reduce, tree):
@@ -32,12 +36,49 @@ def _averaged(collections, axis: str):
 def measure(
     objectives: Mapping[str, Any], outputs: Mapping[str, Array], batch: Batch
 ) -> dict[str, Sums]:
-    """The sums of every objective, as `<objective>/<quantity>`."""
+    """The sums of every objective, as `<objective>/<quantity>`.
+
+    Those of a head that reads one modality alone are `<objective>/<modality>/<quantity>`.
+    """
     return {
-        f"{name}/{quantity}": sums
-        for name, objective in objectives.items()
-        for quantity, sums in objective(name, outputs, batch).items()
+        f"{output}/{quantity}": sums
+        for output, name in _read_by(objectives, outputs).items()
+        for quantity, sums in objectives[name](
+            name, {**outputs, name: outputs[output]} if output in outputs else outputs, batch
+        ).items()
     }
+
+
+def _read_by(objectives: Mapping[str, Any], outputs: Mapping[str, Array]) -> dict[str, str]:
+    """{output: the objective that reads it}."""
+    alone = {output: output.rpartition("/")[0] for output in outputs if "/" in output}
+    return {name: name for name in objectives} | {
+        output: name for output, name in alone.items() if name in objectives
+    }
+
+
+def auxiliary(recorded: Mapping[str, Any], batch: Batch) -> dict[str, Sums]:
+    """The sums of the losses that modules have recorded, as `auxiliary/<module>/<name>`."""
+    found = jax.tree_util.tree_leaves_with_path(recorded, is_leaf=lambda x: isinstance(x, tuple))
+    return {
+        "/".join(["auxiliary", *(key.key for key in path)]): Sums(
+            jnp.sum(batch.weight * loss), jnp.sum(batch.weight * counts)
+        )
+        for path, (loss, counts) in found
+    }
+
+
+def _total(sums: Mapping[str, Sums], objectives: Mapping[str, Any], balance: Balance) -> Array:
+    """What a step minimises, given totals of this device and counts of all."""
+    total = jnp.zeros(())
+    for path, found in sums.items():
+        name, *modality = path.removesuffix("/loss").split("/")
+        if name == "auxiliary":  # already weighted by who recorded it
+            total += found.mean()
+        elif path.endswith("/loss"):
+            weight = balance.weight(modality[0] if modality else None)
+            total += objectives[name].weight * weight * found.mean()
+    return total
 
 
 def train_step(
@@ -48,6 +89,7 @@ def train_step(
     objectives: Mapping[str, Any],
     tx: optax.GradientTransformation,
     axis: str | None,
+    balance: Balance = JOINT,
 ) -> tuple[TrainState, dict[str, Sums]]:
     """One update, and the sums that it was made from.
 
@@ -55,30 +97,30 @@ def train_step(
     is this device's share, and sums run over the named axis (pmap). Both give the same update.
     """
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-    if axis is not None:
-        key = jax.random.fold_in(key, jax.lax.axis_index(axis))
+    own = key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
 
     def loss_of(params):
         outputs, collections = model.apply(
             {"params": params, **state.collections},
             batch.inputs,
             train=True,
-            rngs={"dropout": key},
-            mutable=list(state.collections),
+            rngs={"dropout": own},
+            mutable=[*state.collections, COLLECTION],
         )
-        sums = measure(objectives, outputs, batch)
+        collections = dict(collections)
+        recorded = collections.pop(COLLECTION, {})
+        sums = measure(objectives, outputs, batch) | auxiliary(recorded, batch)
         # A share of the global mean: this device's total over everybody's count.
-        loss = sum(
-            objective.weight
-            * Sums(
-                sums[f"{name}/loss"].total, _over(axis, jax.lax.psum, sums[f"{name}/loss"].count)
-            ).mean()
-            for name, objective in objectives.items()
-        )
-        return loss, (sums, collections)
+        shares = {
+            name: Sums(found.total, _over(axis, jax.lax.psum, found.count))
+            for name, found in sums.items()
+        }
+        return _total(shares, objectives, balance), (sums, collections)
 
     grads, (sums, collections) = jax.grad(loss_of, has_aux=True)(state.params)
     grads, sums = _over(axis, jax.lax.psum, (grads, sums))
+    # After the sum over devices, with the key that they share: the same change on all.
+    grads = balance.modulate(grads, sums, jax.random.fold_in(key, BALANCE_KEY))
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     state = dataclasses.replace(
         state,

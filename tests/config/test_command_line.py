@@ -3,9 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from mmjax.balance import Blend, OgmGe
 from mmjax.config.command_line import parse
 from mmjax.encoders import Lstm
-from mmjax.fusion import Attention, Concat
+from mmjax.fusion import Concat, CrossAttention
+from mmjax.missing import Generated
+from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Adam, Sgd
 from tests.config.experiments import SMALL, small
 
@@ -20,13 +23,13 @@ def test_without_arguments_the_experiment_is_what_the_file_says():
 
 def test_flags_change_fields_and_choices_change_classes_in_any_order():
     experiment, workdir = parsed(
-        "--steps", "9", "model.fusion:attention", "--optim.momentum", "0.5", "--model.fusion.heads",
-        "2", "optim:sgd", "--data.augment.shift", "1.5", "--model.encoders.text.dim", "5",
-        "--workdir", "there",
+        "--steps", "9", "model.fusion:cross_attention", "--optim.momentum", "0.5",
+        "--model.fusion.heads", "2", "optim:sgd", "--data.augment.shift", "1.5",
+        "--model.encoders.text.dim", "5", "--workdir", "there",
     )  # fmt: skip
     assert workdir == Path("there")
     assert experiment.steps == 9
-    assert experiment.model.fusion == Attention(heads=2)
+    assert experiment.model.fusion == CrossAttention(heads=2)
     assert experiment.optim == Sgd(momentum=0.5)
     assert experiment.data.augment.shift == 1.5
     assert experiment.model.encoders["text"] == dataclasses.replace(
@@ -54,7 +57,7 @@ def test_a_value_that_looks_like_a_choice_stays_a_value():
     "arguments, message",
     [
         (["--stepz", "3"], "--steps"),
-        (["model.fusion:attenton"], "model.fusion:attention"),
+        (["model.fusion:cross_attenton"], "model.fusion:cross-attention"),
         (["--batch-size", "0"], "--batch-size: expected at least 1, got 0"),
         (["--steps", "many"], "invalid"),
         (["--parallel", "magic"], "jit"),
@@ -79,7 +82,36 @@ def test_help_explains_the_flags_and_shows_defaults(capsys):
         "the run's folder; the same command goes on with what is in it",
         "channels of each 3x3 convolution",
         "highest learning rate (default: 0.01)",
-        "• model.fusion:attention",
+        "• model.fusion:cross-attention",
         "Pixels, at most, up or down",
     ):
         assert text in printed
+
+
+def test_what_is_missing_and_what_balances_are_choices_too():
+    experiment, _ = parsed(
+        "model.missing:generated", "--model.missing.weight", "0.5", "balance:ogm_ge",
+        "--model.unimodal", "probe", "--balance.alpha", "0.2", "--model.modality-dropout", "0.3",
+    )  # fmt: skip
+    assert experiment.model.missing == Generated(weight=0.5)
+    assert experiment.balance == OgmGe(alpha=0.2)
+    assert experiment.model.modality_dropout == 0.3
+    experiment, _ = parsed(
+        "balance:blend", "--model.unimodal", "train", "--balance.weights", "image", "0.3"
+    )
+    assert experiment.balance == Blend(weights={"image": 0.3})
+
+
+def test_a_balance_that_needs_heads_for_single_modalities_says_so(capsys):
+    with pytest.raises(SystemExit):
+        parsed("balance:ogm_ge")
+    printed = capsys.readouterr()
+    assert "expected --model.unimodal probe, got none" in " ".join(
+        (printed.out + printed.err).replace("│", " ").split()
+    )
+
+
+def test_an_objective_may_not_have_the_name_of_something_else():
+    for name in ("auxiliary", "match/image"):
+        with pytest.raises(ValueError, match="would be read as a part of another's name"):
+            small(objectives={name: BinaryCrossEntropy()})

@@ -1,4 +1,6 @@
 import copy
+import dataclasses
+import functools
 import itertools
 import json
 
@@ -31,14 +33,17 @@ def test_every_registered_class_comes_back_equal(tag):
     family, name = tag.split("/")
     cls = FAMILIES[family][name]
     instance = cls(**({"dim": 8} if any(map(required, fields(cls))) else {}))
-    network = SMALL.model
+    part = functools.partial(dataclasses.replace, SMALL.model)
+    unimodal = getattr(cls, "unimodal", "none")
     changed = {
-        "encoder": lambda: small(model=Multimodal({"x": instance}, network.fusion, network.heads)),
-        "fusion": lambda: small(model=Multimodal(network.encoders, instance, network.heads)),
-        "head": lambda: small(model=Multimodal(network.encoders, network.fusion, {"y": instance})),
+        "encoder": lambda: small(model=part(encoders={"x": instance})),
+        "fusion": lambda: small(model=part(fusion=instance)),
+        "missing": lambda: small(model=part(missing=instance)),
+        "head": lambda: small(model=part(heads={"y": instance})),
         "objective": lambda: small(objectives={"match": instance}),
         "data": lambda: small(data=instance),
         "optim": lambda: small(optim=instance),
+        "balance": lambda: small(balance=instance, model=part(unimodal=unimodal)),
     }[family]()
     assert round_trip(changed) == changed
     assert f'"{tag}"' in json.dumps(storage.to_json(changed))

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from mmjax.balance import JOINT, Auxiliary, Blend, OgmGe
 from mmjax.encoders import Cnn, Lstm
-from mmjax.fusion import Attention
+from mmjax.fusion import CrossAttention, MixtureOfExperts
 from mmjax.heads import Logit
+from mmjax.missing import Generated, TrainingMean
 from mmjax.model import Multimodal
 from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Sgd
@@ -27,7 +29,7 @@ OBJECTIVES = {"match": BinaryCrossEntropy()}
 def model(dropout=0.0):
     return Multimodal(
         encoders={"image": Cnn((4,), 8), "text": Lstm(20, 4, 8, dropout=dropout)},
-        fusion=Attention(8, 2),
+        fusion=CrossAttention(8, 2),
         heads={"match": Logit(hidden=(8,))},
     )
 
@@ -140,7 +142,8 @@ def test_a_seed_is_a_start_of_its_own():
     first, again, other = (create_state(model(), tx, batch(0), seed=seed) for seed in (0, 0, 1))
     close(first.params, again.params, 0.0)
     assert np.any(
-        first.params["fusion"]["image"]["kernel"] != other.params["fusion"]["image"]["kernel"]
+        first.params["fusion"]["join"]["image"]["kernel"]
+        != other.params["fusion"]["join"]["image"]["kernel"]
     )
 
 
@@ -171,3 +174,96 @@ def test_collections_are_those_of_the_global_batch(wrapper):
     statistics = found[0].collections["statistics"]["heads_match"]
     assert statistics["mean"] != 0
     assert statistics["count"] == 1 and statistics["count"].dtype == jnp.int32
+
+
+@functools.cache
+def updated(wrapper, devices, balance, fields):
+    """State and sums of a training of a changed model."""
+    network = dataclasses.replace(model(), **dict(fields))
+    tx = Sgd(peak_lr=0.2, schedule="constant", warmup=0.0).chain(2)
+    step = functools.partial(
+        train_step, model=network, objectives=OBJECTIVES, tx=tx, balance=balance
+    )
+    update = parallel.WRAPPERS[wrapper](step, parallel.mesh_of(devices))
+    state = create_state(network, tx, batch(0), seed=0)
+    sums = {}
+    for number in range(2):
+        state, sums = update(state, batch(number))
+    return state, sums
+
+
+@pytest.mark.parametrize("wrapper", ["pmap", "jit"])
+@pytest.mark.parametrize(
+    "balance, fields",
+    [
+        (JOINT, (("missing", Generated((4,))), ("fusion", MixtureOfExperts(dim=8)))),
+        (JOINT, (("missing", TrainingMean()),)),
+        (OgmGe(alpha=1.0), (("unimodal", "probe"),)),
+        (Auxiliary(0.5), (("unimodal", "train"),)),
+    ],
+    ids=["losses of modules", "running means", "ogm_ge", "auxiliary"],
+)
+def test_what_modules_and_balances_add_is_the_same_on_any_number_of_devices(
+    wrapper, balance, fields
+):
+    expected, expected_sums = updated("jit", 1, balance, fields)
+    state, sums = updated(wrapper, 8, balance, fields)
+    close(state.params, expected.params, 2e-6)
+    close(state.collections, expected.collections, 1e-6)
+    close(sums, expected_sums, 1e-4)
+    assert any(name.startswith(("auxiliary/", "match/image/")) for name in sums) or (
+        state.collections["statistics"]["missing"]["count_image"] > 0
+    )
+
+
+def test_losses_of_modules_are_named_by_their_place_and_train_it():
+    fields = (("missing", Generated((4,))), ("fusion", MixtureOfExperts(dim=8)))
+    _, sums = updated("jit", 1, JOINT, fields)
+    names = {name for name in sums if name.startswith("auxiliary/")}
+    assert names == {
+        "auxiliary/fusion/balance",
+        "auxiliary/missing/reconstruction_image",
+        "auxiliary/missing/reconstruction_text",
+    }
+    network = dataclasses.replace(model(), **dict(fields))
+    tx = Sgd().chain(1)
+    start = create_state(network, tx, batch(0), seed=0)
+    assert set(start.collections) == {"statistics"}
+    # Where nothing is missing only its own loss can reach the generator.
+    whole = jax.tree.map(lambda x: np.ones_like(x) if x.dtype == bool else x, batch(0))
+    step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx, axis=None)
+    after, _ = jax.jit(step)(start, whole)
+    before, after = (s.params["missing"]["generate_image"] for s in (start, after))
+    assert any(jax.tree.leaves(jax.tree.map(lambda a, b: np.any(a != b), before, after)))
+
+
+def test_a_probe_does_not_touch_the_encoders_and_an_auxiliary_loss_does():
+    plain, _ = updated("jit", 1, JOINT, ())
+    probed, sums = updated("jit", 1, JOINT, (("unimodal", "probe"),))
+    trained_too, _ = updated("jit", 1, Auxiliary(0.5), (("unimodal", "train"),))
+    assert {"match/image/loss", "match/text/accuracy"} <= set(sums)
+    for part in ("encoders_image", "fusion", "heads_match"):
+        close(probed.params[part], plain.params[part], 1e-7)
+    kernel = ("encoders_image", "projection", "kernel")
+    read = functools.partial(functools.reduce, lambda tree, key: tree[key], kernel)
+    assert np.max(np.abs(read(trained_too.params) - read(plain.params))) > 1e-5
+
+
+def test_equal_blending_weights_are_auxiliary_losses():
+    fields = (("unimodal", "train"),)
+    blended = Blend(joint=1.0, weights={"image": 0.5, "text": 0.5})
+    step = functools.partial(
+        train_step,
+        model=dataclasses.replace(model(), **dict(fields)),
+        objectives=OBJECTIVES,
+        tx=Sgd(peak_lr=0.2, schedule="constant", warmup=0.0).chain(2),
+        axis=None,
+    )
+    start = create_state(step.keywords["model"], step.keywords["tx"], batch(0), seed=0)
+    first, second, other = (
+        jax.jit(functools.partial(step, balance=balance))(start, batch(0))[0].params
+        for balance in (blended, Auxiliary(0.5), Blend(joint=0.2))
+    )
+    close(first, second, 1e-7)
+    distance = jax.tree.map(lambda a, b: np.max(np.abs(a - b)), first, other)
+    assert max(jax.tree.leaves(distance["heads_match"])) > 1e-5

@@ -1,0 +1,26 @@
+"""Unimodal auxiliary losses (studied by Wang et al. 2020, arXiv:1905.12681)."""
+
+import dataclasses
+from typing import final
+
+from mmjax.balance.balance import Balance
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Auxiliary(Balance):
+    """loss = joint loss + unimodal_weight * sum of the losses of each modality's own head."""
+
+    unimodal_weight: float = 1.0  # of each modality's own loss; the joint loss has 1
+
+    unimodal = "train"
+
+    def __post_init__(self) -> None:
+        if not self.unimodal_weight >= 0:
+            raise ValueError(
+                f"--balance.unimodal-weight: expected 0 or more, got {self.unimodal_weight}"
+            )
+
+    def weight(self, modality: str | None) -> float:
+        """1 for the joint loss."""
+        return 1.0 if modality is None else self.unimodal_weight

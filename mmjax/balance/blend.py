@@ -1,0 +1,59 @@
+"""Gradient-Blending, Wang et al. 2020, arXiv:1905.12681."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import final
+
+from mmjax.balance.balance import Balance
+
+Losses = Mapping[str | None, tuple[float, float]]
+"""(training loss, validation loss) of each modality's own head, and of all together under None."""
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Blend(Balance):
+    """loss = w_joint * joint loss + sum_m w_m * loss of modality m's own head.
+
+    The weights are those of the paper's offline form: measured once, by `blend_weights`, on a
+    training with unimodal losses (`Auxiliary`), then kept.
+    """
+
+    joint: float = 1.0  # weight of the joint loss
+    # Weight of each modality's own loss; one that is not named has 1.
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    unimodal = "train"
+
+    def __post_init__(self) -> None:
+        for name, weight in {"joint": self.joint, **self.weights}.items():
+            if not weight >= 0:
+                raise ValueError(f"--balance: expected a weight of 0 or more, got {name}={weight}")
+
+    def weight(self, modality: str | None) -> float:
+        """As the fields say."""
+        return self.joint if modality is None else self.weights.get(modality, 1.0)
+
+
+def blend_weights(before: Losses, after: Losses) -> dict[str | None, float]:
+    """w_k proportional to dG_k / dO_k^2, summing to 1: what generalises per what overfits.
+
+    dG is the fall of the validation loss from `before` to `after`, dO the growth of the gap between
+    validation and training loss. What did not generalise at all gets 0.
+
+    Raises:
+        ValueError: the two do not name the same modalities, or nothing has generalised.
+    """
+    if set(before) != set(after):
+        raise ValueError(f"expected the same modalities, got {[*before]} and {[*after]}")
+    raw = {}
+    for name in before:
+        (train, validation), (train_after, validation_after) = before[name], after[name]
+        gain = max(validation - validation_after, 0.0)
+        overfitting = (validation_after - train_after) - (validation - train)
+        # A gap that did not grow within the losses' noise must not get an infinite weight.
+        raw[name] = gain / max(overfitting**2, 1e-4)
+    total = sum(raw.values())
+    if total == 0:
+        raise ValueError("no validation loss fell between the two measurements: train for longer")
+    return {name: weight / total for name, weight in raw.items()}

@@ -1,0 +1,71 @@
+"""On-the-fly gradient modulation with generalisation enhancement, Peng 2022, arXiv:2203.15332."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, final
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from mmjax.balance.balance import Balance
+from mmjax.types import Sums
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class OgmGe(Balance):
+    """The encoder of modality m learns with k_m g_m + e_m instead of its gradient g_m.
+
+    k_m = 1 - tanh(alpha rho_m) where rho_m > 1, else 1;  rho_m = s_m / mean of the other s;
+    e_m ~ N(0, std(g_m)^2) in each array;  s_m the mean probability that modality m's own head gives
+    to the truth. The paper reads s_m off the parts of a linear head on a concatenation; heads of
+    their own, which only look ("probe"), do it for any fusion.
+    """
+
+    alpha: float = 0.3  # strength, above 0 (the paper: 0.1 to 1)
+    noise: bool = True  # add e_m (the GE of the name)
+
+    unimodal = "probe"
+
+    def __post_init__(self) -> None:
+        if not self.alpha > 0:
+            raise ValueError(f"--balance.alpha: expected more than 0, got {self.alpha}")
+
+    def weight(self, modality: str | None) -> float:
+        """1: a probe's loss reaches no encoder."""
+        return 1.0
+
+    def modulate(self, gradients: Any, sums: Mapping[str, Sums], key: Array) -> Any:
+        """Scale the encoders' gradients; those of fusion and heads stay as they are."""
+        changed = dict(gradients)
+        for place, (name, scale) in enumerate(sorted(self.scales(sums).items())):
+            tree = gradients[f"encoders_{name}"]
+            leaves, structure = jax.tree.flatten(tree)
+            scaled = [scale.astype(leaf.dtype) * leaf for leaf in leaves]
+            if self.noise:
+                keys = jax.random.split(jax.random.fold_in(key, place), len(leaves))
+                scaled = [
+                    new + jnp.std(leaf) * jax.random.normal(k, leaf.shape, leaf.dtype)
+                    for new, leaf, k in zip(scaled, leaves, keys, strict=True)
+                ]
+            changed[f"encoders_{name}"] = jax.tree.unflatten(structure, scaled)
+        return changed
+
+    def scales(self, sums: Mapping[str, Sums]) -> dict[str, Array]:
+        """k_m of each modality, from the sums called `<objective>/<modality>/confidence`."""
+        scores: dict[str, list[Array]] = {}
+        for path, found in sums.items():
+            match path.split("/"):
+                case [_, name, "confidence"]:
+                    scores.setdefault(name, []).append(found.mean())
+        means = {name: sum(found) / len(found) for name, found in scores.items()}
+        scales = {}
+        for name, score in means.items():
+            others = [other for key, other in means.items() if key != name]
+            if not others:
+                return {name: jnp.ones_like(score)}
+            ratio = score * len(others) / jnp.maximum(sum(others), jnp.full_like(score, 1e-6))
+            damped = 1.0 - jnp.tanh(self.alpha * ratio)
+            scales[name] = jnp.where(ratio > 1, damped, jnp.ones_like(damped))
+        return scales

@@ -11,7 +11,7 @@ from .data.datasets import MnistMatch as MnistMatch
 from .data.datasets import Planted as Planted
 from .data.pipeline import train_batches as train_batches
 from .encoders import Cnn as Cnn
-from .encoders import Linear as Linear
+from .encoders import Features as Features
 from .encoders import Lstm as Lstm
 from .evaluation import restore as restore
 from .fusion import AttentionSum as AttentionSum

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmjax.encoders import ENCODERS, Cnn, Linear, Lstm
+from mmjax.encoders import ENCODERS, Cnn, Features, Lstm
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS
 from mmjax.types import Input, Tokens
@@ -33,7 +33,7 @@ def features(seed=0, lengths=(5, 3, 0, 1)):
     return Input(jnp.asarray(values), jnp.asarray(mask))
 
 
-INPUTS = {"cnn": image, "lstm": text, "linear": features}
+INPUTS = {"cnn": image, "lstm": text, "features": features}
 ENCODER_VARIANTS = {
     "cnn": [Cnn((3, 4), 8, pooling) for pooling in ("flatten", "mean", "attention", "none")],
     "lstm": [
@@ -45,7 +45,7 @@ ENCODER_VARIANTS = {
             (2, False, "none"),
         )
     ],
-    "linear": [Linear(8)],
+    "features": [Features(8), Features(8, hidden=(6,))],
 }
 
 

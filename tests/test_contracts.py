@@ -89,7 +89,9 @@ def test_longer_padding_changes_nothing(module, make):
     given = make()
     params = init(module, given.values, given.mask)
     short = module.apply({"params": params}, given.values, given.mask, train=False)
-    values, mask = (jnp.pad(x, ((0, 0), (0, 3))) for x in (given.values, given.mask))
+    values, mask = (
+        jnp.pad(x, ((0, 0), (0, 3)) + ((0, 0),) * (x.ndim - 2)) for x in (given.values, given.mask)
+    )
     long = module.apply({"params": params}, values, mask, train=False)
     count = short.mask.shape[1]
     np.testing.assert_array_equal(long.mask[:, :count], short.mask)

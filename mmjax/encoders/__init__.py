@@ -1,7 +1,7 @@
 """Encoders: `(values, mask, *, train) -> Tokens`, one modality each."""
 
 from mmjax.encoders.cnn import Cnn as Cnn
-from mmjax.encoders.linear import Linear as Linear
+from mmjax.encoders.features import Features as Features
 from mmjax.encoders.lstm import Lstm as Lstm
 
-ENCODERS = {"cnn": Cnn, "lstm": Lstm, "linear": Linear}
+ENCODERS = {"cnn": Cnn, "lstm": Lstm, "features": Features}

@@ -1,4 +1,4 @@
-"""Linear encoder of precomputed features: the patch embedding of ViT, arXiv:2010.11929."""
+"""Encoder of precomputed features, token by token: the patch embedding of ViT, arXiv:2010.11929."""
 
 from typing import final
 
@@ -7,17 +7,20 @@ from flax import linen as nn
 from jaxtyping import Bool, Float
 
 from mmjax.layers.masking import clear
+from mmjax.layers.mlp import Mlp
 from mmjax.types import AnyArray, Tokens
 
 
 @final
-class Linear(nn.Module):
-    """Features: token = W x + b, each token by itself.
+class Features(nn.Module):
+    """Features: token = mlp(x), each token by itself; with `hidden=()` a linear projection W x + b.
 
     For whatever comes as rows of numbers: frames of sound or touch, points, one row of a table.
     """
 
     dim: int = 64  # width of a token
+    hidden: tuple[int, ...] = ()  # widths of hidden ReLU layers
+    dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
     def __call__(
@@ -28,7 +31,6 @@ class Linear(nn.Module):
         train: bool,
     ) -> Tokens:
         """Returns one token for each that is given."""
-        del train
         mask = jnp.asarray(mask)
-        tokens = nn.Dense(self.dim, name="projection")(clear(values, mask))
-        return Tokens(clear(tokens, mask), mask)
+        mlp = Mlp(hidden=self.hidden, dim=self.dim, dropout=self.dropout, name="mlp")
+        return Tokens(clear(mlp(clear(values, mask), train=train), mask), mask)

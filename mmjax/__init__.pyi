@@ -14,6 +14,7 @@ from .encoders import Cnn as Cnn
 from .encoders import Features as Features
 from .encoders import Lstm as Lstm
 from .evaluation import restore as restore
+from .fusion import Aligned as Aligned
 from .fusion import AttentionSum as AttentionSum
 from .fusion import Bottleneck as Bottleneck
 from .fusion import CoAttention as CoAttention

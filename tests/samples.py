@@ -65,6 +65,8 @@ def fusions():
     yield "sum-projected", FUSIONS["sum"](dim=6)
     yield "late-mean", FUSIONS["late"](weights="mean")
     yield "tensor-unprojected", FUSIONS["tensor"](inner=None)
+    for method in ("attention", "ctc", "sinkhorn"):
+        yield f"aligned-{method}", FUSIONS["aligned"](steps=4, dim=8, method=method)
     yield "bottleneck-none", FUSIONS["bottleneck"](bottlenecks=0, layers=1)
 
 

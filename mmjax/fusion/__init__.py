@@ -1,5 +1,6 @@
 """Fusions: `({modality: Tokens}, *, train) -> Tokens`, any modality may be missing."""
 
+from mmjax.fusion.aligned import Aligned as Aligned
 from mmjax.fusion.attention_sum import AttentionSum as AttentionSum
 from mmjax.fusion.bottleneck import Bottleneck as Bottleneck
 from mmjax.fusion.co_attention import CoAttention as CoAttention
@@ -49,6 +50,8 @@ FUSIONS = {
     "mlb": Mlb,
     "mutan": Mutan,
     "mfb": Mfb,
+    # many tokens: steps that are joined one by one
+    "aligned": Aligned,
     # many tokens: attention
     "early": Early,
     "cross_attention": CrossAttention,

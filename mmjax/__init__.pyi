@@ -9,6 +9,7 @@ from .data.datasets import DigitsMatch as DigitsMatch
 from .data.datasets import FashionMatch as FashionMatch
 from .data.datasets import MnistMatch as MnistMatch
 from .data.datasets import Planted as Planted
+from .data.pipeline import eval_batches as eval_batches
 from .data.pipeline import train_batches as train_batches
 from .encoders import Cnn as Cnn
 from .encoders import Features as Features

@@ -20,10 +20,14 @@ def test_a_configuration_is_a_plain_comparable_value(kind):
     assert issubclass(kind, Dataset)
     assert kind() == kind()
     assert hash(kind()) == hash(kind())
+
+
+@pytest.mark.parametrize("kind", _MATCH.values(), ids=_MATCH)
+def test_where_it_lies_is_part_of_a_configuration(kind):
     assert kind(**{"data_dir": "x"}) != kind()
 
 
-@pytest.mark.parametrize("kind", DATASETS.values(), ids=DATASETS)
+@pytest.mark.parametrize("kind", _MATCH.values(), ids=_MATCH)
 def test_the_command_line_reaches_every_field_and_explains_it(kind):
     text = io.StringIO()
     with contextlib.redirect_stdout(text), pytest.raises(SystemExit):
@@ -41,7 +45,7 @@ def test_nested_flags_set_the_augmentation(kind):
     assert data == kind(augment=ImageAugment(shift=2.0), word_dropout=0.1)
 
 
-@pytest.mark.parametrize("kind", DATASETS.values(), ids=DATASETS)
+@pytest.mark.parametrize("kind", _MATCH.values(), ids=_MATCH)
 def test_an_unknown_split_is_refused_before_anything_is_built(kind, tmp_path):
     with pytest.raises(ValueError, match="split: got 'dev', choose from train, validation, test"):
         kind(data_dir=str(tmp_path)).source("dev")

@@ -1,0 +1,290 @@
+"""Every registered fusion, on tasks whose best accuracy is known and on digits_match: one table.
+
+On the planted tasks the head is linear: what the modalities say together, the fusion has to find.
+Everything else is the same for all: encoders of width 32, optimiser, steps, batches, seeds.
+
+    python experiments/fusion_table.py --fast
+    python experiments/fusion_table.py
+
+writes table.md, table.png and results.jsonl to runs/fusion_table_fast and runs/fusion_table; the
+same command goes on where it was stopped. MINUTES
+"""
+
+import concurrent.futures
+import dataclasses
+import functools
+import itertools
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+import mmjax
+from mmjax import eval_batches, train_batches
+from mmjax.evaluation.comparison import Comparison
+from mmjax.evaluation.cost import measure_costs
+from mmjax.fusion import FUSIONS
+
+WIDTH = 32  # of every encoder's tokens and, where it can be chosen, of the fusion
+TASKS = ("redundant", "unique", "synergy", "missing", "noisy", "misaligned")
+SHAPES = (
+    "image_text",
+    "image_table",
+    "speech_text",
+    "camera_radar_lidar",
+    "camera_radar_lidar_imu",
+)
+BEST_SINGLE = "best single modality"
+BATCH = 64
+TEST = 4096  # examples to test on: a standard error of 0.3 points at 95 %
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One task: its data, and how long it is trained."""
+
+    name: str
+    data: Any
+    steps: int
+
+    @property
+    def optimum(self) -> float | None:
+        """The best possible accuracy, where it is known."""
+        return self.data.best_accuracy() if isinstance(self.data, mmjax.Planted) else None
+
+    @property
+    def shape(self) -> str:
+        """Columns of one shape run the same compiled program."""
+        return self.data.shape if isinstance(self.data, mmjax.Planted) else self.name
+
+    @property
+    def label(self) -> str:
+        """The name of the label, and so of the head."""
+        return "label" if isinstance(self.data, mmjax.Planted) else "match"
+
+
+def columns(fast: bool) -> list[Column]:
+    """What the fusions are compared on; the tasks first at one shape, then XOR at all others."""
+
+    def planted(name: str, task: Any, shape: Any, steps: int) -> Column:
+        return Column(name, mmjax.Planted(task=task, shape=shape, test_size=TEST), steps)
+
+    found = [planted(task, task, "vision_touch", 300 if fast else 1500) for task in TASKS]
+    if not fast:
+        found += [planted(f"synergy: {s.replace('_', ' ')}", "synergy", s, 500) for s in SHAPES]
+    digits = mmjax.DigitsMatch(word_dropout=0.05)
+    return [*found, Column("digits_match", digits, 200 if fast else 600)]
+
+
+def encoder(name: str) -> Any:
+    """One that keeps a sequence a sequence."""
+    match name:
+        case "image":
+            return mmjax.Cnn(features=(16,), dim=WIDTH)
+        case "text":
+            return mmjax.Lstm(vocabulary_size=100, embedding_dim=16, dim=WIDTH)
+        case _:
+            return mmjax.Features(dim=WIDTH, hidden=(WIDTH,))
+
+
+def fusion(name: str) -> Any:
+    """A registered fusion at the common width; a sketch stays as wide as it needs to be."""
+    cls = FUSIONS[name]
+    fields = {field.name for field in dataclasses.fields(cls)}
+    return cls(dim=WIDTH) if "dim" in fields and name != "compact_bilinear" else cls()
+
+
+def network(column: Column, name: str, modalities: Sequence[str]) -> mmjax.Multimodal:
+    """The model of a row; a single modality needs no fusion."""
+    hidden = (128,) if column.label == "match" else ()
+    return mmjax.Multimodal(
+        encoders={modality: encoder(modality) for modality in modalities},
+        fusion=mmjax.Concat() if name == BEST_SINGLE else fusion(name),
+        heads={column.label: mmjax.Logit(hidden=hidden)},
+    )
+
+
+@functools.cache
+def batches(column: Column, seeds: tuple[int, ...]) -> tuple[mmjax.Batch, mmjax.Batch]:
+    """All training batches [seed, step, batch, ...], and the test split in one."""
+    column.data.prepare()
+    preprocessing, source = column.data.preprocessing(), column.data.source("train")
+
+    def stream(seed: int) -> mmjax.Batch:
+        found = train_batches(
+            column.data, source, preprocessing, batch_size=BATCH, seed=seed, start=0
+        )
+        return jax.tree.map(lambda *rows: np.stack(rows), *itertools.islice(found, column.steps))
+
+    training = jax.tree.map(lambda *rows: np.stack(rows), *map(stream, seeds))
+    test = column.data.source("test")
+    return training, next(eval_batches(test, preprocessing, batch_size=len(test)))
+
+
+@functools.cache
+def programs(shape: str, name: str, modalities: tuple[str, ...], label: str, steps: int) -> Any:
+    """(train, evaluate) of a row, all seeds as one program; compiled once for a shape."""
+    column = next(c for c in (*columns(False), *columns(True)) if c.shape == shape)
+    model = network(column, name, modalities)
+    tx = mmjax.Adam(peak_lr=3e-3).chain(steps)
+    step = functools.partial(
+        mmjax.train_step, model=model, objectives={label: mmjax.BinaryCrossEntropy()}, tx=tx,
+        axis=None,
+    )  # fmt: skip
+
+    def train(seed: jax.Array, batches: mmjax.Batch) -> Any:
+        first = jax.tree.map(lambda rows: rows[0], batches)
+        start = mmjax.create_state(model, tx, first, seed=seed)
+        end, _ = jax.lax.scan(lambda state, batch: (step(state, batch)[0], None), start, batches)
+        return end.variables
+
+    def evaluate(variables: Any, test: mmjax.Batch) -> jax.Array:
+        logits = model.apply(variables, test.inputs, train=False)[label]
+        return jnp.mean((logits > 0) == (test.labels[label] > 0.5))
+
+    return jax.jit(jax.vmap(train)), jax.jit(jax.vmap(evaluate, in_axes=(0, None)))
+
+
+def accuracies(column: Column, name: str, seeds: tuple[int, ...]) -> list[float]:
+    """Test accuracy of every seed."""
+    training, test = batches(column, seeds)
+
+    def run(modalities: tuple[str, ...]) -> list[float]:
+        def only(batch: mmjax.Batch) -> mmjax.Batch:
+            inputs = {modality: batch.inputs[modality] for modality in modalities}
+            return dataclasses.replace(batch, inputs=inputs)
+
+        train, evaluate = programs(column.shape, name, modalities, column.label, column.steps)
+        return np.asarray(evaluate(train(jnp.array(seeds), only(training)), only(test))).tolist()
+
+    modalities = tuple(sorted(training.inputs))
+    if name != BEST_SINGLE:
+        return run(modalities)
+    return max((run((modality,)) for modality in modalities), key=np.mean)
+
+
+def work(name: str, todo: Sequence[Column], seeds: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    """The cells of one row."""
+    for column in todo:
+        begin = time.perf_counter()
+        yield {
+            "fusion": name,
+            "column": column.name,
+            "steps": column.steps,
+            "accuracies": accuracies(column, name, seeds),
+            "seconds": time.perf_counter() - begin,
+        }
+
+
+def _work(arguments: Any) -> list[dict[str, Any]]:
+    return list(work(*arguments))
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """What has been computed already; a last line that was cut short is not."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def compute(
+    rows: Sequence[str], todo: Sequence[Column], seeds: tuple[int, ...], path: Path, jobs: int
+) -> list[dict[str, Any]]:
+    """All cells: those in the file, and the others, each row written as it is done."""
+    known = {(cell["fusion"], cell["column"]): cell for cell in read(path)}
+    asked = [
+        (name, column)
+        for name in rows
+        for column in todo
+        if len(known.get((name, column.name), {}).get("accuracies", ())) < len(seeds)
+        or known[name, column.name]["steps"] != column.steps
+    ]
+    # A row's columns of one shape in one process: they share a program.
+    groups = [
+        (name, tuple(column for _, column in cells), seeds)
+        for (name, _), cells in itertools.groupby(asked, key=lambda x: (x[0], x[1].shape))
+    ]
+    # One thread each: that many processes are faster than as many threads.
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
+    )
+    with (
+        concurrent.futures.ProcessPoolExecutor(
+            jobs, mp_context=multiprocessing.get_context("spawn")
+        ) as pool,
+        path.open("a", encoding="utf-8") as file,
+        tqdm(total=len(asked), desc="cells", disable=not sys.stderr.isatty()) as bar,
+    ):
+        for done in concurrent.futures.as_completed([pool.submit(_work, g) for g in groups]):
+            for cell in done.result():
+                known[cell["fusion"], cell["column"]] = cell
+                file.write(json.dumps(cell) + "\n")
+                if bar.disable:
+                    mean = np.mean(cell["accuracies"])
+                    print(f"{cell['fusion']:>22} on {cell['column']}: {mean:.4f}", flush=True)
+            file.flush()
+            bar.update(len(done.result()))
+    return [known[name, column.name] for name in rows for column in todo]
+
+
+def main(
+    fast: bool = False,
+    seeds: int | None = None,
+    fusions: tuple[str, ...] = tuple(FUSIONS),
+    out: Path | None = None,
+    jobs: int = os.cpu_count() or 1,
+) -> None:
+    """Train every fusion on every task, and write the table.
+
+    Args:
+        fast: fewer steps, shapes and seeds; under 10 minutes on 2 cores
+        seeds: trainings of each cell, at least 2; none: 3, and 2 with --fast
+        fusions: only these
+        out: the folder for the table; runs/fusion_table or runs/fusion_table_fast by default
+        jobs: processes at a time
+    """
+    seeds = seeds or (2 if fast else 3)
+    if seeds < 2:
+        raise SystemExit(f"error: --seeds: expected at least 2, got {seeds}")
+    if unknown := sorted(set(fusions) - set(FUSIONS)):
+        raise SystemExit(f"error: --fusions {' '.join(unknown)}: choose from {', '.join(FUSIONS)}")
+    out = out or Path("runs") / ("fusion_table_fast" if fast else "fusion_table")
+    out.mkdir(parents=True, exist_ok=True)
+    todo = columns(fast)
+    rows = [BEST_SINGLE, *fusions]
+    begin = time.perf_counter()
+    cells = compute(rows, todo, tuple(range(seeds)), out / "results.jsonl", jobs)
+    costs = measure_costs({name: fusion(name) for name in fusions}, width=WIDTH, batch=BATCH)
+    comparison = Comparison(
+        scores={
+            column.name: {
+                cell["fusion"]: cell["accuracies"][:seeds]
+                for cell in cells
+                if cell["column"] == column.name
+            }
+            for column in todo
+        },
+        optimum={column.name: column.optimum for column in todo},
+        baselines=(BEST_SINGLE,),
+        costs=costs,
+    )
+    (out / "table.md").write_text(comparison.markdown(), encoding="utf-8")
+    comparison.draw(out / "table.png")
+    print(comparison.markdown())
+    minutes = (time.perf_counter() - begin) / 60
+    print(f"{out / 'table.md'} and {out / 'table.png'}, {minutes:.1f} minutes")
+
+
+if __name__ == "__main__":
+    tyro.cli(main, description=__doc__)

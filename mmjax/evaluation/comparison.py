@@ -1,0 +1,125 @@
+"""Methods compared on tasks over seeds: a table that claims no more than the seeds can tell."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from mmjax.evaluation.cost import Cost
+
+SOLVED = 0.98  # share of the best possible score from which on a task counts as solved
+LEVEL = 0.05  # of the test that tells two methods apart
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Scores (more is better), what is known about the best possible, and what methods cost."""
+
+    scores: Mapping[str, Mapping[str, Sequence[float]]]  # task -> method -> one per seed
+    optimum: Mapping[str, float | None]  # task -> the best possible score, None where unknown
+    baselines: Sequence[str] = ()  # methods that are only there to be compared with
+    costs: Mapping[str, Cost] = dataclasses.field(default_factory=dict)
+
+    @property
+    def methods(self) -> list[str]:
+        """In the order in which they were given."""
+        return list(dict.fromkeys(name for task in self.scores.values() for name in task))
+
+    def best(self, task: str) -> str:
+        """The method of the highest mean, baselines left out."""
+        scores = self.scores[task]
+        return max((n for n in scores if n not in self.baselines), key=lambda n: np.mean(scores[n]))
+
+    def tied(self, task: str) -> set[str]:
+        """Methods that the seeds cannot tell from the best one: Welch's t-test, p >= 0.05.
+
+        Not corrected for the number of methods: with many, some ties are called differences.
+        """
+        best = self.scores[task][self.best(task)]
+        return {name for name, found in self.scores[task].items() if not _differ(best, found)}
+
+    def solved(self, task: str, method: str) -> bool:
+        """Whether its mean reaches 0.98 of the best possible score; False where that is unknown."""
+        optimum = self.optimum[task]
+        return optimum is not None and bool(np.mean(self.scores[task][method]) >= SOLVED * optimum)
+
+    def markdown(self) -> str:
+        """The table: mean ± standard deviation in percent, and what it costs."""
+        tasks = list(self.scores)
+        costs = ["parameters", "kFLOPs / example", "ms / batch"] if self.costs else []
+        known = [f"{100 * o:.1f}" if o is not None else "unknown" for o in self.optimum.values()]
+        rows = [
+            ["fusion", *tasks, *costs],
+            ["---"] * (1 + len(tasks) + len(costs)),
+            ["*best possible*", *known, *[""] * len(costs)],
+        ]
+        tied = {task: self.tied(task) for task in tasks}
+        for method in self.methods:
+            cells = [self._cell(task, method, method in tied[task]) for task in tasks]
+            title = f"*{method}*" if method in self.baselines else method
+            rows.append([title, *cells, *self._costs(method, len(costs))])
+        legend = (
+            f"Test accuracy in percent, mean ± standard deviation over seeds. **Bold**: at least "
+            f"{SOLVED:g} of the best possible. ≈: the seeds cannot tell it from the column's best "
+            f"fusion (Welch's t-test, p ≥ {LEVEL:g}, not corrected for the number of rows)."
+        )
+        return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{legend}\n"
+
+    def _cell(self, task: str, method: str, tied: bool) -> str:
+        found = 100 * np.asarray(self.scores[task][method])
+        text = f"{found.mean():.1f} ± {found.std(ddof=1):.1f}"
+        text = f"**{text}**" if self.solved(task, method) else text
+        return f"{text} ≈" if tied else text
+
+    def _costs(self, method: str, count: int) -> list[str]:
+        cost = self.costs.get(method)
+        if cost is None:
+            return [""] * count
+        return [f"{cost.parameters:,}", f"{cost.flops / 1e3:,.0f}", f"{cost.milliseconds:.2f}"]
+
+    def draw(self, path: Path) -> None:
+        """A picture: scores as a share of what is possible, and what each method costs."""
+        from matplotlib.figure import Figure
+
+        methods, tasks = self.methods, list(self.scores)
+        means = np.array([[np.mean(self.scores[t][m]) for t in tasks] for m in methods])
+        limits = np.array([self.optimum[t] or 1.0 for t in tasks])
+        height = 1.8 + 0.27 * len(methods)
+        figure = Figure(figsize=(4.5 + 0.75 * len(tasks), height), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=[len(tasks), 2.5], sharey=True)
+        # Chance is 0.5 in every task here; what lies below is noise.
+        shares = (means - 0.5) / (limits[None] - 0.5)
+        left.imshow(shares, cmap="RdYlGn", vmin=0, vmax=1, aspect="auto")
+        left.set_xticks(range(len(tasks)), tasks, rotation=35, ha="left", fontsize=8)
+        left.xaxis.tick_top()
+        left.set_yticks(range(len(methods)), methods, fontsize=8)
+        for row, column in np.ndindex(*means.shape):
+            text = f"{100 * means[row, column]:.1f}"
+            left.text(column, row, text, ha="center", va="center", fontsize=7)
+        left.set_xlabel(
+            "test accuracy, %; colour: from chance (red) to the best possible (green)", fontsize=8
+        )
+        places = [place for place, m in enumerate(methods) if m in self.costs]
+        times = [self.costs[methods[place]].milliseconds for place in places]
+        right.barh(places, times, color="tab:blue", height=0.7)
+        right.set_xscale("log")
+        right.set_xlabel("ms, forward and\nbackward, one batch", fontsize=8)
+        for place, ms in zip(places, times, strict=True):
+            cost = self.costs[methods[place]]
+            right.text(ms, place, f" {_short(cost.parameters)}", va="center", fontsize=7)
+        right.set_title("time, and parameters", fontsize=8)
+        right.margins(x=0.3)
+        figure.savefig(path, dpi=130)
+
+
+def _short(count: int) -> str:
+    return f"{count / 1000:.1f}k" if count >= 1000 else str(count)
+
+
+def _differ(left: Sequence[float], right: Sequence[float]) -> bool:
+    """Whether Welch's t-test tells the means apart; without any spread, whether they differ."""
+    if max(np.std(left), np.std(right)) < 1e-9:
+        return bool(np.mean(left) != np.mean(right))
+    return bool(stats.ttest_ind(left, right, equal_var=False).pvalue < LEVEL)

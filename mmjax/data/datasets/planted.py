@@ -1,21 +1,18 @@
 """Planted tasks: made-up sensors whose best possible accuracy is known exactly."""
 
 import dataclasses
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from mmjax.data import planting
 from mmjax.data.dataset import Dataset, Examples, Source, check_split
-from mmjax.data.planting import MISSING, SERIES, Draws
+from mmjax.data.latents import Latents, Task, symbolic, temporal
+from mmjax.data.planting import Draws
 from mmjax.data.preprocessing import Preprocessing
 
-Task = Literal["redundant", "unique", "synergy", "missing", "noisy", "misaligned", "dominated"]
 Shape = Literal[
     "image_text",
     "image_table",
@@ -25,85 +22,7 @@ Shape = Literal[
     "camera_radar_lidar_imu",
 ]
 _TIMED = ("vision_touch", "camera_radar_lidar", "camera_radar_lidar_imu")
-_EASY = 0.05  # error of the easy modality in "dominated"
 _FITTED = 1024  # examples that the preprocessing is fitted on
-
-
-@dataclass(frozen=True)
-class Latents:
-    """P(shown, label): every state that can be, once. Examples are drawn from this very table."""
-
-    shown: Int[np.ndarray, "state modality"]  # the symbol of each modality
-    label: Int[np.ndarray, "state"]
-    probability: Float[np.ndarray, "state"]
-
-    def draw(
-        self, count: int, draws: Draws
-    ) -> tuple[Int[np.ndarray, "batch modality"], Int[np.ndarray, "batch"]]:
-        """Symbols and labels of some examples."""
-        until = np.cumsum(self.probability)
-        state = np.searchsorted(until / until[-1], draws.random(count), side="right")
-        return self.shown[state], self.label[state]
-
-    def best_accuracy(self, modalities: Sequence[int]) -> float:
-        """sum over what these modalities can show of max over y of P(shown, y)."""
-        _, seen = np.unique(self.shown[:, list(modalities)], axis=0, return_inverse=True)
-        joint = np.zeros((seen.max() + 1, 2))
-        np.add.at(joint, (seen.ravel(), self.label), self.probability)
-        return float(joint.max(axis=1).sum())
-
-
-def symbolic(task: Task, modalities: int, *, flip: float, missing: float) -> Latents:
-    """The states of every task but "misaligned": P(y0) P(shown | y0) P(label | y0), y0 fair."""
-    shown = np.array(list(itertools.product(range(MISSING + 1), repeat=modalities)))
-    flip = 0.0 if task == "dominated" else flip
-    given = [_given(task, shown, truth, missing) for truth in (0, 1)]
-    joint = [0.5 * ((1 - flip) * given[y] + flip * given[1 - y]) for y in (0, 1)]
-    probability = np.concatenate(joint)
-    possible = probability > 0
-    label = np.repeat([0, 1], len(shown))
-    return Latents(np.tile(shown, (2, 1))[possible], label[possible], probability[possible])
-
-
-def _given(
-    task: Task, shown: Int[np.ndarray, "state modality"], truth: int, missing: float
-) -> Float[np.ndarray, "state"]:
-    """P(shown | y0 = truth): a product over the modalities."""
-    a, b = shown % 2, shown // 2 % 2
-    wrong = a != truth
-    error = 0.1 + 0.05 * np.arange(shown.shape[1])
-    each = np.full(shown.shape, 0.25)  # two fair bits, unless the task says otherwise
-    match task:
-        case "redundant":
-            each = np.where(wrong, 0, 0.5)
-        case "unique":
-            each[:, -1] = np.where(wrong[:, -1], 0, 0.5)
-        case "synergy":  # all but the last are free
-            each[:, -1] = np.where(a.sum(axis=1) % 2 == truth, 0.5, 0)
-        case "missing":
-            each = np.where(wrong, error, 1 - error) / 2
-        case "noisy":  # b tells whether a is garbled
-            each = np.where(b, missing / 2, (1 - missing) * np.where(wrong, error, 1 - error))
-        case "dominated":
-            each[:, 0] = np.where(wrong[:, 0], _EASY, 1 - _EASY) / 2
-            each[:, 1] = np.where((a ^ b)[:, 1] == truth, 0.5, 0)
-    gone = missing if task == "missing" else 0.0
-    return np.where(shown == MISSING, gone, (1 - gone) * each).prod(axis=1)
-
-
-def temporal(names: Sequence[str], *, flip: float) -> Latents:
-    """The states of "misaligned": the first shows a moment, the second one of the patterns.
-
-    As many tokens that can be asked for show a 1 as a 0: neither the second modality alone nor
-    any mean over its tokens tells anything.
-    """
-    patterns = planting.half(SERIES[names[0]].tokens)
-    count, tokens = patterns.shape
-    label, pattern, moment = np.indices((2, count, tokens)).reshape(3, -1)
-    shown = np.zeros((len(label), len(names)), np.int64)
-    shown[:, 0], shown[:, 1] = moment, pattern
-    right = patterns[pattern, moment] == label
-    return Latents(shown, label, np.where(right, 1 - flip, flip) / (count * tokens))
 
 
 class PlantedSource(Source):
@@ -141,7 +60,7 @@ class Planted(Dataset):
     missing: a is y0 with an error of 0.1, 0.15, ... in each; each is missing now and then.
     noisy: likewise, but a modality whose b is 1 shows a random a instead of going missing.
     misaligned: the first modality marks a moment, the label is what the second shows 5/12 later.
-    dominated: the first shows y0 with an error of 0.05, y0 = a xor b in the second; no flips.
+    dominated: y0 = a in the first, which is easy; y0 = a xor b in the second; no flips.
     """
 
     # How the label is spread over the modalities.
@@ -204,6 +123,16 @@ class Planted(Dataset):
         much more of it this is an upper bound.
         """
         return self.latents.best_accuracy(range(len(self.modalities)))
+
+    def best_score(self, split: str) -> float:
+        """Of the decisions of `best_accuracy` on the examples of a split: what chance made of it.
+
+        Scores on few examples lie around the exact accuracy; this one lies where theirs do.
+        """
+        check_split(split)
+        count = getattr(self, f"{split}_size")
+        shown, label = self.latents.draw(count, planting.frozen(self.seed, split))
+        return float(np.mean(self.latents.decide(shown) == label))
 
     def unimodal_accuracy(self, modality: str) -> float:
         """Of whoever reads this modality alone; ValueError for one that the shape does not have."""

@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,7 @@ from mmjax.fusion import FUSIONS
 
 WIDTH = 32  # of every encoder's tokens and, where it can be chosen, of the fusion
 TASKS = ("redundant", "unique", "synergy", "missing", "noisy", "misaligned")
+Group = tuple[str, tuple["Column", ...], tuple[int, ...]]  # a row, some columns, the seeds
 SHAPES = (
     "image_text",
     "image_table",
@@ -61,6 +62,11 @@ class Column:
     def optimum(self) -> float | None:
         """The best possible accuracy, where it is known."""
         return self.data.best_accuracy() if isinstance(self.data, mmjax.Planted) else None
+
+    @property
+    def best_score(self) -> float | None:
+        """What the best decisions score on these very test examples."""
+        return self.data.best_score("test") if isinstance(self.data, mmjax.Planted) else None
 
     @property
     def shape(self) -> str:
@@ -149,8 +155,8 @@ def programs(shape: str, name: str, modalities: tuple[str, ...], label: str, ste
         return end.variables
 
     def evaluate(variables: Any, test: mmjax.Batch) -> jax.Array:
-        logits = model.apply(variables, test.inputs, train=False)[label]
-        return jnp.mean((logits > 0) == (test.labels[label] > 0.5))
+        outputs = cast(dict[str, jax.Array], model.apply(variables, test.inputs, train=False))
+        return jnp.mean((outputs[label] > 0) == (test.labels[label] > 0.5))
 
     return jax.jit(jax.vmap(train)), jax.jit(jax.vmap(evaluate, in_axes=(0, None)))
 
@@ -173,29 +179,48 @@ def accuracies(column: Column, name: str, seeds: tuple[int, ...]) -> list[float]
     return max((run((modality,)) for modality in modalities), key=np.mean)
 
 
-def work(name: str, todo: Sequence[Column], seeds: tuple[int, ...]) -> Iterator[dict[str, Any]]:
-    """The cells of one row."""
+def work(group: Group) -> list[dict[str, Any]]:
+    """Some cells of one row."""
+    name, todo, seeds = group
+    cells = []
     for column in todo:
         begin = time.perf_counter()
-        yield {
-            "fusion": name,
-            "column": column.name,
-            "steps": column.steps,
-            "accuracies": accuracies(column, name, seeds),
-            "seconds": time.perf_counter() - begin,
-        }
+        found = accuracies(column, name, seeds)
+        cells.append(
+            {
+                "fusion": name,
+                "column": column.name,
+                "steps": column.steps,
+                "accuracies": found,
+                "seconds": time.perf_counter() - begin,
+            }
+        )
+    return cells
 
 
-def _work(arguments: Any) -> list[dict[str, Any]]:
-    return list(work(*arguments))
+def everything(groups: Sequence[Group], jobs: int) -> Iterator[list[dict[str, Any]]]:
+    """The cells of each group, in the order in which they are done."""
+    if jobs == 1:
+        yield from map(work, groups)
+        return
+    # One thread each: that many processes are faster than as many threads.
+    flags = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false"
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+        for done in concurrent.futures.as_completed(pool.submit(work, group) for group in groups):
+            yield done.result()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """What has been computed already; a last line that was cut short is not."""
+    """What has been computed already; a last line that was cut short is cut off."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def compute(
@@ -215,26 +240,19 @@ def compute(
         (name, tuple(column for _, column in cells), seeds)
         for (name, _), cells in itertools.groupby(asked, key=lambda x: (x[0], x[1].shape))
     ]
-    # One thread each: that many processes are faster than as many threads.
-    os.environ["XLA_FLAGS"] = (
-        os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
-    )
     with (
-        concurrent.futures.ProcessPoolExecutor(
-            jobs, mp_context=multiprocessing.get_context("spawn")
-        ) as pool,
         path.open("a", encoding="utf-8") as file,
         tqdm(total=len(asked), desc="cells", disable=not sys.stderr.isatty()) as bar,
     ):
-        for done in concurrent.futures.as_completed([pool.submit(_work, g) for g in groups]):
-            for cell in done.result():
+        for cells in everything(groups, jobs):
+            for cell in cells:
                 known[cell["fusion"], cell["column"]] = cell
                 file.write(json.dumps(cell) + "\n")
                 if bar.disable:
                     mean = np.mean(cell["accuracies"])
                     print(f"{cell['fusion']:>22} on {cell['column']}: {mean:.4f}", flush=True)
             file.flush()
-            bar.update(len(done.result()))
+            bar.update(len(cells))
     return [known[name, column.name] for name in rows for column in todo]
 
 
@@ -276,6 +294,7 @@ def main(
             for column in todo
         },
         optimum={column.name: column.optimum for column in todo},
+        best={column.name: column.best_score for column in todo},
         baselines=(BEST_SINGLE,),
         costs=costs,
     )

@@ -1,6 +1,7 @@
 """Every experiment runs: two steps on made-up pictures of the right shapes, without its data."""
 
 import dataclasses
+import functools
 import importlib.util
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mmjax
 from mmjax.config import Experiment, storage
 from mmjax.data.match import Match
 from mmjax.train.loop import fit
@@ -28,7 +30,6 @@ def load(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert isinstance(module.experiment, Experiment)
     return module
 
 
@@ -76,4 +77,57 @@ def test_an_experiment_is_documented_and_can_be_written_down(path):
     for word in (f"python experiments/{path.name}", "minutes", "accuracy", "seeds"):
         assert word in module.__doc__
     experiment = module.experiment
+    assert isinstance(experiment, Experiment)
     assert storage.from_json(storage.to_json(experiment)) == experiment
+
+
+def test_the_fusion_table_is_written_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    table = load(FILES[0].parent / "fusion_table.py")
+    match = mmjax.DigitsMatch()
+    made_up(match, 8, monkeypatch)
+    planted = mmjax.Planted(task="synergy", test_size=64)
+    todo = [table.Column("xor", planted, 2), table.Column("digits_match", match, 2)]
+    monkeypatch.setattr(table, "columns", lambda fast: todo)
+    monkeypatch.setattr(table, "BATCH", 8)
+    run = functools.partial(table.main, fast=True, fusions=("concat", "tensor"), out=tmp_path)
+    run(jobs=1)
+    written = (tmp_path / "table.md").read_text()
+    for word in ("| *best single modality* |", "| concat |", "| tensor |", "xor", "95.0"):
+        assert word in written
+    assert written in capsys.readouterr().out
+    assert (tmp_path / "table.png").stat().st_size > 1000
+    cells = table.read(tmp_path / "results.jsonl")
+    assert len(cells) == 6 and all(len(cell["accuracies"]) == 2 for cell in cells)
+    # A second call trains nothing; one more seed, or a torn last line, is trained again.
+    monkeypatch.setattr(table, "accuracies", lambda column, name, seeds: [0.25] * len(seeds))
+    run(jobs=1)
+    assert table.read(tmp_path / "results.jsonl") == cells
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write('{"fusion": "con')
+    run(jobs=1, seeds=3)
+    assert "25.0" in (tmp_path / "table.md").read_text()
+
+
+def test_the_fusion_table_refuses_what_it_does_not_know():
+    table = load(FILES[0].parent / "fusion_table.py")
+    with pytest.raises(SystemExit, match="--seeds: expected at least 2, got 1"):
+        table.main(seeds=1)
+    with pytest.raises(SystemExit, match="--fusions conkat: choose from sum, mean"):
+        table.main(fusions=("conkat",))
+
+
+def test_every_remedy_for_imbalance_is_trained_and_compared(tmp_path, monkeypatch, capsys):
+    balance = load(FILES[0].parent / "modality_balance.py")
+    data = mmjax.Planted(task="dominated", validation_size=16, test_size=32)
+    short = dataclasses.replace(
+        balance.joint, data=data, steps=4, eval_every=2, log_every=2, batch_size=8
+    )
+    monkeypatch.setattr(balance, "joint", short)
+    even = {None: 0.5, "touch": 0.25, "vision": 0.25}  # four steps need not generalise
+    monkeypatch.setattr(balance, "blend_weights", lambda before, after: even)
+    balance.main(seeds=1, workdir=tmp_path)
+    printed = capsys.readouterr().out
+    for method in ("joint", "OGM-GE", "Gradient-Blending", "modality dropout"):
+        assert f"| {method} | " in printed
+    config = storage.load(tmp_path / "Gradient-Blending_0" / "config.json")
+    assert config.balance == mmjax.Blend(joint=1.5, weights={"touch": 0.75, "vision": 0.75})

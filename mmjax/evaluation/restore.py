@@ -1,5 +1,8 @@
 """A run's folder back into a model: no data, no script, and any devices."""
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +21,18 @@ class Restored(NamedTuple):
     preprocessing: Preprocessing
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax warns that what is opened for reading can only be read."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def restore(run: str | Path, checkpoint: str | int = "last") -> Restored:
     """The model of a run, its variables and its preprocessing.
 
@@ -28,9 +43,12 @@ def restore(run: str | Path, checkpoint: str | int = "last") -> Restored:
     """
     run = Path(run)
     experiment = folder.require(run)
-    with Checkpoints(
-        run, best=experiment.best_metric, mode=experiment.best_mode, read_only=True
-    ) as checkpoints:
+    with (
+        _quiet(),
+        Checkpoints(
+            run, best=experiment.best_metric, mode=experiment.best_mode, read_only=True
+        ) as checkpoints,
+    ):
         steps = checkpoints.steps()
         if not steps:
             raise ValueError(f"{run} has no finished checkpoint; run its training again to go on")

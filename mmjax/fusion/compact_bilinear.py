@@ -1,5 +1,6 @@
 """Multimodal compact bilinear pooling (MCB), Fukui et al. 2016, arXiv:1606.01847."""
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import final
@@ -32,13 +33,13 @@ def compact_bilinear(
     For two vectors its expected inner product is the bilinear kernel:
     E <f(x, y), f(u, v)> = <x, u> <y, v>  (Pham & Pagh 2013, doi:10.1145/2487575.2487591).
     """
-    dim, product = sketches[0].shape[-1], None
+    spectra = []
     for sketch, there in zip(sketches, present, strict=True):
         spectrum = jnp.fft.rfft(sketch.astype(jnp.float32), axis=-1)
         # A factor that is not there is the unit of the convolution.
-        spectrum = jnp.where(there[:, None], spectrum, jnp.ones_like(spectrum))
-        product = spectrum if product is None else product * spectrum
-    return jnp.fft.irfft(product, n=dim, axis=-1).astype(sketches[0].dtype)
+        spectra.append(jnp.where(there[:, None], spectrum, jnp.ones_like(spectrum)))
+    first = sketches[0]
+    return jnp.fft.irfft(math.prod(spectra), n=first.shape[-1], axis=-1).astype(first.dtype)
 
 
 @final

@@ -44,4 +44,4 @@ class Film(nn.Module):
                 shift = nn.Dense(self.dim, use_bias=False, name=f"shift_{name}")(condition)
                 x = film(x, scale, shift)
             fused.append(clear(x, there))
-        return one_token(sum(fused), modalities)
+        return one_token(jnp.sum(jnp.stack(fused), axis=0), modalities)

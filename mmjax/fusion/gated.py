@@ -25,8 +25,8 @@ class Gated(nn.Module):
         del train
         vectors = pooled(modalities)
         everything = jnp.concatenate([vector.value for vector in vectors.values()], axis=-1)
-        fused = sum(
+        gated = [
             nn.sigmoid(nn.Dense(self.dim, name=f"gate_{name}")(everything)) * nn.tanh(value)
             for name, (value, _) in Projections(self.dim, name="projection")(vectors).items()
-        )
-        return one_token(fused, modalities)
+        ]
+        return one_token(jnp.sum(jnp.stack(gated), axis=0), modalities)

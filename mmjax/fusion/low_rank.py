@@ -1,5 +1,6 @@
 """Low-rank tensor fusion, Liu et al. 2018, arXiv:1806.00064."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import final
 
@@ -19,11 +20,11 @@ def low_rank(
 
     A factor's last row belongs to the 1. Nothing of the size of the outer product is ever made.
     """
-    products = None
-    for vector, factor in zip(vectors, factors, strict=True):
-        term = jnp.einsum("bi,rid->brd", vector, factor[:, :-1]) + factor[None, :, -1]
-        products = term if products is None else products * term
-    return jnp.sum(products, axis=1)
+    terms = [
+        jnp.einsum("bi,rid->brd", vector, factor[:, :-1]) + factor[None, :, -1]
+        for vector, factor in zip(vectors, factors, strict=True)
+    ]
+    return jnp.sum(math.prod(terms), axis=1)
 
 
 @final

@@ -26,7 +26,7 @@ class Multiplicative(nn.Module):
         del train
         vectors = pooled(modalities)
         linear = Projections(self.dim, name="projection")(vectors)
-        fused = sum(vector.value for vector in linear.values())
+        fused = jnp.sum(jnp.stack([vector.value for vector in linear.values()]), axis=0)
         init = nn.initializers.variance_scaling(1.0, "fan_in", "normal", (0, 1), 2)
         for first, second in itertools.combinations(vectors, 2):
             x, y = vectors[first].value, vectors[second].value

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import final
 
+import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
@@ -16,8 +17,9 @@ def product_of_experts(
     means: Sequence[Float[Array, "batch dim"]], precisions: Sequence[Float[Array, "batch dim"]]
 ) -> tuple[Float[Array, "batch dim"], Float[Array, "batch dim"]]:
     """Mean and precision (1 / variance) of N(0, 1) prod_m N(mean_m, 1 / precision_m)."""
-    precision = 1.0 + sum(precisions)
-    return sum(p * mean for p, mean in zip(precisions, means, strict=True)) / precision, precision
+    mean, weight = jnp.stack(means), jnp.stack(precisions)
+    precision = 1.0 + jnp.sum(weight, axis=0)
+    return jnp.sum(weight * mean, axis=0) / precision, precision
 
 
 @final

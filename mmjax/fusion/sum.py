@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import final
 
+import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.modalities import Projections, one_token, pooled
@@ -19,5 +20,6 @@ class Sum(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token. Raises ValueError without `dim` when the widths differ."""
         del train
-        vectors = Projections(self.dim, name="projection")(pooled(modalities))
-        return one_token(sum(vector.value for vector in vectors.values()), modalities)
+        vectors = Projections(self.dim, name="projection")(pooled(modalities)).values()
+        values = jnp.stack([vector.value for vector in vectors])
+        return one_token(jnp.sum(values, axis=0), modalities)

@@ -24,7 +24,7 @@ def add_loss(
         return
     counts = counted.astype(loss.dtype)
     # `where`: what is not counted may be anything, and must get no gradient.
-    kept = jnp.where(counted, loss, jnp.zeros_like(loss))
-    module.sow(
-        COLLECTION, name, (weight * kept, counts), reduce_fn=lambda _, new: new, init_fn=lambda: 0
-    )
+    kept = weight * jnp.where(counted, loss, jnp.zeros_like(loss))
+    # Linen would collect the records of several calls in a tuple; there is one call.
+    found = kept, counts
+    module.sow(COLLECTION, name, found, reduce_fn=lambda _, new: new, init_fn=lambda: found)

@@ -1,12 +1,13 @@
 """The state of a training: arrays and nothing else."""
 
-from typing import Any
+from typing import Any, Union
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
 from flax import struct
+from jaxtyping import Int
 
 from mmjax.types import Batch
 
@@ -31,9 +32,16 @@ class TrainState:
 
 
 def create_state(
-    model: nn.Module, tx: optax.GradientTransformation, batch: Batch, *, seed: int
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    batch: Batch,
+    *,
+    seed: Union[int, Int[jax.Array, ""]],
 ) -> TrainState:
-    """The state before the first step. Of `batch` only the shapes and types matter."""
+    """The state before the first step. Of `batch` only the shapes and types matter.
+
+    Under `jax.vmap` over seeds it makes the states of several runs at once.
+    """
 
     @jax.jit  # one program, and no two leaves that share a buffer
     def init(inputs) -> TrainState:

@@ -1,6 +1,5 @@
 """Multiplicative interactions, Jayakumar et al. 2020 (ICLR), openreview.net/forum?id=rylnK6VtDH."""
 
-import itertools
 from collections.abc import Mapping
 from typing import final
 
@@ -13,9 +12,11 @@ from mmjax.types import Tokens
 
 @final
 class Multiplicative(nn.Module):
-    """z = sum_{m<n} z_m' W_mn z_n + sum_m U_m z_m + b, W_mn a tensor [dim_m, dim_n, dim].
+    """h_1 = U_1 z_1 + b;  h_m = h_{m-1} + U_m z_m + h_{m-1}' W_m z_m;  z = h_M.
 
-    The paper's f(x, z) for two modalities, every pair of them for more. A missing one is zeros.
+    W_m is a tensor [dim, dim_m, dim]. For two modalities this is the paper's x' W z + U z + V x + b
+    with x = h_1; folded over more, products of any number of them arise. A modality that is
+    missing, zeros, leaves h as it was.
     """
 
     dim: int = 64  # width of the fused vector
@@ -26,12 +27,13 @@ class Multiplicative(nn.Module):
         del train
         vectors = pooled(modalities)
         linear = Projections(self.dim, name="projection")(vectors)
-        fused = jnp.sum(jnp.stack([vector.value for vector in linear.values()]), axis=0)
         init = nn.initializers.variance_scaling(1.0, "fan_in", "normal", (0, 1), 2)
-        for first, second in itertools.combinations(vectors, 2):
-            x, y = vectors[first].value, vectors[second].value
-            shape = (x.shape[-1], y.shape[-1], self.dim)
-            weight = self.param(f"kernel_{first}_{second}", init, shape).astype(x.dtype)
-            fused = fused + jnp.einsum("bi,ijd,bj->bd", x, weight, y)
-        bias = self.param("bias", nn.initializers.zeros, (self.dim,)).astype(fused.dtype)
-        return one_token(fused + bias[None], modalities)
+        first, *others = vectors
+        h = linear[first].value
+        h = h + self.param("bias", nn.initializers.zeros, (self.dim,)).astype(h.dtype)[None]
+        for name in others:
+            z = vectors[name].value
+            shape = (self.dim, z.shape[-1], self.dim)
+            weight = self.param(f"kernel_{name}", init, shape).astype(h.dtype)
+            h = h + linear[name].value + jnp.einsum("bi,ijd,bj->bd", h, weight, z)
+        return one_token(h, modalities)

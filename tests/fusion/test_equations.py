@@ -102,11 +102,26 @@ def test_gated_multimodal_unit():
 
 def test_multiplicative_interactions():
     params, found = run(Multiplicative(5))
-    expected = params["bias"] + sum(VECTOR[n] @ params["projection"][n]["kernel"] for n in VECTOR)
-    for first, second in ("ab", "ac", "bc"):
-        weight = params[f"kernel_{first}_{second}"]
-        expected = expected + np.einsum("bi,ijd,bj->bd", VECTOR[first], weight, VECTOR[second])
-    close(found, expected)
+    linear = {n: VECTOR[n] @ params["projection"][n]["kernel"] for n in VECTOR}
+    h = linear["a"] + params["bias"]
+    for name in "bc":
+        product = np.einsum("bi,ijd,bj->bd", h, params[f"kernel_{name}"], VECTOR[name])
+        h = h + linear[name] + product
+    close(found, h)
+
+
+def test_of_two_modalities_it_is_the_papers_bilinear_form():
+    """x' W z + V x + U z + b, with x and z read one after the other."""
+    given = {n: GIVEN[n] for n in "ab"}
+    module = Multiplicative(8)
+    params = module.init(jax.random.key(0), given, train=False)["params"]
+    params["projection"]["a"]["kernel"] = jnp.eye(8)
+    found = module.apply({"params": params}, given, train=False).values[:, 0]
+    x, z = VECTOR["a"], VECTOR["b"]
+    bilinear = np.einsum("bi,ijd,bj->bd", x, params["kernel_b"], z)
+    np.testing.assert_allclose(
+        found, bilinear + x + z @ params["projection"]["b"]["kernel"], atol=1e-5
+    )
 
 
 def test_mlb_and_mutan_multiply_what_is_there():

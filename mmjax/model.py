@@ -15,15 +15,25 @@ from mmjax.types import Input, Tokens
 
 @final
 class Multimodal(nn.Module):
-    """outputs = {name: head(fusion(missing({modality: encoder(input)})))}."""
+    """outputs = {name: head(fusion(missing({modality: encoder(input)})))}.
 
-    encoders: Mapping[str, nn.Module]  # one for each modality
-    fusion: nn.Module  # {modality: Tokens} -> Tokens
-    heads: Mapping[str, nn.Module]  # one for each output
-    missing: nn.Module = Mask()  # what stands in for a missing modality
-    # Share of the modalities hidden in training, each example keeping one (arXiv:1501.00102).
+    Attributes:
+        encoders: one for each modality
+        fusion: {modality: Tokens} -> Tokens
+        heads: one for each output
+        missing: what stands in for a missing modality
+        modality_dropout: share of the modalities hidden in training; each example keeps one or
+            more (ModDrop, Neverova et al. 2016, arXiv:1501.00102)
+        unimodal: heads for each modality alone: none, or to "probe" the encoders, which do not
+            notice, or to "train" them
+    """
+
+    # Not comments beside the fields: tyro finds no comments of classes made at run time.
+    encoders: Mapping[str, nn.Module]
+    fusion: nn.Module
+    heads: Mapping[str, nn.Module]
+    missing: nn.Module = Mask()
     modality_dropout: float = 0.0
-    # A head for each modality alone: none; to probe the encoders, which do not notice; to train.
     unimodal: Literal["none", "probe", "train"] = "none"
 
     @nn.compact

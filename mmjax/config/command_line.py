@@ -93,7 +93,7 @@ def _opened(value: Any) -> tuple[Any, Any]:
         type(value).__name__,
         [(name, views[name][0] if name in views else hints[name]) for name in parts],
         bases=(Experiment,) if isinstance(value, Experiment) else (),
-        namespace={"stands_for": type(value)},
+        namespace={"stands_for": type(value), "__doc__": type(value).__doc__},
         frozen=True,
     )
     return kind, kind(**{name: views[name][1] if name in views else parts[name] for name in parts})

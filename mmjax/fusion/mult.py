@@ -14,10 +14,10 @@ from mmjax.types import Tokens
 
 @final
 class Mult(nn.Module):
-    """Directional and pairwise: for every target m and source n != m a transformer of its own,
+    """x_mn = blocks(x_m, x_n) for each target m and source n != m;  y_m = blocks([x_mn for all n]).
 
-    x_mn = x_m;  x_mn = block(x_mn, x_n), `layers` times;  then y_m = blocks([x_mn for all n]).
-    The sources stay the low-level x_n at every layer. With one modality y = blocks(x).
+    Directional and pairwise: every pair has a transformer of its own, in which x_m asks the same
+    low-level x_n at every layer. With one modality y = blocks(x).
     """
 
     layers: int = 1  # cross-modal blocks of each pair, and self-attention blocks of each target

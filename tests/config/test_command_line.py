@@ -82,6 +82,7 @@ def test_help_explains_the_flags_and_shows_defaults(capsys):
         "the run's folder; the same command goes on with what is in it",
         "channels of each 3x3 convolution",
         "highest learning rate (default: 0.01)",
+        "share of the modalities hidden in training; each example keeps one or more",
         "• model.fusion:cross-attention",
         "Pixels, at most, up or down",
     ):

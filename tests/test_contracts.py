@@ -34,18 +34,22 @@ def alive(gradients):
 
 
 def init(module, *inputs):
+    """(parameters, the other collections)."""
     start = jax.jit(functools.partial(module.init, train=False))
-    return start(jax.random.key(0), *inputs).get("params", {})
+    others = dict(start(jax.random.key(0), *inputs))
+    return others.pop("params", {}), others
 
 
 @pytest.mark.parametrize("module, make", ENCODERS)
 def test_what_is_under_an_encoders_mask_changes_nothing(module, make):
     given = make()
-    params = init(module, given.values, given.mask)
+    params, others = init(module, given.values, given.mask)
     other = samples.garbage(given.values, given.mask)
     assert np.any(other != given.values)
-    value, gradient = jax.value_and_grad(samples.loss_of(module, given.values, given.mask))(params)
-    changed = jax.value_and_grad(samples.loss_of(module, other, given.mask))(params)
+    value, gradient = jax.value_and_grad(
+        samples.loss_of(module, given.values, given.mask, **others)
+    )(params)
+    changed = jax.value_and_grad(samples.loss_of(module, other, given.mask, **others))(params)
     chex.assert_trees_all_equal((value, gradient), changed)
     finite(gradient)
 
@@ -53,19 +57,21 @@ def test_what_is_under_an_encoders_mask_changes_nothing(module, make):
 @pytest.mark.parametrize("module, make", ENCODERS)
 def test_what_is_missing_gives_an_encoder_no_token_and_no_gradient(module, make):
     given = make()
-    params = init(module, given.values, given.mask)
+    params, others = init(module, given.values, given.mask)
     nothing = jnp.zeros_like(given.mask)
-    tokens = module.apply({"params": params}, given.values, nothing, train=False)
+    tokens = module.apply({"params": params, **others}, given.values, nothing, train=False)
     assert not np.any(tokens.mask) and not np.any(tokens.values)
-    gradient = jax.grad(samples.loss_of(module, given.values, nothing))(params)
+    gradient = jax.grad(samples.loss_of(module, given.values, nothing, **others))(params)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradient))
 
 
 @pytest.mark.parametrize("module, make", CONTINUOUS)
 def test_a_hidden_pixel_gets_exactly_zero_gradient(module, make):
     given = make()
-    params = init(module, given.values, given.mask)
-    gradient = jax.grad(lambda x: samples.loss_of(module, x, given.mask)(params))(given.values)
+    params, others = init(module, given.values, given.mask)
+    gradient = jax.grad(lambda x: samples.loss_of(module, x, given.mask, **others)(params))(
+        given.values
+    )
     axes = tuple(range(given.mask.ndim, gradient.ndim))
     hidden = np.broadcast_to(np.expand_dims(~np.asarray(given.mask), axes), gradient.shape)
     assert not np.any(gradient[hidden]) and np.any(gradient[~hidden])
@@ -74,11 +80,14 @@ def test_a_hidden_pixel_gets_exactly_zero_gradient(module, make):
 @pytest.mark.parametrize("module, make", ENCODERS)
 def test_an_example_does_not_depend_on_its_batch(module, make):
     given = make()
-    params = init(module, given.values, given.mask)
-    tokens = module.apply({"params": params}, given.values, given.mask, train=False)
+    params, others = init(module, given.values, given.mask)
+    tokens = module.apply({"params": params, **others}, given.values, given.mask, train=False)
     for i in range(len(given.mask)):
         alone = module.apply(
-            {"params": params}, given.values[i : i + 1], given.mask[i : i + 1], train=False
+            {"params": params, **others},
+            given.values[i : i + 1],
+            given.mask[i : i + 1],
+            train=False,
         )
         np.testing.assert_array_equal(alone.mask[0], tokens.mask[i])
         np.testing.assert_allclose(alone.values[0], tokens.values[i], atol=1e-5)
@@ -87,12 +96,12 @@ def test_an_example_does_not_depend_on_its_batch(module, make):
 @pytest.mark.parametrize("module, make", SEQUENCES)
 def test_longer_padding_changes_nothing(module, make):
     given = make()
-    params = init(module, given.values, given.mask)
-    short = module.apply({"params": params}, given.values, given.mask, train=False)
+    params, others = init(module, given.values, given.mask)
+    short = module.apply({"params": params, **others}, given.values, given.mask, train=False)
     values, mask = (
         jnp.pad(x, ((0, 0), (0, 3)) + ((0, 0),) * (x.ndim - 2)) for x in (given.values, given.mask)
     )
-    long = module.apply({"params": params}, values, mask, train=False)
+    long = module.apply({"params": params, **others}, values, mask, train=False)
     count = short.mask.shape[1]
     np.testing.assert_array_equal(long.mask[:, :count], short.mask)
     assert not np.any(long.mask[:, count:])
@@ -102,8 +111,8 @@ def test_longer_padding_changes_nothing(module, make):
 @pytest.mark.parametrize("module, make", ENCODERS)
 def test_every_parameter_of_an_encoder_is_alive(module, make):
     given = make()
-    params = init(module, given.values, given.mask)
-    alive(jax.grad(samples.loss_of(module, given.values, given.mask))(params))
+    params, others = init(module, given.values, given.mask)
+    alive(jax.grad(samples.loss_of(module, given.values, given.mask, **others))(params))
 
 
 class Probe:
@@ -132,23 +141,28 @@ class Probe:
         return params, inputs, fused
 
 
-# Keyed by the module's name and fields: one program serves all tests below.
-probe = functools.lru_cache(maxsize=None)(Probe)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((module, names), id=f"{name}-{len(names)}")
+        for name, module in samples.fusions()
+        for names in MODALITIES
+    ],
+)
+def measure(request):
+    """One program serves all tests below: pytest runs those of one parameter together."""
+    return Probe(*request.param)
 
 
-@pytest.mark.parametrize("names", MODALITIES, ids=len)
-@pytest.mark.parametrize("module", FUSIONS)
 class TestFusion:
-    def test_what_is_under_the_mask_changes_nothing(self, module, names):
-        measure = probe(module, names)
+    def test_what_is_under_the_mask_changes_nothing(self, measure):
         given = measure.given
         other = {n: Tokens(samples.garbage(t.values, t.mask), t.mask) for n, t in given.items()}
         original, changed = measure(given), measure(other)
         chex.assert_trees_all_equal(original, changed)
         finite(original)
 
-    def test_a_hidden_token_gets_exactly_zero_gradient(self, module, names):
-        measure = probe(module, names)
+    def test_a_hidden_token_gets_exactly_zero_gradient(self, measure):
         _, gradient, _ = measure(measure.given)
         for name, tokens in measure.given.items():
             hidden = ~np.asarray(tokens.mask)
@@ -156,13 +170,12 @@ class TestFusion:
             # Every place is read in some example (a maximum need not read it in all).
             assert np.all(np.any(np.asarray(gradient[name]) != 0, axis=(0, 2)))
 
-    def test_every_parameter_is_alive(self, module, names):
-        measure = probe(module, names)
+    def test_every_parameter_is_alive(self, measure):
         alive(measure(measure.given)[0])
 
-    def test_an_example_that_misses_modalities_is_the_same_in_any_company(self, module, names):
+    def test_an_example_that_misses_modalities_is_the_same_in_any_company(self, measure):
         """Each one missing in turn: what the others hold then does not depend on the batch."""
-        measure = probe(module, names)
+        names = list(measure.given)
         before = measure(measure.given)[2]
         for name in names:
             gone = {
@@ -177,8 +190,7 @@ class TestFusion:
             if len(names) > 1:
                 assert np.any(fused.values[0] != before.values[0])
 
-    def test_with_everything_missing_there_is_no_token(self, module, names):
-        measure = probe(module, names)
+    def test_with_everything_missing_there_is_no_token(self, measure):
         fused = measure(measure.given)[2]
         assert fused.values.shape[:2] == fused.mask.shape
         present = np.any([np.any(t.mask, axis=1) for t in measure.given.values()], axis=0)
@@ -221,7 +233,7 @@ def test_what_a_fusion_cannot_take_is_refused(module):
 @pytest.mark.parametrize("module", HEADS)
 def test_what_is_under_a_heads_mask_changes_nothing(module):
     given = samples.tokens(("a", "b"))["b"]
-    params = init(module, given)
+    params, _ = init(module, given)
     other = Tokens(samples.garbage(given.values, given.mask), given.mask)
     original = jax.value_and_grad(samples.loss_of(module, given))(params)
     chex.assert_trees_all_equal(
@@ -233,7 +245,7 @@ def test_what_is_under_a_heads_mask_changes_nothing(module):
 @pytest.mark.parametrize("module", HEADS)
 def test_without_a_token_a_head_gives_the_same_learned_prior(module):
     given = samples.tokens(("a", "b"))["b"]
-    params = init(module, given)
+    params, _ = init(module, given)
     # Biases start at zero: a prior that nothing has taught yet.
     params = jax.tree.map(lambda x: x + 0.1, params)
     nothing = Tokens(given.values, jnp.zeros_like(given.mask))
@@ -247,4 +259,4 @@ def test_without_a_token_a_head_gives_the_same_learned_prior(module):
 @pytest.mark.parametrize("module", HEADS)
 def test_every_parameter_of_a_head_is_alive(module):
     given = samples.tokens(("a", "b"))["b"]
-    alive(jax.grad(samples.loss_of(module, given))(init(module, given)))
+    alive(jax.grad(samples.loss_of(module, given))(init(module, given)[0]))

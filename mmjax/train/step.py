@@ -12,6 +12,7 @@ from jax import Array
 
 from mmjax.balance import JOINT, Balance
 from mmjax.layers.auxiliary import COLLECTION
+from mmjax.layers.global_sum import summing
 from mmjax.train.state import TrainState
 from mmjax.types import Batch, Sums
 
@@ -117,7 +118,8 @@ def train_step(
         }
         return _total(shares, objectives, balance), (sums, collections)
 
-    grads, (sums, collections) = jax.grad(loss_of, has_aux=True)(state.params)
+    with summing(lambda tree: _over(axis, jax.lax.psum, tree)):
+        grads, (sums, collections) = jax.grad(loss_of, has_aux=True)(state.params)
     grads, sums = _over(axis, jax.lax.psum, (grads, sums))
     # After the sum over devices, with the key that they share: the same change on all.
     grads = balance.modulate(grads, sums, jax.random.fold_in(key, BALANCE_KEY))

@@ -14,6 +14,9 @@ from .data.pipeline import train_batches as train_batches
 from .encoders import Cnn as Cnn
 from .encoders import Features as Features
 from .encoders import Lstm as Lstm
+from .encoders import ResNet as ResNet
+from .encoders import Vgg as Vgg
+from .encoders import Vit as Vit
 from .evaluation import restore as restore
 from .fusion import Aligned as Aligned
 from .fusion import AttentionSum as AttentionSum

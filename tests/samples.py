@@ -4,11 +4,13 @@ A newly registered class appears in the contract tests by itself; an encoder als
 that says what its raw input looks like.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmjax.encoders import ENCODERS, Cnn, Features, Lstm
+from mmjax.encoders import ENCODERS, Cnn, Features, Lstm, ResNet, Vgg, Vit
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS
 from mmjax.types import Input, Tokens
@@ -16,8 +18,8 @@ from mmjax.types import Input, Tokens
 BATCH = 4
 
 
-def image(seed=0, present=(True, True, False, True)):
-    values = np.random.default_rng(seed).normal(size=(len(present), 6, 6, 1)).astype(np.float32)
+def image(seed=0, present=(True, True, False, True), size=(6, 6, 1)):
+    values = np.random.default_rng(seed).normal(size=(len(present), *size)).astype(np.float32)
     return Input(jnp.asarray(values), jnp.asarray(present))
 
 
@@ -33,9 +35,22 @@ def features(seed=0, lengths=(5, 3, 0, 1)):
     return Input(jnp.asarray(values), jnp.asarray(mask))
 
 
-INPUTS = {"cnn": image, "lstm": text, "features": features}
+INPUTS = {
+    "cnn": image,
+    "resnet": functools.partial(image, size=(9, 16, 2)),
+    "vgg": functools.partial(image, size=(32, 33, 2)),
+    "vit": functools.partial(image, size=(8, 13, 2)),
+    "lstm": text,
+    "features": features,
+}
 ENCODER_VARIANTS = {
     "cnn": [Cnn((3, 4), 8, pooling) for pooling in ("flatten", "mean", "attention", "none")],
+    "resnet": [
+        ResNet(18, norm, dim, small_images=True, width=4)
+        for norm, dim in (("batch", 6), ("group", None))
+    ],
+    "vgg": [Vgg(11, batch_norm, dim, width=4) for batch_norm, dim in ((True, 6), (False, None))],
+    "vit": [Vit(patch=4, width=8, layers=2, heads=2, dim=dim) for dim in (6, None)],
     "lstm": [
         Lstm(20, 6, 8, layers, bidirectional, 0.0, pooling)
         for layers, bidirectional, pooling in (
@@ -107,8 +122,6 @@ def loss_of(module, *inputs):
     @jax.jit  # one program compiles faster than all its operations one by one
     def loss(params):
         output = module.apply({"params": params}, *inputs, train=False)
-        if isinstance(output, Tokens):
-            output = jnp.where(output.mask[:, :, None], output.values, 0.0)
         weights = jax.random.normal(jax.random.key(3), output.shape)
         return jnp.sum(weights * (output + output**2))
 

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "mmjax"
 LEVELS = [
     {"types"},
     {"layers", "metrics"},
-    {"encoders", "fusion", "missing", "heads", "objectives", "balance", "data", "optim"},
+    {"encoders", "weights", "fusion", "missing", "heads", "objectives", "balance", "data", "optim"},
     {"model"},
     {"config"},
     {"train"},

@@ -9,8 +9,11 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import PRNGKeyArray
 
+from mmjax.layers.fields import require_choice, require_share
 from mmjax.missing import Mask
 from mmjax.types import Input, Tokens
+
+PRESENT = "present"  # no head may have this name
 
 
 @final
@@ -22,8 +25,8 @@ class Multimodal(nn.Module):
         fusion: {modality: Tokens} -> Tokens
         heads: one for each output
         missing: what stands in for a missing modality
-        modality_dropout: share of the modalities hidden in training; each example keeps one or
-            more (ModDrop, Neverova et al. 2016, arXiv:1501.00102)
+        modality_dropout: chance of each modality to be hidden in training; of those that an example
+            has, one drawn at random stays (ModDrop, Neverova et al. 2016, arXiv:1501.00102)
         unimodal: heads for each modality alone: none, or to "probe" the encoders, which do not
             notice, or to "train" them
     """
@@ -40,20 +43,23 @@ class Multimodal(nn.Module):
     def __call__(self, inputs: Mapping[str, Input], *, train: bool) -> dict[str, Array]:
         """The outputs by their heads' names; of one modality alone as `<head>/<modality>`.
 
+        With those comes `present/<modality>`, 1 or 0: a modality can tell nothing where it is not.
         A modality that is missing everywhere is an input whose mask is all False.
 
         Raises:
-            ValueError: the inputs' modalities are not the encoders'.
+            ValueError: the inputs' modalities are not the encoders', or a field is out of range.
         """
+        require_choice(self, "unimodal", "none", "probe", "train")
+        if slashed := [name for name in (*self.encoders, *self.heads) if "/" in name]:
+            raise ValueError(f"modalities and heads: {slashed} would be read as parts of names")
+        if PRESENT in self.heads:
+            raise ValueError(f"heads: {PRESENT!r} is the name of an output that is always there")
         if set(inputs) != set(self.encoders):
             raise ValueError(
                 f"expected the modalities {sorted(self.encoders)}, got {sorted(inputs)}; "
                 "give a missing modality with a mask that is all False"
             )
-        if not 0 <= self.modality_dropout < 1:
-            raise ValueError(
-                f"--model.modality-dropout: expected 0 to below 1, got {self.modality_dropout}"
-            )
+        require_share(self, "modality_dropout")
         if train and self.modality_dropout:
             inputs = drop_modalities(inputs, self.modality_dropout, self.make_rng("dropout"))
         tokens = {
@@ -75,18 +81,20 @@ class Multimodal(nn.Module):
             for name, head in sorted(self.heads.items()):
                 alone = head.clone(parent=self, name=f"alone_{name}_{modality}")
                 outputs[f"{name}/{modality}"] = alone(tokens, train=train)
+            outputs[f"{PRESENT}/{modality}"] = tokens.present().astype(tokens.values.dtype)
         return outputs
 
 
 def drop_modalities(
     inputs: Mapping[str, Input], rate: float, key: PRNGKeyArray
 ) -> dict[str, Input]:
-    """Hide each modality of each example with probability `rate`; who would lose all keeps all."""
+    """Hide each modality of each example with probability `rate`, but never all that it has."""
     names = sorted(inputs)
     masks = {name: jnp.asarray(inputs[name].mask) for name in names}
     there = jnp.stack([jnp.any(masks[n].reshape(len(masks[n]), -1), axis=1) for n in names], axis=1)
-    keep = ~jax.random.bernoulli(key, rate, there.shape)
-    keep = keep | ~jnp.any(keep & there, axis=1, keepdims=True)
+    drawn = jnp.where(there, jax.random.uniform(key, there.shape), -jnp.ones(there.shape))
+    # The highest draw among what is there is as likely to be one modality's as another's.
+    keep = (drawn >= rate) | (drawn == jnp.max(drawn, axis=1, keepdims=True))
     return {
         name: Input(inputs[name].values, masks[name] & _along(keep[:, place], masks[name]))
         for place, name in enumerate(names)

@@ -87,8 +87,8 @@ def test_modalities_that_the_model_does_not_have_or_does_not_get_are_named():
             network.init(jax.random.key(0), given, train=False)
 
 
-def test_modality_dropout_hides_the_share_it_says_and_leaves_everybody_one():
-    size = 4000
+def test_modality_dropout_hides_what_it_says_and_leaves_everybody_one():
+    size, rate = 6000, 0.6
     there = np.ones((3, size), bool)
     there[1, :1000] = False
     there[:, :10] = False
@@ -97,12 +97,15 @@ def test_modality_dropout_hides_the_share_it_says_and_leaves_everybody_one():
         "b": Input(jnp.zeros((size, 5)), np.repeat(there[1][:, None], 5, axis=1)),
         "c": Input(jnp.zeros((size, 2)), there[2]),
     }
-    dropped = drop_modalities(inputs, 0.3, jax.random.key(0))
+    dropped = drop_modalities(inputs, rate, jax.random.key(0))
     left = np.stack([np.asarray(dropped[n].mask).reshape(size, -1)[:, 0] for n in "abc"])
     assert not np.any(left & ~there)
     assert np.all(np.any(left, axis=0)[10:]) and not np.any(left[:, :10])
-    # All three go with 0.3^3, and then all stay: 0.7 + 0.027 (a standard error of 0.008).
-    np.testing.assert_allclose(np.mean(left[0, 1000:]), 0.727, atol=0.03)
+    # All three are asked to go with 0.6^3; then one of them stays. Standard error 0.007.
+    expected = 1 - rate + rate**3 / 3
+    np.testing.assert_allclose(np.mean(left[:, 1000:], axis=1), expected, atol=0.03)
+    # Of two: 1 - 0.6 + 0.6^2 / 2. Standard error 0.016.
+    np.testing.assert_allclose(np.mean(left[0, 10:1000]), 1 - rate + rate**2 / 2, atol=0.06)
     np.testing.assert_array_equal(dropped["b"].mask[:, 0], dropped["b"].mask[:, 4])
 
 
@@ -114,7 +117,7 @@ def test_modality_dropout_happens_in_training_alone():
     np.testing.assert_array_equal(evaluated, plain.apply(variables, INPUTS, train=False)["match"])
     trained = network.apply(variables, INPUTS, train=True, rngs={"dropout": jax.random.key(3)})
     assert np.any(trained["match"] != evaluated)
-    with pytest.raises(ValueError, match="modality-dropout: expected 0 to below 1"):
+    with pytest.raises(ValueError, match="modality_dropout: expected 0 to below 1"):
         model(Concat(), modality_dropout=1.0).init(jax.random.key(0), INPUTS, train=False)
 
 
@@ -133,3 +136,12 @@ def test_a_modality_alone_has_a_head_of_its_own_that_sees_nothing_else(unimodal)
     reached = {part for part, tree in found.items() if any(map(np.any, jax.tree.leaves(tree)))}
     alone = {"alone_match_image"}
     assert reached == (alone if unimodal == "probe" else alone | {"encoders_image"})
+
+
+def test_names_that_would_be_read_as_parts_of_others_are_refused():
+    network = dataclasses.replace(model(Concat()), heads={"a/b": Logit()})
+    with pytest.raises(ValueError, match=r"\['a/b'\] would be read as parts of names"):
+        network.init(jax.random.key(0), INPUTS, train=False)
+    network = dataclasses.replace(model(Concat()), heads={"present": Logit()})
+    with pytest.raises(ValueError, match="'present' is the name of an output"):
+        network.init(jax.random.key(0), INPUTS, train=False)

@@ -13,7 +13,7 @@ class Auxiliary(Balance):
 
     unimodal_weight: float = 1.0  # of each modality's own loss; the joint loss has 1
 
-    unimodal = "train"
+    unimodal = ("train",)
 
     def __post_init__(self) -> None:
         if not self.unimodal_weight >= 0:

@@ -14,8 +14,8 @@ from mmjax.types import Sums
 class Balance(abc.ABC):
     """Weighs the losses of single modalities, and changes the gradients of their encoders."""
 
-    unimodal: ClassVar[str]
-    """What the model's field `unimodal` must be for it: "none", "probe" or "train"."""
+    unimodal: ClassVar[tuple[str, ...]]
+    """What the model's field `unimodal` may be under it."""
 
     @abc.abstractmethod
     def weight(self, modality: str | None) -> float:

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import final
 
+import numpy as np
+
 from mmjax.balance.balance import Balance
 
 Losses = Mapping[str | None, tuple[float, float]]
@@ -15,15 +17,16 @@ Losses = Mapping[str | None, tuple[float, float]]
 class Blend(Balance):
     """loss = w_joint * joint loss + sum_m w_m * loss of modality m's own head.
 
-    The weights are those of the paper's offline form: measured once, by `blend_weights`, on a
-    training with unimodal losses (`Auxiliary`), then kept.
+    The weights are measured once and then kept, the paper's offline form. The paper measures them
+    on separate trainings of each modality and of all; one training with unimodal losses
+    (`Auxiliary`), read by `blend_weights`, tells them at once.
     """
 
     joint: float = 1.0  # weight of the joint loss
     # Weight of each modality's own loss; one that is not named has 1.
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
-    unimodal = "train"
+    unimodal = ("train",)
 
     def __post_init__(self) -> None:
         for name, weight in {"joint": self.joint, **self.weights}.items():
@@ -42,10 +45,13 @@ def blend_weights(before: Losses, after: Losses) -> dict[str | None, float]:
     validation and training loss. What did not generalise at all gets 0.
 
     Raises:
-        ValueError: the two do not name the same modalities, or nothing has generalised.
+        ValueError: the two do not name the same modalities, a loss is not finite, or nothing has
+            generalised.
     """
     if set(before) != set(after):
         raise ValueError(f"expected the same modalities, got {[*before]} and {[*after]}")
+    if not np.all(np.isfinite([*before.values(), *after.values()])):
+        raise ValueError(f"expected finite losses, got {before} and {after}")
     raw = {}
     for name in before:
         (train, validation), (train_after, validation_after) = before[name], after[name]

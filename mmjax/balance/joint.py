@@ -11,7 +11,7 @@ from mmjax.balance.balance import Balance
 class Joint(Balance):
     """loss = the joint loss, and nothing else; heads that only probe learn beside it."""
 
-    unimodal = "none"
+    unimodal = ("none", "probe")
 
     def weight(self, modality: str | None) -> float:
         """1: a probe's loss reaches no encoder."""

@@ -26,7 +26,7 @@ class OgmGe(Balance):
     alpha: float = 0.3  # strength, above 0 (the paper: 0.1 to 1)
     noise: bool = True  # add e_m (the GE of the name)
 
-    unimodal = "probe"
+    unimodal = ("probe",)
 
     def __post_init__(self) -> None:
         if not self.alpha > 0:
@@ -59,6 +59,8 @@ class OgmGe(Balance):
             match path.split("/"):
                 case [_, name, "confidence"]:
                     scores.setdefault(name, []).append(found.mean())
+        if not scores:
+            raise ValueError("ogm_ge: no objective reports a confidence of single modalities")
         means = {name: sum(found) / len(found) for name, found in scores.items()}
         scales = {}
         for name, score in means.items():

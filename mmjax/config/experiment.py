@@ -64,13 +64,22 @@ class Experiment:
         for name in self.objectives if isinstance(self.objectives, Mapping) else ():
             if "/" in name or name == "auxiliary":
                 raise ValueError(f"objectives: {name!r} would be read as a part of another's name")
-        # A joint training may well probe: the encoders do not notice.
-        wanted, got = self.balance.unimodal, getattr(self.model, "unimodal", "none")
-        if got != wanted and (wanted, got) != ("none", "probe"):
+        got, modalities = getattr(self.model, "unimodal", "none"), self._modalities()
+        if got not in self.balance.unimodal:
             raise ValueError(
-                f"--balance {type(self.balance).__name__}: expected --model.unimodal {wanted}, "
-                f"got {got}"
+                f"--balance {type(self.balance).__name__}: expected --model.unimodal "
+                f"{' or '.join(self.balance.unimodal)}, got {got}"
             )
+        if unknown := sorted(set(getattr(self.balance, "weights", ())) - modalities):
+            raise ValueError(
+                f"--balance.weights: unknown modalities {unknown}; choose from {sorted(modalities)}"
+            )
+
+    def _modalities(self) -> set[str]:
+        encoders = getattr(self.model, "encoders", {})
+        if isinstance(encoders, Mapping):
+            return set(encoders)
+        return {field.name for field in dataclasses.fields(encoders)}
 
     def total_loss(self, means: Mapping[str, float]) -> float:
         """The objectives' losses by their weights; what modules and balances add is left out."""

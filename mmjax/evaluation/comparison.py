@@ -22,6 +22,7 @@ class Comparison:
     best: Mapping[str, float | None]  # task -> what the best decisions score on these examples
     baselines: Sequence[str] = ()  # methods that are only there to be compared with
     costs: Mapping[str, Cost] = dataclasses.field(default_factory=dict)
+    chance: float = 0.5  # the score of guessing, below every `best`
 
     def __post_init__(self) -> None:
         for task, found in self.scores.items():
@@ -102,8 +103,7 @@ class Comparison:
         height = 1.8 + 0.27 * len(methods)
         figure = Figure(figsize=(4.5 + 0.75 * len(tasks), height), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[len(tasks), 2.5], sharey=True)
-        # Chance is 0.5 in every task here; what lies below is noise.
-        shares = (means - 0.5) / (limits[None] - 0.5)
+        shares = (means - self.chance) / (limits[None] - self.chance)
         left.imshow(shares, cmap="RdYlGn", vmin=0, vmax=1, aspect="auto")
         left.set_xticks(range(len(tasks)), tasks, rotation=35, ha="left", fontsize=8)
         left.xaxis.tick_top()

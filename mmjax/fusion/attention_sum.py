@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.modalities import Projections, one_token, pooled
 from mmjax.types import Tokens
 
@@ -21,6 +22,7 @@ class AttentionSum(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token; the weights [batch, modality] are sown as "attention"."""
         del train
+        require_at_least(self, 1, "dim")
         vectors = Projections(self.dim, name="projection")(pooled(modalities)).values()
         values = jnp.stack([vector.value for vector in vectors], axis=1)
         if len(vectors) == 1:  # its weight is 1: there is nothing to score

@@ -6,8 +6,8 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.masking import clear
-from mmjax.layers.modalities import ordered
+from mmjax.layers.fields import require_at_least
+from mmjax.layers.modalities import Normed, Streams, side_by_side
 from mmjax.layers.pooling import masked_mean
 from mmjax.layers.transformer import Block
 from mmjax.types import Tokens
@@ -19,6 +19,7 @@ class Bottleneck(nn.Module):
 
     All that passes between modalities passes through the few tokens f: written in one layer, read
     in the next. Without them (`bottlenecks=0`) every modality has a plain transformer of its own.
+    No positions are added: of the order of tokens it knows what the encoders put into them.
     """
 
     bottlenecks: int = 4  # tokens in f
@@ -31,19 +32,17 @@ class Bottleneck(nn.Module):
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns the tokens of all modalities, ordered by name; not f."""
+        require_at_least(self, 1, "layers")
+        require_at_least(self, 0, "bottlenecks", "fuse_from")
         if self.bottlenecks and self.layers - self.fuse_from < 2:
             raise ValueError(
                 "bottleneck: expected at least 2 layers with bottleneck tokens (one writes what "
                 f"the next reads), got layers={self.layers} and fuse_from={self.fuse_from}"
             )
-        given = dict(ordered(modalities))
-        streams = {
-            name: nn.Dense(self.dim, name=f"projection_{name}")(clear(tokens.values, tokens.mask))
-            for name, tokens in given.items()
-        }
+        streams = Streams(self.dim, name="streams")(modalities)
         first = next(iter(streams.values()))
         size = (len(first), self.bottlenecks, self.dim)
-        f = jnp.zeros_like(first, shape=(len(first), 0, self.dim))
+        f = first[:, :0]
         for layer in range(self.layers):
             if layer == self.fuse_from and self.bottlenecks:
                 init = nn.initializers.normal(0.02)
@@ -51,14 +50,12 @@ class Bottleneck(nn.Module):
                 f = jnp.broadcast_to(learned[None], size)
             written = []
             for name, x in streams.items():
-                count = x.shape[1]
-                mask = jnp.pad(given[name].mask, ((0, 0), (0, f.shape[1])), constant_values=True)
+                mask = modalities[name].mask
+                look = jnp.pad(mask, ((0, 0), (0, f.shape[1])), constant_values=True)[:, None]
                 block = Block(self.dim, self.heads, self.dropout, name=f"{name}_{layer}")
-                x = block(jnp.concatenate([x, f], axis=1), mask, train=train)
-                streams[name] = x[:, :count]
-                written.append(x[:, count:].reshape(len(x), -1))
-            there = jnp.stack([tokens.present() for tokens in given.values()], axis=1)
+                x = block(jnp.concatenate([x, f], axis=1), look, train=train)
+                streams[name] = x[:, : mask.shape[1]]
+                written.append(x[:, mask.shape[1] :].reshape(len(x), -1))
+            there = jnp.stack([modalities[name].present() for name in streams], axis=1)
             f = masked_mean(jnp.stack(written, axis=1), there).reshape(f.shape)
-        x = jnp.concatenate(list(streams.values()), axis=1)
-        mask = jnp.concatenate([tokens.mask for tokens in given.values()], axis=1)
-        return Tokens(clear(nn.LayerNorm(name="norm")(x), mask), mask)
+        return Normed(name="out")(side_by_side(streams, modalities))

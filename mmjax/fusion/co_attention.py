@@ -6,8 +6,8 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.masking import clear
-from mmjax.layers.modalities import ordered
+from mmjax.layers.fields import require_at_least
+from mmjax.layers.modalities import Normed, Streams, side_by_side
 from mmjax.layers.transformer import Block
 from mmjax.types import Tokens
 
@@ -16,8 +16,9 @@ from mmjax.types import Tokens
 class CoAttention(nn.Module):
     """One stream x_m per modality: x_m = block(x_m, [x_n for n != m]);  x_m = block(x_m).
 
-    All streams look at the others as they were before the layer. With one modality, or where all
-    others are missing, only the second block does anything but pass on.
+    x_m = W_m z_m + e_m; all streams look at the others as they were before the layer. With one
+    modality there is only the second block. No positions are added: of the order of tokens it knows
+    what the encoders put into them.
     """
 
     layers: int = 1  # pairs of a co-attention and a self-attention block in each stream
@@ -28,12 +29,9 @@ class CoAttention(nn.Module):
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns the tokens of all modalities, ordered by name."""
-        given = dict(ordered(modalities))
-        masks = {name: tokens.mask for name, tokens in given.items()}
-        streams = {
-            name: nn.Dense(self.dim, name=f"projection_{name}")(clear(tokens.values, tokens.mask))
-            for name, tokens in given.items()
-        }
+        require_at_least(self, 1, "layers")
+        streams = Streams(self.dim, name="streams")(modalities)
+        masks = {name: modalities[name].mask for name in streams}
 
         def block(kind: str, layer: int, name: str) -> Block:
             return Block(self.dim, self.heads, self.dropout, name=f"{kind}_{layer}_{name}")
@@ -44,9 +42,7 @@ class CoAttention(nn.Module):
                 others = [other for other in before if other != name]
                 if others:
                     context = jnp.concatenate([before[other] for other in others], axis=1)
-                    mask = jnp.concatenate([masks[other] for other in others], axis=1)
-                    x = block("co", layer, name)(x, mask, context, train=train)
-                streams[name] = block("self", layer, name)(x, masks[name], train=train)
-        x = jnp.concatenate(list(streams.values()), axis=1)
-        mask = jnp.concatenate(list(masks.values()), axis=1)
-        return Tokens(clear(nn.LayerNorm(name="norm")(x), mask), mask)
+                    look = jnp.concatenate([masks[other] for other in others], axis=1)[:, None]
+                    x = block("co", layer, name)(x, look, context, train=train)
+                streams[name] = block("self", layer, name)(x, masks[name][:, None], train=train)
+        return Normed(name="out")(side_by_side(streams, modalities))

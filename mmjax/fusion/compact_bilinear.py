@@ -11,6 +11,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.layers.normalisation import l2_normalised, signed_sqrt
 from mmjax.types import Tokens
@@ -53,6 +54,7 @@ class CompactBilinear(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token."""
         del train
+        require_at_least(self, 1, "dim")
         vectors = pooled(modalities)
         # By name: a modality's sketch does not depend on which others there are.
         sketches = [

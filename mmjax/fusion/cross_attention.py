@@ -3,23 +3,22 @@
 from collections.abc import Mapping
 from typing import final
 
-import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
-from mmjax.layers.attention import MultiHeadAttention
 from mmjax.layers.masking import clear
-from mmjax.layers.modalities import Join
-from mmjax.layers.transformer import FeedForward
+from mmjax.layers.modalities import Join, ordered
+from mmjax.layers.transformer import Block
 from mmjax.types import Tokens
 
 
 @final
 class CrossAttention(nn.Module):
-    """Every token asks the other modalities.
+    """x = [W_1 z_1 + e_1; ...; W_M z_M + e_M];  x = block(x), each token asking other modalities.
 
-    x = W_m z + e_m;  x += attend(norm(x), norm(others));  x += mlp(norm(x)). With a single modality
-    its tokens ask each other. One learned `nothing` token is always there to be looked at, so that
-    a token whose other modalities are all missing gets a learned answer.
+    With a single modality its tokens ask each other. A token whose other modalities are all missing
+    gets a learned answer. No positions are added: of the order of tokens it knows what the encoders
+    put into them.
     """
 
     dim: int = 64  # width of the fused tokens
@@ -29,18 +28,10 @@ class CrossAttention(nn.Module):
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns the tokens of all modalities, informed by each other, ordered by name."""
-        x, mask, owner = Join(self.dim, name="join")(modalities)
-        batch, count, _ = x.shape
-        nothing = self.param("nothing", nn.initializers.normal(0.02), (1, 1, self.dim))
-        nothing = jnp.broadcast_to(nothing.astype(x.dtype), (batch, 1, self.dim))
-        asks = owner[:, None] != owner[None, :]
-        if len(modalities) == 1:
-            asks = jnp.ones_like(asks)
-        may_look = jnp.concatenate(
-            [asks[None] & mask[:, None, :], jnp.ones((batch, count, 1), bool)], axis=2
-        )
-        normed = nn.LayerNorm(name="norm")(jnp.concatenate([x, nothing], axis=1))
-        attention = MultiHeadAttention(self.dim, self.heads, name="attention")
-        x = x + attention(normed[:, :-1], normed, may_look)
-        x = FeedForward(self.dim, self.dropout, name="feed_forward")(x, train=train)
-        return Tokens(clear(x, mask), mask)
+        lengths = [tokens.mask.shape[1] for _, tokens in ordered(modalities)]
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        asks = (owner[:, None] != owner[None, :]) | (len(lengths) == 1)
+        x = Join(self.dim, name="join")(modalities)
+        block = Block(self.dim, self.heads, self.dropout, name="block")
+        values = block(x.values, asks[None] & x.mask[:, None], train=train)
+        return Tokens(clear(values, x.mask), x.mask)

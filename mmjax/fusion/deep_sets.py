@@ -6,6 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.masking import clear
 from mmjax.layers.mlp import Mlp
 from mmjax.layers.modalities import Join, one_token
@@ -25,6 +26,7 @@ class DeepSets(nn.Module):
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token."""
+        require_at_least(self, 1, "dim")
         joined = Join(self.dim, name="join")(modalities)
         phi = Mlp(hidden=(self.dim,), dim=self.dim, dropout=self.dropout, name="phi")
         rho = Mlp(hidden=(self.dim,), dim=self.dim, dropout=self.dropout, name="rho")

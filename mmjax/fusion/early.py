@@ -5,15 +5,18 @@ from typing import final
 
 from flax import linen as nn
 
-from mmjax.layers.masking import clear
-from mmjax.layers.modalities import Join
+from mmjax.layers.fields import require_at_least
+from mmjax.layers.modalities import Join, Normed
 from mmjax.layers.transformer import Block
 from mmjax.types import Tokens
 
 
 @final
 class Early(nn.Module):
-    """x = [W_1 z_1 + e_1; ...; W_M z_M + e_M];  x = block(x), `layers` times;  norm(x)."""
+    """x = [W_1 z_1 + e_1; ...; W_M z_M + e_M];  x = block(x), `layers` times;  norm(x).
+
+    No positions are added: of the order of tokens it knows what the encoders put into them.
+    """
 
     layers: int = 2  # transformer blocks
     dim: int = 64  # width of the fused tokens
@@ -23,9 +26,10 @@ class Early(nn.Module):
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns the tokens of all modalities, ordered by name."""
-        x, mask, _ = Join(self.dim, name="join")(modalities)
+        require_at_least(self, 1, "layers")
+        joined = Join(self.dim, name="join")(modalities)
+        x, mask = joined.values, joined.mask
         for layer in range(self.layers):
-            x = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")(
-                x, mask, train=train
-            )
-        return Tokens(clear(nn.LayerNorm(name="norm")(x), mask), mask)
+            block = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")
+            x = block(x, mask[:, None], train=train)
+        return Normed(name="out")(Tokens(x, mask))

@@ -6,8 +6,8 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.masking import clear
-from mmjax.layers.modalities import Join, present
+from mmjax.layers.fields import require_at_least
+from mmjax.layers.modalities import Join, Normed, present
 from mmjax.layers.transformer import Attend, Block, FeedForward
 from mmjax.types import Tokens
 
@@ -16,7 +16,7 @@ from mmjax.types import Tokens
 class EncoderDecoder(nn.Module):
     """c = blocks([W_m z_m + e_m for all m]);  q = attend(q);  q = attend(q, c);  q += mlp(norm(q)).
 
-    The tutorial's fourth method, with the transformer of Vaswani et al. 2017, arXiv:1706.03762.
+    With the transformer of Vaswani et al. 2017, arXiv:1706.03762; the queries are learned.
     """
 
     queries: int = 4  # learned tokens that are decoded
@@ -29,17 +29,20 @@ class EncoderDecoder(nn.Module):
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns the decoded queries."""
-        memory, mask, _ = Join(self.dim, name="join")(modalities)
+        require_at_least(self, 1, "queries", "decoder_layers")
+        require_at_least(self, 0, "encoder_layers")
+        joined = Join(self.dim, name="join")(modalities)
+        memory, mask = joined.values, joined.mask
         for layer in range(self.encoder_layers):
-            memory = Block(self.dim, self.heads, self.dropout, name=f"encoder_{layer}")(
-                memory, mask, train=train
-            )
+            block = Block(self.dim, self.heads, self.dropout, name=f"encoder_{layer}")
+            memory = block(memory, mask[:, None], train=train)
         queries = self.param("queries", nn.initializers.normal(1.0), (self.queries, self.dim))
         q = jnp.broadcast_to(queries.astype(memory.dtype)[None], (len(mask), *queries.shape))
         there = jnp.broadcast_to(present(modalities)[:, None], q.shape[:2])
         for layer in range(self.decoder_layers):
-            q = Attend(self.dim, self.heads, name=f"decoder_{layer}_queries")(q, there)
-            q = Attend(self.dim, self.heads, name=f"decoder_{layer}_memory")(q, mask, memory)
+            q = Attend(self.dim, self.heads, name=f"decoder_{layer}_queries")(q, there[:, None])
+            ask = Attend(self.dim, self.heads, name=f"decoder_{layer}_memory")
+            q = ask(q, mask[:, None], memory)
             feed_forward = FeedForward(self.dim, self.dropout, name=f"decoder_{layer}_feed_forward")
             q = feed_forward(q, train=train)
-        return Tokens(clear(nn.LayerNorm(name="norm")(q), there), there)
+        return Normed(name="out")(Tokens(q, there))

@@ -8,6 +8,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.masking import clear
 from mmjax.layers.modalities import Projections, one_token, pooled
 from mmjax.types import Tokens
@@ -34,6 +35,7 @@ class Film(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token."""
         del train
+        require_at_least(self, 1, "dim")
         vectors = Projections(self.dim, name="projection")(pooled(modalities))
         fused = []
         for name, (x, there) in vectors.items():

@@ -6,6 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.modalities import Projections, one_token, pooled
 from mmjax.types import Tokens
 
@@ -23,6 +24,7 @@ class Gated(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token."""
         del train
+        require_at_least(self, 1, "dim")
         vectors = pooled(modalities)
         everything = jnp.concatenate([vector.value for vector in vectors.values()], axis=-1)
         gated = [

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.fields import require_at_least, require_choice
 from mmjax.layers.mlp import Mlp
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.types import Tokens
@@ -27,6 +28,8 @@ class Late(nn.Module):
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token."""
+        require_at_least(self, 1, "dim")
+        require_choice(self, "weights", "mean", "learned")
         vectors = pooled(modalities)
         decisions = [
             Mlp(hidden=(self.dim,), dim=self.dim, dropout=self.dropout, name=f"mlp_{name}")(

@@ -1,4 +1,4 @@
-"""Late fusion by a transformer over one token per modality (as in Tensor2Tensor; BERT's [CLS])."""
+"""Late fusion by a transformer over one token per modality (Vaswani 2017, arXiv:1706.03762)."""
 
 from collections.abc import Mapping
 from typing import final
@@ -6,7 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.masking import clear
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.modalities import Join, one_token, ordered
 from mmjax.layers.pooling import masked_mean
 from mmjax.layers.transformer import Block
@@ -34,12 +34,13 @@ class LateTransformer(nn.Module):
             )
             for name, tokens in ordered(modalities)
         }
-        x, mask, _ = Join(self.dim, name="join")(vectors)
+        require_at_least(self, 1, "layers")
+        joined = Join(self.dim, name="join")(vectors)
+        x, mask = joined.values, joined.mask
         cls = self.param("cls", nn.initializers.normal(0.02), (1, self.dim)).astype(x.dtype)
         x = jnp.concatenate([jnp.broadcast_to(cls[None], (len(x), *cls.shape)), x], axis=1)
         mask = jnp.pad(mask, ((0, 0), (1, 0)), constant_values=True)
         for layer in range(self.layers):
-            x = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")(
-                x, mask, train=train
-            )
-        return one_token(nn.LayerNorm(name="norm")(clear(x, mask)[:, 0]), modalities)
+            block = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")
+            x = block(x, mask[:, None], train=train)
+        return one_token(nn.LayerNorm(name="norm")(x[:, 0]), modalities)

@@ -9,6 +9,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.types import Tokens
 
@@ -38,6 +39,7 @@ class LowRank(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token."""
         del train
+        require_at_least(self, 1, "rank", "dim")
         vectors, factors = [], []
         init = nn.initializers.variance_scaling(1.0, "fan_in", "normal", 1, 2, batch_axis=0)
         for name, (value, _) in pooled(modalities).items():

@@ -7,6 +7,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.fields import require_at_least, require_share
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.layers.normalisation import l2_normalised, signed_sqrt
 from mmjax.types import Tokens
@@ -26,6 +27,8 @@ class Mfb(nn.Module):
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token."""
+        require_at_least(self, 1, "factors", "dim")
+        require_share(self, "dropout")
         expanded = []
         for name, (value, there) in pooled(modalities).items():
             factor = nn.DenseGeneral((self.dim, self.factors), name=f"projection_{name}")(value)

@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float
 
 from mmjax.layers.auxiliary import add_loss
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.masking import clear
 from mmjax.layers.modalities import one_token, pooled, present
 from mmjax.types import Tokens
@@ -44,6 +45,7 @@ class MixtureOfExperts(nn.Module):
         The routing weights [batch, expert] are sown as "routing"; the running load [expert] is kept
         in the collection "statistics", and sums to 1 once something was routed.
         """
+        require_at_least(self, 1, "dim")
         if not 2 <= self.k <= self.experts:
             raise ValueError(
                 f"--model.fusion.k: expected 2 to {self.experts} experts, got {self.k}"

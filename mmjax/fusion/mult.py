@@ -6,8 +6,8 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.masking import clear
-from mmjax.layers.modalities import ordered
+from mmjax.layers.fields import require_at_least
+from mmjax.layers.modalities import Normed, Streams, side_by_side
 from mmjax.layers.transformer import Block
 from mmjax.types import Tokens
 
@@ -17,7 +17,8 @@ class Mult(nn.Module):
     """x_mn = blocks(x_m, x_n) for each target m and source n != m;  y_m = blocks([x_mn for all n]).
 
     Directional and pairwise: every pair has a transformer of its own, in which x_m asks the same
-    low-level x_n at every layer. With one modality y = blocks(x).
+    low-level x_n = W_n z_n + e_n at every layer. With one modality y = blocks(x). The paper's
+    positions are left to the encoders.
     """
 
     layers: int = 1  # cross-modal blocks of each pair, and self-attention blocks of each target
@@ -28,28 +29,24 @@ class Mult(nn.Module):
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns the tokens of all modalities, ordered by name, (M - 1) * dim wide."""
-        given = dict(ordered(modalities))
-        low = {
-            name: nn.Dense(self.dim, name=f"projection_{name}")(clear(tokens.values, tokens.mask))
-            for name, tokens in given.items()
-        }
-        streams = []
-        for target, tokens in given.items():
-            sources = [name for name in given if name != target]
-            views = [low[target]] if not sources else []
-            for source in sources:
+        require_at_least(self, 1, "layers")
+        low = Streams(self.dim, name="streams")(modalities)
+        looks = {name: modalities[name].mask[:, None] for name in low}
+
+        def block(width: int, name: str) -> Block:
+            return Block(width, self.heads, self.dropout, name=name)
+
+        fused = {}
+        for target in low:
+            views = []
+            for source in (name for name in low if name != target):
                 x = low[target]
                 for layer in range(self.layers):
-                    block = Block(
-                        self.dim, self.heads, self.dropout, name=f"{source}_to_{target}_{layer}"
-                    )
-                    x = block(x, given[source].mask, low[source], train=train)
+                    cross = block(self.dim, f"{source}_to_{target}_{layer}")
+                    x = cross(x, looks[source], low[source], train=train)
                 views.append(x)
-            x = jnp.concatenate(views, axis=-1)
+            x = jnp.concatenate(views or [low[target]], axis=-1)
             for layer in range(self.layers):
-                block = Block(x.shape[-1], self.heads, self.dropout, name=f"{target}_{layer}")
-                x = block(x, tokens.mask, train=train)
-            streams.append(x)
-        x = jnp.concatenate(streams, axis=1)
-        mask = jnp.concatenate([tokens.mask for tokens in given.values()], axis=1)
-        return Tokens(clear(nn.LayerNorm(name="norm")(x), mask), mask)
+                x = block(x.shape[-1], f"{target}_{layer}")(x, looks[target], train=train)
+            fused[target] = x
+        return Normed(name="out")(side_by_side(fused, modalities))

@@ -6,6 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.modalities import Projections, one_token, pooled
 from mmjax.types import Tokens
 
@@ -25,6 +26,7 @@ class Multiplicative(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token."""
         del train
+        require_at_least(self, 1, "dim")
         vectors = pooled(modalities)
         linear = Projections(self.dim, name="projection")(vectors)
         init = nn.initializers.variance_scaling(1.0, "fan_in", "normal", (0, 1), 2)

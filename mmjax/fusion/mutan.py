@@ -7,6 +7,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.types import Tokens
 
@@ -26,6 +27,7 @@ class Mutan(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token."""
         del train
+        require_at_least(self, 1, "inner", "rank", "dim")
         factors = []
         for name, (value, there) in pooled(modalities).items():
             x = nn.tanh(nn.Dense(self.inner, name=f"projection_{name}")(value))

@@ -6,8 +6,8 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.masking import clear
-from mmjax.layers.modalities import Join, present
+from mmjax.layers.fields import require_at_least
+from mmjax.layers.modalities import Join, Normed, present
 from mmjax.layers.transformer import Block
 from mmjax.types import Tokens
 
@@ -28,14 +28,15 @@ class Perceiver(nn.Module):
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns the latents."""
-        context, mask, _ = Join(self.dim, name="join")(modalities)
+        require_at_least(self, 1, "latents", "layers")
+        joined = Join(self.dim, name="join")(modalities)
+        context, mask = joined.values, joined.mask
         latents = self.param("latents", nn.initializers.normal(1.0), (self.latents, self.dim))
         x = jnp.broadcast_to(latents.astype(context.dtype)[None], (len(mask), *latents.shape))
         read = Block(self.dim, self.heads, self.dropout, name="read")
-        x = read(x, mask, context, train=train)
+        x = read(x, mask[:, None], context, train=train)
         there = jnp.broadcast_to(present(modalities)[:, None], x.shape[:2])
         for layer in range(self.layers):
-            x = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")(
-                x, there, train=train
-            )
-        return Tokens(clear(nn.LayerNorm(name="norm")(x), there), there)
+            block = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")
+            x = block(x, there[:, None], train=train)
+        return Normed(name="out")(Tokens(x, there))

@@ -8,6 +8,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.masking import clear
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.types import Tokens
@@ -26,8 +27,8 @@ def product_of_experts(
 class ProductOfExperts(nn.Module):
     """z = sum_m p_m mu_m / (1 + sum_m p_m);  mu_m = W_m z_m + b_m,  p_m = softplus(V_m z_m + c_m).
 
-    The mean of the product with the prior N(0, 1); a missing expert has precision 0. Deterministic:
-    the mean is the prediction's input, as in the paper's models at evaluation.
+    The mean of the product with the prior N(0, 1); a missing expert has precision 0. Nothing is
+    sampled: the mean is what the heads read.
     """
 
     dim: int = 64  # width of the fused vector
@@ -36,6 +37,7 @@ class ProductOfExperts(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token; the product's precision [batch, dim] is sown as "precision"."""
         del train
+        require_at_least(self, 1, "dim")
         means, precisions = [], []
         for name, (value, there) in pooled(modalities).items():
             means.append(nn.Dense(self.dim, name=f"mean_{name}")(value))

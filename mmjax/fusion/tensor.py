@@ -9,6 +9,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.modalities import Projections, one_token, pooled
 from mmjax.types import Tokens
 
@@ -42,6 +43,7 @@ class Tensor(nn.Module):
     def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
         """Returns one token. Raises ValueError when there would be more than 65,536 products."""
         del train
+        require_at_least(self, 1, "dim")
         vectors = pooled(modalities)
         if self.inner is not None:
             vectors = Projections(self.inner, name="projection")(vectors)
@@ -49,9 +51,10 @@ class Tensor(nn.Module):
         products = math.prod(width + 1 for width in widths.values())
         if products > LIMIT:
             fits = int(LIMIT ** (1 / len(widths))) - 1
+            lower = f"lower --model.fusion.inner to at most {fits}, or " if fits else ""
             raise ValueError(
                 f"tensor: the widths {widths} make {products:,} products, more than {LIMIT:,}; "
-                f"lower --model.fusion.inner to at most {fits}, or take low_rank, which needs none"
+                f"{lower}take low_rank, which makes none of them"
             )
         fused = outer([vector.value for vector in vectors.values()])
         # No bias: the product of all ones is one.

@@ -4,6 +4,8 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from mmjax.layers.fields import require_at_least, require_share
+
 
 class Mlp(nn.Module):
     """Dense layers with a ReLU and dropout between them, none after the last."""
@@ -14,6 +16,8 @@ class Mlp(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*axis width"], *, train: bool) -> Float[Array, "*axis dim"]:
+        require_at_least(self, 1, "dim")
+        require_share(self, "dropout")
         for width in self.hidden:
             x = nn.relu(nn.Dense(width)(x))
             x = nn.Dropout(self.dropout, deterministic=not train)(x)

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import masked_mean
 from mmjax.types import Tokens
@@ -68,6 +69,7 @@ class Projections(nn.Module):
     def __call__(self, vectors: Mapping[str, Vector]) -> dict[str, Vector]:
         """Raises ValueError without `dim` when the modalities' widths differ."""
         if self.dim is not None:
+            require_at_least(self, 1, "dim")
             return {
                 name: Vector(nn.Dense(self.dim, use_bias=False, name=name)(value), there)
                 for name, (value, there) in vectors.items()
@@ -81,28 +83,50 @@ class Projections(nn.Module):
         return dict(vectors)
 
 
-class Joined(NamedTuple):
-    """The tokens of all modalities in one sequence."""
+class Streams(nn.Module):
+    """x_m = W_m z_m + e_m for the tokens of every modality m: all at one width.
 
-    values: Float[Array, "batch token dim"]
-    mask: Bool[Array, "batch token"]
-    owner: Int[Array, "token"]  # the place, by name, of the modality that a token came from
+    What stands under a mask is then finite, and is not nothing: e_m.
+    """
+
+    dim: int  # width of the tokens
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens]) -> dict[str, Float[Array, "batch _ dim"]]:
+        """In the order of the names."""
+        require_at_least(self, 1, "dim")
+        # The layer's bias is e_m.
+        return {
+            name: nn.Dense(self.dim, name=name)(clear(tokens.values, tokens.mask))
+            for name, tokens in ordered(modalities)
+        }
+
+
+def side_by_side(
+    streams: Mapping[str, Float[Array, "batch _ dim"]], modalities: Mapping[str, Tokens]
+) -> Tokens:
+    """All streams in one sequence, ordered by name; not cleared under the mask."""
+    names = sorted(streams)
+    return Tokens(
+        jnp.concatenate([streams[name] for name in names], axis=1),
+        jnp.concatenate([modalities[name].mask for name in names], axis=1),
+    )
 
 
 class Join(nn.Module):
-    """x = W_m z + e_m: all tokens at one width, each with its modality's embedding."""
+    """x = [W_1 z_1 + e_1; ...; W_M z_M + e_M]: the tokens of all modalities in one sequence."""
 
-    dim: int  # width of the joined tokens
+    dim: int  # width of the tokens
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens]) -> Joined:
-        """Ordered by name. What stands under the mask is finite, and is not nothing: e_m."""
-        values, masks, owner = [], [], []
-        for place, (name, tokens) in enumerate(ordered(modalities)):
-            # The layer's bias is e_m.
-            values.append(nn.Dense(self.dim, name=name)(clear(tokens.values, tokens.mask)))
-            masks.append(tokens.mask)
-            owner.append(jnp.full(tokens.mask.shape[1], place))
-        return Joined(
-            jnp.concatenate(values, axis=1), jnp.concatenate(masks, axis=1), jnp.concatenate(owner)
-        )
+    def __call__(self, modalities: Mapping[str, Tokens]) -> Tokens:
+        """Ordered by name, not cleared under the mask."""
+        return side_by_side(Streams(self.dim, name="streams")(modalities), modalities)
+
+
+class Normed(nn.Module):
+    """norm(x), cleared under the mask: the end of a pre-norm transformer."""
+
+    @nn.compact
+    def __call__(self, tokens: Tokens) -> Tokens:
+        return Tokens(clear(nn.LayerNorm(name="norm")(tokens.values), tokens.mask), tokens.mask)

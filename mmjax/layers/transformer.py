@@ -10,9 +10,10 @@ from mmjax.layers.mlp import Mlp
 
 
 class Attend(nn.Module):
-    """x + attention(norm(x), norm(context)); the context is x itself unless given.
+    """x + attention(norm(x), [norm(context); nothing]); the context is x itself unless given.
 
-    Where the context has no token at all, x stays as it is.
+    One learned token `nothing` can always be looked at: what has nobody to ask gets a learned
+    answer, and even beside a single other token there is something to choose, and so to learn.
     """
 
     dim: int  # width of x
@@ -22,13 +23,18 @@ class Attend(nn.Module):
     def __call__(
         self,
         x: Float[Array, "batch query dim"],
-        mask: Bool[Array, "batch key"],  # of the context
+        look: Bool[Array, "batch #query key"],  # which keys of the context each query may look at
         context: Float[Array, "batch key width"] | None = None,
     ) -> Float[Array, "batch query dim"]:
         normed = nn.LayerNorm(name="norm")(x)
         source = normed if context is None else nn.LayerNorm(name="context_norm")(context)
-        look = jnp.broadcast_to(mask[:, None, :], (x.shape[0], x.shape[1], mask.shape[1]))
-        return x + MultiHeadAttention(self.dim, self.heads, name="attention")(normed, source, look)
+        nothing = self.param("nothing", nn.initializers.normal(0.02), source.shape[-1:])
+        nothing = jnp.broadcast_to(nothing.astype(x.dtype), (len(x), 1, source.shape[-1]))
+        source = jnp.concatenate([source, nothing], axis=1)
+        look = jnp.broadcast_to(look, (*x.shape[:2], look.shape[2]))
+        look = jnp.pad(look, ((0, 0), (0, 0), (0, 1)), constant_values=True)
+        attention = MultiHeadAttention(self.dim, self.heads, name="attention")
+        return x + attention(normed, source, look)
 
 
 class FeedForward(nn.Module):
@@ -56,10 +62,10 @@ class Block(nn.Module):
     def __call__(
         self,
         x: Float[Array, "batch query dim"],
-        mask: Bool[Array, "batch key"],  # of the context
+        look: Bool[Array, "batch #query key"],  # which keys of the context each query may look at
         context: Float[Array, "batch key width"] | None = None,
         *,
         train: bool,
     ) -> Float[Array, "batch query dim"]:
-        x = Attend(self.dim, self.heads, name="attend")(x, mask, context)
+        x = Attend(self.dim, self.heads, name="attend")(x, look, context)
         return FeedForward(self.dim, self.dropout, name="feed_forward")(x, train=train)

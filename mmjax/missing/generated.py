@@ -19,7 +19,8 @@ class Generated(nn.Module):
     """z_m = mlp_m([z_n; there_n] for n != m), z_n the mean of a modality's tokens.
 
     Trained by loss_m = mean (mlp_m(...) - stop_gradient(z_m))^2 on the examples that have modality
-    m and another one. Where all others are missing too, or with one modality, m stays missing.
+    m and another one: it teaches mlp_m, and the encoders of the others to tell of m. Where all
+    others are missing too, or with one modality, m stays missing.
     """
 
     hidden: tuple[int, ...] = (64,)  # widths of the hidden layers of each mlp_m
@@ -38,7 +39,7 @@ class Generated(nn.Module):
             bits = jnp.stack([other.present for other in others], axis=1)
             known = [other.value for other in others] + [bits.astype(target.dtype)]
             mlp = Mlp(hidden=self.hidden, dim=target.shape[-1], name=f"generate_{name}")
-            token = mlp(jnp.concatenate(known, axis=-1), train=train)
+            token = mlp(jnp.concatenate(known, axis=-1), train=train).astype(target.dtype)
             possible = jnp.any(bits, axis=1)
             error = jnp.mean((token - jax.lax.stop_gradient(target)) ** 2, axis=-1)
             add_loss(self, f"reconstruction_{name}", error, there & possible, self.weight)

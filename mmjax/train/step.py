@@ -13,8 +13,10 @@ from jax import Array
 from mmjax.balance import JOINT, Balance
 from mmjax.layers.auxiliary import COLLECTION
 from mmjax.layers.global_sum import summing
+from mmjax.layers.masking import clear
+from mmjax.model import PRESENT
 from mmjax.train.state import TrainState
-from mmjax.types import Batch, Sums
+from mmjax.types import Batch, Input, Sums
 
 BALANCE_KEY = 2**31 - 1  # no replica has this index
 
@@ -41,13 +43,17 @@ def measure(
 
     Those of a head that reads one modality alone are `<objective>/<modality>/<quantity>`.
     """
-    return {
-        f"{output}/{quantity}": sums
-        for output, name in _read_by(objectives, outputs).items()
-        for quantity, sums in objectives[name](
-            name, {**outputs, name: outputs[output]} if output in outputs else outputs, batch
-        ).items()
-    }
+    found = {}
+    for output, name in _read_by(objectives, outputs).items():
+        read, seen = outputs, batch
+        if output != name:
+            # A modality alone answers for the examples that have it.
+            present = outputs[f"{PRESENT}/{output.rpartition('/')[2]}"]
+            read = {**outputs, name: outputs[output]}
+            seen = dataclasses.replace(batch, weight=batch.weight * present)
+        for quantity, sums in objectives[name](name, read, seen).items():
+            found[f"{output}/{quantity}"] = sums
+    return found
 
 
 def _read_by(objectives: Mapping[str, Any], outputs: Mapping[str, Array]) -> dict[str, str]:
@@ -62,8 +68,10 @@ def auxiliary(recorded: Mapping[str, Any], batch: Batch) -> dict[str, Sums]:
     """The sums of the losses that modules have recorded, as `auxiliary/<module>/<name>`."""
     found = jax.tree_util.tree_leaves_with_path(recorded, is_leaf=lambda x: isinstance(x, tuple))
     return {
+        # `where`: a filler's loss may be anything, infinite too.
         "/".join(["auxiliary", *(key.key for key in path)]): Sums(
-            jnp.sum(batch.weight * loss), jnp.sum(batch.weight * counts)
+            jnp.sum(batch.weight * jnp.where(batch.weight > 0, loss, jnp.zeros_like(loss))),
+            jnp.sum(batch.weight * counts),
         )
         for path, (loss, counts) in found
     }
@@ -100,10 +108,16 @@ def train_step(
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     own = key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
 
+    # A filler is missing in every modality: no statistic that a module keeps may count it.
+    inputs = {
+        name: Input(given.values, clear(given.mask, batch.weight > 0))
+        for name, given in batch.inputs.items()
+    }
+
     def loss_of(params):
         outputs, collections = model.apply(
             {"params": params, **state.collections},
-            batch.inputs,
+            inputs,
             train=True,
             rngs={"dropout": own},
             mutable=[*state.collections, COLLECTION],

@@ -82,7 +82,7 @@ def test_help_explains_the_flags_and_shows_defaults(capsys):
         "the run's folder; the same command goes on with what is in it",
         "channels of each 3x3 convolution",
         "highest learning rate (default: 0.01)",
-        "share of the modalities hidden in training; each example keeps one or more",
+        "chance of each modality to be hidden in training",
         "• model.fusion:cross-attention",
         "Pixels, at most, up or down",
     ):
@@ -116,3 +116,9 @@ def test_an_objective_may_not_have_the_name_of_something_else():
     for name in ("auxiliary", "match/image"):
         with pytest.raises(ValueError, match="would be read as a part of another's name"):
             small(objectives={name: BinaryCrossEntropy()})
+
+
+def test_a_weight_of_a_modality_that_there_is_not_is_refused():
+    network = dataclasses.replace(SMALL.model, unimodal="train")
+    with pytest.raises(ValueError, match=r"unknown modalities \['imgae'\]; choose from \['image'"):
+        small(model=network, balance=Blend(weights={"imgae": 5.0}))

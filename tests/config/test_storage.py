@@ -34,7 +34,7 @@ def test_every_registered_class_comes_back_equal(tag):
     cls = FAMILIES[family][name]
     instance = cls(**({"dim": 8} if any(map(required, fields(cls))) else {}))
     part = functools.partial(dataclasses.replace, SMALL.model)
-    unimodal = getattr(cls, "unimodal", "none")
+    unimodal = getattr(cls, "unimodal", ("none",))[0]
     changed = {
         "encoder": lambda: small(model=part(encoders={"x": instance})),
         "fusion": lambda: small(model=part(fusion=instance)),

@@ -18,7 +18,9 @@ def influence(module, given, variables):
         changed = {**given, "b": Tokens(values, given["b"].mask)}
         count = given["a"].mask.shape[1]
         fused = module.apply(variables, changed, train=False)
-        return jnp.sum(fused.values[0, :count] ** 2)
+        # Not the squares: a LayerNorm keeps their sum as it is.
+        weights = jax.random.normal(jax.random.key(1), fused.values[0, :count].shape)
+        return jnp.sum(weights * fused.values[0, :count])
 
     return jax.grad(of_a)(given["b"].values)[0]
 
@@ -38,10 +40,24 @@ def test_nothing_passes_between_modalities_except_through_the_bottleneck():
 
 
 def test_before_the_fusing_layers_modalities_are_alone():
-    """With all but the last two layers alone, what b was reaches a through two layers only."""
+    """b reaches a in two layers; in the first of three it changes nothing that a writes."""
     given = tokens(("a", "b"))
     late = Bottleneck(bottlenecks=2, layers=3, fuse_from=1, dim=8, heads=2)
-    assert np.any(influence(late, given, initialised(late, given)))
+    variables = initialised(late, given)
+    reached = influence(late, given, variables)
+    assert np.any(reached)
+    soon = Bottleneck(bottlenecks=2, layers=3, fuse_from=0, dim=8, heads=2)
+    assert np.max(np.abs(influence(soon, given, variables) - reached)) > 1e-4
+    # Its first layer is a plain transformer's: with it, and two that fuse, the same comes out.
+    alone = Bottleneck(bottlenecks=0, layers=1, dim=8, heads=2)
+    plain = {k: variables["params"][k] for k in ("streams", "a_0", "b_0", "out")}
+    _, found = alone.apply({"params": plain}, given, train=False, capture_intermediates=True)
+    _, expected = late.apply(variables, given, train=False, capture_intermediates=True)
+    for name in ("a_0", "b_0"):
+        first, again = (x["intermediates"][name]["__call__"][0] for x in (found, expected))
+        np.testing.assert_allclose(first, again, atol=1e-6)
+    with pytest.raises(ValueError, match=r"Bottleneck.fuse_from: expected at least 0, got -1"):
+        Bottleneck(fuse_from=-1).init(jax.random.key(0), given, train=False)
     for fields in ({"layers": 1}, {"layers": 3, "fuse_from": 2}):
         with pytest.raises(ValueError, match="at least 2 layers with bottleneck tokens"):
             Bottleneck(bottlenecks=2, **fields).init(jax.random.key(0), given, train=False)
@@ -53,10 +69,10 @@ def test_a_single_modality_without_bottlenecks_is_a_plain_transformer():
     variables = initialised(plain, given)
     params = variables["params"]
     same = {
-        "projection_a": params["join"]["a"],
+        "streams": params["join"]["streams"],
         "a_0": params["block_0"],
         "a_1": params["block_1"],
-        "norm": params["norm"],
+        "out": params["out"],
     }
     alone = Bottleneck(bottlenecks=0, layers=2, dim=8, heads=2)
     found = alone.apply({"params": same}, given, train=False)

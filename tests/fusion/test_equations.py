@@ -11,6 +11,7 @@ from mmjax.fusion import (
     AttentionSum,
     Concat,
     DeepSets,
+    EncoderDecoder,
     Film,
     Gated,
     Late,
@@ -213,6 +214,38 @@ def test_the_order_of_tokens_within_a_modality_does_not_matter(module):
     assert np.max(np.abs(module.apply(variables, moved, train=False).values - before.values)) > 0.01
 
 
+def test_in_deep_sets_the_number_of_tokens_matters():
+    twice = {
+        n: Tokens(jnp.concatenate([t.values] * 2, axis=1), jnp.concatenate([t.mask] * 2, axis=1))
+        for n, t in GIVEN.items()
+    }
+    module = DeepSets(6)
+    variables = module.init(jax.random.key(0), GIVEN, train=False)
+    params = jax.tree.map(np.asarray, variables["params"])
+
+    def mlp(layers, x):
+        first, second = layers["Dense_0"], layers["Dense_1"]
+        hidden = np.maximum(x @ first["kernel"] + first["bias"], 0)
+        return hidden @ second["kernel"] + second["bias"]
+
+    total = 0
+    for name, t in twice.items():
+        layer = params["join"]["streams"][name]
+        x = np.where(t.mask[..., None], t.values, 0.0) @ layer["kernel"] + layer["bias"]
+        total = total + np.where(t.mask[..., None], mlp(params["phi"], x), 0.0).sum(axis=1)
+    found = module.apply(variables, twice, train=False).values[:, 0]
+    close(np.asarray(found)[ANY], mlp(params["rho"], total))
+
+
+def test_an_encoder_decoder_asks_its_queries_then_the_memory_then_thinks():
+    module = EncoderDecoder(queries=2, dim=8, heads=2)
+    params = module.init(jax.random.key(0), GIVEN, train=False)["params"]
+    assert set(params) == {
+        "join", "encoder_0", "queries", "decoder_0_queries", "decoder_0_memory",
+        "decoder_0_feed_forward", "out",
+    }  # fmt: skip
+
+
 def test_below_a_linear_head_late_fusion_is_the_mean_of_the_modalities_logits():
     module = Late(weights="mean", dim=4)
     variables = module.init(jax.random.key(0), GIVEN, train=False)
@@ -250,3 +283,19 @@ def test_widths_that_cannot_be_joined_are_named_with_what_would_fix_it():
 def test_heads_that_do_not_divide_the_width_are_refused_with_those_that_do():
     with pytest.raises(ValueError, match=r"heads=3 must divide dim=8; choose from \[1, 2, 4, 8\]"):
         Perceiver(dim=8, heads=3).init(jax.random.key(0), GIVEN, train=False)
+
+
+@pytest.mark.parametrize(
+    "module, message",
+    [
+        (Sum(dim=0), "Projections.dim: expected at least 1, got 0"),
+        (Perceiver(dim=0), "Streams.dim: expected at least 1, got 0"),
+        (Perceiver(layers=0), "Perceiver.layers: expected at least 1, got 0"),
+        (Mfb(factors=0), "Mfb.factors: expected at least 1, got 0"),
+        (Mutan(rank=0), "Mutan.rank: expected at least 1, got 0"),
+        (DeepSets(dropout=1.0), "Mlp.dropout: expected 0 to below 1, got 1.0"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(module, message):
+    with pytest.raises(ValueError, match=message):
+        module.init(jax.random.key(0), GIVEN, train=False)

@@ -39,6 +39,17 @@ def test_the_load_is_the_share_of_the_routing_weights():
     np.testing.assert_allclose(load.sum(), there.mean(), rtol=1e-5)
 
 
+def test_the_load_runs_on_from_batch_to_batch():
+    module = MixtureOfExperts(experts=3, dim=4, decay=0.9)
+    variables = started(module)
+    loads = []
+    for _ in range(2):
+        _, found = module.apply(variables, GIVEN, train=True, mutable=["statistics"])
+        variables = {**variables, **found}
+        loads.append(np.asarray(found["statistics"]["routed"]))
+    np.testing.assert_allclose(loads[1], 1.9 * loads[0], rtol=1e-5)
+
+
 def test_evaluation_does_not_change_the_load():
     module = MixtureOfExperts(experts=3, dim=4)
     _, found = module.apply(started(module), GIVEN, train=False, mutable=["statistics"])

@@ -66,7 +66,9 @@ def test_the_outer_product_holds_all_products_and_all_lower_terms():
 
 def test_too_many_products_are_refused_with_what_would_fit():
     given = tokens(("a", "b", "c"), dim=60)
-    message = r"226,981 products.*--model.fusion.inner to at most 39, or take low_rank"
+    message = (
+        r"226,981 products.*--model.fusion.inner to at most 39, or take low_rank, which makes none"
+    )
     with pytest.raises(ValueError, match=message):
         Tensor(inner=None).init(jax.random.key(0), given, train=False)
     assert Tensor(inner=39).init(jax.random.key(0), given, train=False)

@@ -155,3 +155,41 @@ def test_from_nothing_nothing_is_generated():
     given = tokens(("a",))
     found = Generated().apply({}, given, train=True)
     np.testing.assert_array_equal(found["a"].mask, given["a"].mask)
+
+
+def test_the_reconstruction_trains_what_generates_and_not_what_it_aims_at():
+    given = tokens(("a", "b"), batch=16)
+    module = Generated(hidden=(4,), weight=3.0)
+    variables = initialised(module, given)
+
+    def loss(values, weight):
+        tokens = {n: Tokens(values[n], given[n].mask) for n in given}
+        scaled = Generated(hidden=(4,), weight=weight)
+        _, found = scaled.apply(variables, tokens, train=True, mutable=["losses"])
+        return jnp.sum(found["losses"]["reconstruction_b"][0])
+
+    values = {n: t.values for n, t in given.items()}
+    gradient = jax.grad(loss)(values, 1.0)
+    assert np.any(gradient["a"]) and not np.any(gradient["b"])
+    np.testing.assert_allclose(loss(values, 3.0), 3.0 * loss(values, 1.0), rtol=1e-6)
+
+
+def test_the_generator_is_told_which_of_the_others_are_there():
+    """A modality whose mean token is zero is not one that is missing."""
+    a = Tokens(jnp.zeros((2, 1, 8)), jnp.array([[True], [False]]))
+    b = Tokens(jnp.ones((2, 1, 8)), jnp.ones((2, 1), bool))
+    c = Tokens(jnp.zeros((2, 1, 8)), jnp.zeros((2, 1), bool))
+    given = {"a": a, "b": b, "c": c}
+    found = Generated().apply(initialised(Generated(), given), given, train=False)["c"].values
+    assert np.any(found[0] != found[1])
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_stand_in_has_the_type_of_what_it_stands_for(name):
+    given = {
+        n: Tokens(t.values.astype(jnp.bfloat16), t.mask) for n, t in tokens(("a", "b")).items()
+    }
+    module = MISSING[name]()
+    with jax.numpy_dtype_promotion("standard"):
+        found = module.apply(initialised(module, given), given, train=False)
+    assert {t.values.dtype for t in found.values()} == {jnp.dtype(jnp.bfloat16)}

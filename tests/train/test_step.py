@@ -142,8 +142,8 @@ def test_a_seed_is_a_start_of_its_own():
     first, again, other = (create_state(model(), tx, batch(0), seed=seed) for seed in (0, 0, 1))
     close(first.params, again.params, 0.0)
     assert np.any(
-        first.params["fusion"]["join"]["image"]["kernel"]
-        != other.params["fusion"]["join"]["image"]["kernel"]
+        first.params["fusion"]["join"]["streams"]["image"]["kernel"]
+        != other.params["fusion"]["join"]["streams"]["image"]["kernel"]
     )
 
 
@@ -267,3 +267,62 @@ def test_equal_blending_weights_are_auxiliary_losses():
     close(first, second, 1e-7)
     distance = jax.tree.map(lambda a, b: np.max(np.abs(a - b)), first, other)
     assert max(jax.tree.leaves(distance["heads_match"])) > 1e-5
+
+
+def test_a_modality_alone_answers_for_the_examples_that_have_it():
+    network = dataclasses.replace(model(), unimodal="probe")
+    tx = Sgd().chain(1)
+    given = batch(0, weight=np.ones(16, np.float32))
+    state = create_state(network, tx, given, seed=0)
+    step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx, axis=None)
+    _, sums = jax.jit(step)(state, given)
+    assert sums["match/accuracy"].count == 16
+    assert sums["match/image/accuracy"].count == given.inputs["image"].mask.sum() < 16
+    there = given.inputs["text"].mask.any(axis=1)
+    assert sums["match/text/confidence"].count == there.sum() < 16
+
+
+def test_fillers_change_neither_the_losses_nor_the_statistics_of_modules():
+    fields = (("missing", Generated((4,))), ("fusion", MixtureOfExperts(dim=8, decay=0.5)))
+    network = dataclasses.replace(model(), **dict(fields))
+    tx = Sgd().chain(1)
+    weight = np.repeat(np.array([1, 0], np.float32), 8)
+    given = batch(0, weight=weight)
+    state = create_state(network, tx, given, seed=0)
+    step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx, axis=None)
+    update = jax.jit(step)
+    image = given.inputs["image"]
+    loud = image.values.copy()
+    loud[8:] = 1e30
+    other = dataclasses.replace(given, inputs={**given.inputs, "image": Input(loud, image.mask)})
+    (after, sums), (changed, changed_sums) = update(state, given), update(state, other)
+    close(changed.params, after.params, 0.0)
+    close(changed.collections, after.collections, 0.0)
+    close(changed_sums, sums, 0.0)
+    half = jax.tree.map(lambda x: x[:8], given)
+    _, expected = update(state, half)
+    for name in ("auxiliary/missing/reconstruction_image", "auxiliary/fusion/balance"):
+        np.testing.assert_allclose(sums[name].mean(), expected[name].mean(), rtol=1e-5)
+
+
+def test_every_step_draws_dropout_masks_of_its_own():
+    network = model(0.5)
+    tx = Sgd(peak_lr=1e-12, warmup=0.0).chain(9)
+    state = create_state(network, tx, batch(0), seed=0)
+    step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx, axis=None)
+    update = jax.jit(step)
+    losses = []
+    for _ in range(3):
+        state, sums = update(state, batch(0))
+        losses.append(float(sums["match/loss"].mean()))
+    assert len(set(losses)) == 3
+
+
+def test_an_objective_of_weight_zero_trains_nothing():
+    network, tx = model(), Sgd(warmup=0.0).chain(1)
+    state = create_state(network, tx, batch(0), seed=0)
+    silent = {"match": BinaryCrossEntropy(weight=0.0)}
+    step = functools.partial(train_step, model=network, objectives=silent, tx=tx, axis=None)
+    after, sums = jax.jit(step)(state, batch(0))
+    close(after.params, state.params, 0.0)
+    assert sums["match/loss"].mean() > 0

@@ -1,0 +1,30 @@
+"""Fields of modules that were set to what cannot be."""
+
+from flax import linen as nn
+
+
+def require_at_least(module: nn.Module, least: int, *names: str) -> None:
+    """ValueError for a field of the module that is below `least`."""
+    for name in names:
+        if getattr(module, name) < least:
+            raise ValueError(
+                f"{type(module).__name__}.{name}: expected at least {least}, "
+                f"got {getattr(module, name)}"
+            )
+
+
+def require_choice(module: nn.Module, name: str, *choices: str) -> None:
+    """ValueError for a field of the module that is none of the choices."""
+    if getattr(module, name) not in choices:
+        raise ValueError(
+            f"{type(module).__name__}.{name}: got {getattr(module, name)!r}, "
+            f"choose from {', '.join(choices)}"
+        )
+
+
+def require_share(module: nn.Module, name: str) -> None:
+    """ValueError for a field of the module that is not from 0 to below 1."""
+    if not 0 <= getattr(module, name) < 1:
+        raise ValueError(
+            f"{type(module).__name__}.{name}: expected 0 to below 1, got {getattr(module, name)}"
+        )

@@ -89,6 +89,8 @@ def main(seeds: int = 5, workdir: Path = Path("runs/modality_balance")) -> None:
         seeds: runs of each method
         workdir: the folder of the runs' folders
     """
+    if seeds < 1:
+        raise SystemExit(f"error: --seeds: expected at least 1, got {seeds}")
     dropout = dataclasses.replace(joint.model, modality_dropout=0.3)
     methods = {
         "joint": lambda seed: joint,

@@ -105,13 +105,13 @@ def tokens(names, dim=8, seed=0, batch=BATCH):
     return found
 
 
-def garbage(values, mask, seed=9):
+def garbage(values, mask, seed=9, scale=1e30):
     """Other values wherever the mask is False: large for numbers, any other id for integers."""
     rng = np.random.default_rng(seed)
     if jnp.issubdtype(values.dtype, jnp.integer):
         other = rng.integers(0, 20, values.shape).astype(np.int32)
     else:
-        other = (rng.normal(size=values.shape) * 1e30).astype(np.float32)
+        other = np.clip(rng.normal(size=values.shape) * scale, -3e38, 3e38).astype(np.float32)
     shown = np.reshape(mask, mask.shape + (1,) * (values.ndim - mask.ndim))
     return jnp.where(shown, values, other)
 

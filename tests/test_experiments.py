@@ -112,6 +112,8 @@ def test_the_fusion_table_refuses_what_it_does_not_know():
     table = load(FILES[0].parent / "fusion_table.py")
     with pytest.raises(SystemExit, match="--seeds: expected at least 2, got 1"):
         table.main(seeds=1)
+    with pytest.raises(SystemExit, match="--jobs: expected at least 1, got 0"):
+        table.main(jobs=0)
     with pytest.raises(SystemExit, match="--fusions conkat: choose from sum, mean"):
         table.main(fusions=("conkat",))
 

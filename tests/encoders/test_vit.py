@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmjax.encoders import Vit
+from mmjax.encoders.vit import VitBlock
 from tests import samples
 from tests.encoders.test_resnet import shapes
 
@@ -49,6 +50,15 @@ def test_dropout_acts_in_training_alone():
     (kept, one), (same, other) = encode(1), encode(2)
     np.testing.assert_array_equal(kept, same)
     assert np.any(one != other) and jnp.all(jnp.isfinite(one))
+
+
+def test_a_block_that_drops_all_it_would_add_is_the_identity():
+    x = jax.random.normal(jax.random.key(0), (2, 3, 8))
+    block = VitBlock(heads=2, dropout=1.0, epsilon=1e-6)
+    variables = jax.jit(lambda: block.init(jax.random.key(0), x, train=False))()
+    rngs = {"dropout": jax.random.key(1)}
+    np.testing.assert_array_equal(block.apply(variables, x, train=True, rngs=rngs), x)
+    assert np.any(block.apply(variables, x, train=False) != x)
 
 
 def test_an_image_smaller_than_a_patch_is_refused():

@@ -110,7 +110,8 @@ class Comparison:
         left.set_yticks(range(len(methods)), methods, fontsize=8)
         for row, column in np.ndindex(*means.shape):
             text = f"{100 * means[row, column]:.1f}"
-            left.text(column, row, text, ha="center", va="center", fontsize=7)
+            colour = "white" if abs(shares[row, column] - 0.5) > 0.4 else "black"
+            left.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
         left.set_xlabel(
             "test accuracy, %; colour: from chance (red) to the best possible (green)", fontsize=8
         )

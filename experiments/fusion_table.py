@@ -7,7 +7,7 @@ Everything else is the same for all: encoders of width 32, optimiser, steps, bat
     python experiments/fusion_table.py
 
 writes table.md, table.png and results.jsonl to runs/fusion_table_fast and runs/fusion_table; the
-same command goes on where it was stopped. On 2 CPU cores FASTMIN minutes, in full about 80 (while
+same command goes on where it was stopped. On 2 CPU cores 7.8 minutes, in full about 80 (while
 other work shared the cores). Accuracies with their spread over seeds: experiments/README.md.
 """
 

@@ -6,7 +6,7 @@ Everything else is the same for all: encoders of width 32, optimiser, steps, bat
     python experiments/fusion_table.py --fast
     python experiments/fusion_table.py
 
-writes table.md, table.png and results.jsonl to runs/fusion_table_fast and runs/fusion_table; the
+writes table.md, table.png and results.json to runs/fusion_table_fast and runs/fusion_table; the
 same command goes on where it was stopped. On 2 CPU cores 7.8 minutes, in full about 80 (while
 other work shared the cores). Accuracies with their spread over seeds: experiments/README.md.
 """
@@ -15,7 +15,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import itertools
-import json
 import multiprocessing
 import os
 import sys
@@ -35,6 +34,7 @@ from mmjax import eval_batches, train_batches
 from mmjax.evaluation.comparison import Comparison
 from mmjax.evaluation.cost import measure_costs
 from mmjax.fusion import FUSIONS
+from mmjax.train import folder
 
 WIDTH = 32  # of every encoder's tokens and, where it can be chosen, of the fusion
 TASKS = ("redundant", "unique", "synergy", "missing", "noisy", "misaligned")
@@ -111,13 +111,13 @@ def fusion(name: str) -> Any:
     return cls(dim=WIDTH) if "dim" in fields and name != "compact_bilinear" else cls()
 
 
-def network(column: Column, name: str, modalities: Sequence[str]) -> mmjax.Multimodal:
+def network(label: str, name: str, modalities: Sequence[str]) -> mmjax.Multimodal:
     """The model of a row; a single modality needs no fusion."""
-    hidden = (128,) if column.label == "match" else ()
+    hidden = (128,) if label == "match" else ()
     return mmjax.Multimodal(
         encoders={modality: encoder(modality) for modality in modalities},
         fusion=mmjax.Concat() if name == BEST_SINGLE else fusion(name),
-        heads={column.label: mmjax.Logit(hidden=hidden)},
+        heads={label: mmjax.Logit(hidden=hidden)},
     )
 
 
@@ -139,10 +139,9 @@ def batches(column: Column, seeds: tuple[int, ...]) -> tuple[mmjax.Batch, mmjax.
 
 
 @functools.cache
-def programs(shape: str, name: str, modalities: tuple[str, ...], label: str, steps: int) -> Any:
-    """(train, evaluate) of a row, all seeds as one program; compiled once for a shape."""
-    column = next(c for c in (*columns(False), *columns(True)) if c.shape == shape)
-    model = network(column, name, modalities)
+def programs(label: str, name: str, modalities: tuple[str, ...], steps: int) -> Any:
+    """(train, evaluate) of a row, all seeds as one program; compiled once for each shape."""
+    model = network(label, name, modalities)
     tx = mmjax.Adam(peak_lr=3e-3).chain(steps)
     step = functools.partial(
         mmjax.train_step, model=model, objectives={label: mmjax.BinaryCrossEntropy()}, tx=tx,
@@ -171,7 +170,7 @@ def accuracies(column: Column, name: str, seeds: tuple[int, ...]) -> list[float]
             inputs = {modality: batch.inputs[modality] for modality in modalities}
             return dataclasses.replace(batch, inputs=inputs)
 
-        train, evaluate = programs(column.shape, name, modalities, column.label, column.steps)
+        train, evaluate = programs(column.label, name, modalities, column.steps)
         return np.asarray(evaluate(train(jnp.array(seeds), only(training)), only(test))).tolist()
 
     modalities = tuple(sorted(training.inputs))
@@ -219,22 +218,12 @@ def everything(groups: Sequence[Group], jobs: int) -> Iterator[list[dict[str, An
             yield done.result()
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """What has been computed already; a last line that was cut short is cut off."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
-
-
 def compute(
     rows: Sequence[str], todo: Sequence[Column], seeds: tuple[int, ...], path: Path, jobs: int
 ) -> list[dict[str, Any]]:
-    """All cells: those in the file, and the others, each row written as it is done."""
-    known = {(cell["fusion"], cell["column"]): cell for cell in read(path)}
+    """All cells: those in the file, and the others; the file holds what is done so far."""
+    stored = folder.read_json(path) if path.exists() else []
+    known = {(cell["fusion"], cell["column"]): cell for cell in stored}
     asked = [
         (name, column)
         for name in rows
@@ -247,19 +236,14 @@ def compute(
         (name, tuple(column for _, column in cells), seeds)
         for (name, _), cells in itertools.groupby(asked, key=lambda x: (x[0], x[1].shape))
     ]
-    with (
-        path.open("a", encoding="utf-8") as file,
-        tqdm(total=len(asked), desc="cells", disable=not sys.stderr.isatty()) as bar,
-    ):
+    with tqdm(total=len(asked), desc="cells", disable=not sys.stderr.isatty()) as bar:
         for cells in everything(groups, jobs):
-            for cell in cells:
-                known[cell["fusion"], cell["column"]] = cell
-                file.write(json.dumps(cell) + "\n")
-                if bar.disable:
-                    mean = np.mean(cell["accuracies"])
-                    print(f"{cell['fusion']:>22} on {cell['column']}: {mean:.4f}", flush=True)
-            file.flush()
+            known |= {(cell["fusion"], cell["column"]): cell for cell in cells}
+            folder.write(path, list(known.values()))
             bar.update(len(cells))
+            for cell in cells if bar.disable else ():
+                mean = np.mean(cell["accuracies"])
+                print(f"{cell['fusion']:>22} on {cell['column']}: {mean:.4f}", flush=True)
     return [known[name, column.name] for name in rows for column in todo]
 
 
@@ -290,7 +274,7 @@ def main(
     todo = columns(fast)
     rows = [BEST_SINGLE, *fusions]
     begin = time.perf_counter()
-    cells = compute(rows, todo, tuple(range(seeds)), out / "results.jsonl", jobs)
+    cells = compute(rows, todo, tuple(range(seeds)), out / "results.json", jobs)
     costs = measure_costs({name: fusion(name) for name in fusions}, width=WIDTH, batch=BATCH)
     comparison = Comparison(
         scores={

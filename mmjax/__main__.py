@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -140,7 +139,6 @@ def _print_json(value: dict) -> None:
 
 def main() -> None:
     """The console command; errors that a user can mend end it with a line and exit code 1."""
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns that reading only reads
     try:
         app.cli(prog="mmjax", description="Read finished runs of mmjax experiments.")
     except (ValueError, OSError, ModuleNotFoundError) as error:

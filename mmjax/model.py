@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import PRNGKeyArray
 
 from mmjax.layers.fields import require_choice, require_share
+from mmjax.layers.masking import clear
 from mmjax.missing import Mask
 from mmjax.types import Input, Tokens
 
@@ -96,11 +97,6 @@ def drop_modalities(
     # The highest draw among what is there is as likely to be one modality's as another's.
     keep = (drawn >= rate) | (drawn == jnp.max(drawn, axis=1, keepdims=True))
     return {
-        name: Input(inputs[name].values, masks[name] & _along(keep[:, place], masks[name]))
+        name: Input(inputs[name].values, clear(masks[name], keep[:, place]))
         for place, name in enumerate(names)
     }
-
-
-def _along(example: Array, mask: Array) -> Array:
-    """[batch] -> [batch, 1, ...], with as many axes as the mask."""
-    return example.reshape(example.shape + (1,) * (mask.ndim - 1))

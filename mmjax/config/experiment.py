@@ -60,26 +60,20 @@ class Experiment:
                 raise ValueError(f"--{flag}: expected at least 1, got {getattr(self, name)}")
         if self.devices is not None and self.devices < 1:
             raise ValueError(f"--devices: expected at least 1, got {self.devices}")
-        # The command line's view of an experiment has no mapping here; it becomes one later.
-        for name in self.objectives if isinstance(self.objectives, Mapping) else ():
+        for name in self.objectives:
             if "/" in name or name == "auxiliary":
                 raise ValueError(f"objectives: {name!r} would be read as a part of another's name")
-        got, modalities = getattr(self.model, "unimodal", "none"), self._modalities()
-        if got not in self.balance.unimodal:
+        got, wanted = getattr(self.model, "unimodal", "none"), self.balance.unimodal
+        if got not in wanted:
             raise ValueError(
                 f"--balance {type(self.balance).__name__}: expected --model.unimodal "
-                f"{' or '.join(self.balance.unimodal)}, got {got}"
+                f"{' or '.join(wanted)}, got {got}"
             )
+        modalities = set(getattr(self.model, "encoders", {}))
         if unknown := sorted(set(getattr(self.balance, "weights", ())) - modalities):
             raise ValueError(
                 f"--balance.weights: unknown modalities {unknown}; choose from {sorted(modalities)}"
             )
-
-    def _modalities(self) -> set[str]:
-        encoders = getattr(self.model, "encoders", {})
-        if isinstance(encoders, Mapping):
-            return set(encoders)
-        return {field.name for field in dataclasses.fields(encoders)}
 
     def total_loss(self, means: Mapping[str, float]) -> float:
         """The objectives' losses by their weights; what modules and balances add is left out."""

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.alignment import AttentionAlign, CtcAlign, Resample, SinkhornAlign
+from mmjax.layers.fields import require_at_least, require_choice
 from mmjax.layers.masking import clear
 from mmjax.layers.mlp import Mlp
-from mmjax.layers.modalities import ordered
+from mmjax.layers.modalities import ordered, present
 from mmjax.types import Tokens
 
 
@@ -43,16 +44,16 @@ class Aligned(nn.Module):
         Raises:
             ValueError: a field is out of its range, or `method` is unknown.
         """
-        aligned, present = [], []
+        require_at_least(self, 1, "dim")
+        require_choice(self, "method", "resample", "attention", "ctc", "sinkhorn")
+        aligned = []
         for name, tokens in ordered(modalities):
             steps = self._align(f"align_{name}")(tokens.values, tokens.mask)
             # No bias: a missing modality, zeros, stays zeros; the join has one.
             aligned.append(nn.Dense(self.dim, use_bias=False, name=f"project_{name}")(steps))
-            present.append(tokens.present())
         join = Mlp(hidden=(2 * self.dim,), dim=self.dim, dropout=self.dropout, name="join")
         z = join(jnp.concatenate(aligned, axis=-1), train=train)
-        anything = jnp.any(jnp.stack(present), axis=0)
-        mask = jnp.broadcast_to(anything[:, None], z.shape[:2])
+        mask = jnp.broadcast_to(present(modalities)[:, None], z.shape[:2])
         return Tokens(clear(z, mask), mask)
 
     def _align(self, name: str) -> nn.Module:
@@ -65,7 +66,3 @@ class Aligned(nn.Module):
                 return CtcAlign(self.steps, self.weight, name=name)
             case "sinkhorn":
                 return SinkhornAlign(self.steps, self.temperature, self.iterations, name=name)
-        raise ValueError(
-            f"aligned: unknown method {self.method!r}; choose from resample, attention, ctc, "
-            "sinkhorn"
-        )

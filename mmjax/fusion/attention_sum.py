@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import final
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.fields import require_at_least
+from mmjax.layers.masking import masked_softmax
 from mmjax.layers.modalities import Projections, one_token, pooled
 from mmjax.types import Tokens
 
@@ -31,7 +31,6 @@ class AttentionSum(nn.Module):
         hidden = nn.tanh(nn.Dense(self.dim, name="hidden")(values))
         # No bias: the same number added to all scores changes nothing.
         scores = nn.Dense(1, use_bias=False, name="score")(hidden)[:, :, 0]
-        scores = jnp.where(there, scores, jnp.full_like(scores, jnp.finfo(scores.dtype).min))
-        weights = jax.nn.softmax(scores, axis=1)
+        weights = masked_softmax(scores, there)
         self.sow("intermediates", "attention", weights)
         return one_token(jnp.einsum("bm,bmd->bd", weights, values), modalities)

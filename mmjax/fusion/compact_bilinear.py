@@ -1,6 +1,5 @@
 """Multimodal compact bilinear pooling (MCB), Fukui et al. 2016, arXiv:1606.01847."""
 
-import math
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import final
@@ -12,6 +11,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from mmjax.layers.fields import require_at_least
+from mmjax.layers.masking import masked_product
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.layers.normalisation import l2_normalised, signed_sqrt
 from mmjax.types import Tokens
@@ -34,13 +34,11 @@ def compact_bilinear(
     For two vectors its expected inner product is the bilinear kernel:
     E <f(x, y), f(u, v)> = <x, u> <y, v>  (Pham & Pagh 2013, doi:10.1145/2487575.2487591).
     """
-    spectra = []
-    for sketch, there in zip(sketches, present, strict=True):
-        spectrum = jnp.fft.rfft(sketch.astype(jnp.float32), axis=-1)
-        # A factor that is not there is the unit of the convolution.
-        spectra.append(jnp.where(there[:, None], spectrum, jnp.ones_like(spectrum)))
     first = sketches[0]
-    return jnp.fft.irfft(math.prod(spectra), n=first.shape[-1], axis=-1).astype(first.dtype)
+    spectra = [jnp.fft.rfft(sketch.astype(jnp.float32), axis=-1) for sketch in sketches]
+    # A spectrum of ones is the unit of the convolution.
+    product = masked_product(spectra, present)
+    return jnp.fft.irfft(product, n=first.shape[-1], axis=-1).astype(first.dtype)
 
 
 @final

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Literal, final
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.fields import require_at_least, require_choice
+from mmjax.layers.masking import masked_softmax
 from mmjax.layers.mlp import Mlp
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.types import Tokens
@@ -42,6 +42,5 @@ class Late(nn.Module):
         if self.weights == "learned" and len(vectors) > 1:
             learned = [self.param(f"weight_{n}", nn.initializers.zeros, ()) for n in vectors]
             scores = scores + jnp.stack(learned).astype(scores.dtype)[None]
-        scores = jnp.where(there, scores, jnp.full_like(scores, jnp.finfo(scores.dtype).min))
-        weights = jax.nn.softmax(scores, axis=1)
+        weights = masked_softmax(scores, there)
         return one_token(jnp.einsum("bm,mbd->bd", weights, jnp.stack(decisions)), modalities)

@@ -1,6 +1,5 @@
 """Multimodal factorised bilinear pooling (MFB), Yu et al. 2017, arXiv:1708.01471."""
 
-import math
 from collections.abc import Mapping
 from typing import final
 
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.fields import require_at_least, require_share
+from mmjax.layers.masking import masked_product
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.layers.normalisation import l2_normalised, signed_sqrt
 from mmjax.types import Tokens
@@ -29,9 +29,11 @@ class Mfb(nn.Module):
         """Returns one token."""
         require_at_least(self, 1, "factors", "dim")
         require_share(self, "dropout")
-        expanded = []
-        for name, (value, there) in pooled(modalities).items():
-            factor = nn.DenseGeneral((self.dim, self.factors), name=f"projection_{name}")(value)
-            expanded.append(jnp.where(there[:, None, None], factor, jnp.ones_like(factor)))
-        product = nn.Dropout(self.dropout, deterministic=not train)(math.prod(expanded))
+        vectors = pooled(modalities)
+        factors = [
+            nn.DenseGeneral((self.dim, self.factors), name=f"projection_{name}")(vector.value)
+            for name, vector in vectors.items()
+        ]
+        product = masked_product(factors, [vector.present for vector in vectors.values()])
+        product = nn.Dropout(self.dropout, deterministic=not train)(product)
         return one_token(l2_normalised(signed_sqrt(jnp.sum(product, axis=-1))), modalities)

@@ -1,13 +1,12 @@
 """Multimodal low-rank bilinear pooling (MLB), Kim et al. 2017, arXiv:1610.04325."""
 
-import math
 from collections.abc import Mapping
 from typing import final
 
-import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.fields import require_at_least
+from mmjax.layers.masking import masked_product
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.types import Tokens
 
@@ -24,8 +23,10 @@ class Mlb(nn.Module):
         """Returns one token."""
         del train
         require_at_least(self, 1, "rank", "dim")
-        factors = []
-        for name, (value, there) in pooled(modalities).items():
-            factor = nn.tanh(nn.Dense(self.rank, name=f"projection_{name}")(value))
-            factors.append(jnp.where(there[:, None], factor, jnp.ones_like(factor)))
-        return one_token(nn.Dense(self.dim, name="out")(math.prod(factors)), modalities)
+        vectors = pooled(modalities)
+        factors = [
+            nn.tanh(nn.Dense(self.rank, name=f"projection_{name}")(vector.value))
+            for name, vector in vectors.items()
+        ]
+        product = masked_product(factors, [vector.present for vector in vectors.values()])
+        return one_token(nn.Dense(self.dim, name="out")(product), modalities)

@@ -1,6 +1,5 @@
 """MUTAN: bilinear fusion by a Tucker decomposition, Ben-younes et al. 2017, arXiv:1705.06676."""
 
-import math
 from collections.abc import Mapping
 from typing import final
 
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.fields import require_at_least
+from mmjax.layers.masking import masked_product
 from mmjax.layers.modalities import one_token, pooled
 from mmjax.types import Tokens
 
@@ -28,9 +28,10 @@ class Mutan(nn.Module):
         """Returns one token."""
         del train
         require_at_least(self, 1, "inner", "rank", "dim")
+        vectors = pooled(modalities)
         factors = []
-        for name, (value, there) in pooled(modalities).items():
-            x = nn.tanh(nn.Dense(self.inner, name=f"projection_{name}")(value))
-            factor = nn.DenseGeneral((self.rank, self.dim), name=f"core_{name}")(x)
-            factors.append(jnp.where(there[:, None, None], factor, jnp.ones_like(factor)))
-        return one_token(jnp.sum(math.prod(factors), axis=1), modalities)
+        for name, vector in vectors.items():
+            x = nn.tanh(nn.Dense(self.inner, name=f"projection_{name}")(vector.value))
+            factors.append(nn.DenseGeneral((self.rank, self.dim), name=f"core_{name}")(x))
+        product = masked_product(factors, [vector.present for vector in vectors.values()])
+        return one_token(jnp.sum(product, axis=1), modalities)

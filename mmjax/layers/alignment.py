@@ -8,7 +8,6 @@ that the order be kept.
 
 from typing import final
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -17,7 +16,9 @@ from jaxtyping import Bool, Float
 from mmjax.layers.attention import MultiHeadAttention
 from mmjax.layers.auxiliary import add_loss
 from mmjax.layers.ctc import ctc_path_loss, ctc_weights
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.masking import clear
+from mmjax.layers.normalisation import l2_normalised
 from mmjax.layers.resampling import resample
 from mmjax.layers.sinkhorn import sinkhorn
 
@@ -50,7 +51,7 @@ class AttentionAlign(nn.Module):
     def __call__(
         self, values: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
     ) -> Float[Array, "batch step dim"]:
-        _require_steps("attention", self.steps, 1)
+        require_at_least(self, 1, "steps")
         query = self.param("query", nn.initializers.normal(1.0), (self.steps, self.dim))
         shape = (values.shape[0], self.steps, self.dim)
         query = jnp.broadcast_to(query[None].astype(values.dtype), shape)
@@ -75,7 +76,7 @@ class CtcAlign(nn.Module):
     def __call__(
         self, values: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
     ) -> Float[Array, "batch step width"]:
-        _require_steps("ctc", self.steps, 1)
+        require_at_least(self, 1, "steps")
         values = clear(values, mask)
         logits = nn.Dense(self.steps + 1, name="logits")(values)
         loss, counted = ctc_path_loss(logits, mask)
@@ -100,26 +101,16 @@ class SinkhornAlign(nn.Module):
     def __call__(
         self, values: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
     ) -> Float[Array, "batch step width"]:
-        _require_steps("sinkhorn", self.steps, 2)
+        require_at_least(self, 2, "steps")
         values = clear(values, mask)
         shape = (self.steps, values.shape[-1])
         prototypes = self.param("prototypes", nn.initializers.normal(1.0), shape)
         prototypes = prototypes.astype(values.dtype)
         plan = sinkhorn(
-            jnp.einsum("btd,sd->bts", _unit(values), _unit(prototypes)),
+            jnp.einsum("btd,sd->bts", l2_normalised(values), l2_normalised(prototypes)),
             mask,
             jnp.ones((values.shape[0], self.steps), bool),
             temperature=self.temperature,
             iterations=self.iterations,
         )
         return self.steps * jnp.einsum("bts,btd->bsd", plan, values)
-
-
-def _unit(x: Float[Array, "*axis width"]) -> Float[Array, "*axis width"]:
-    """x / |x|; zeros stay zeros, with a finite gradient."""
-    return x * jax.lax.rsqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-6)
-
-
-def _require_steps(name: str, steps: int, least: int) -> None:
-    if steps < least:
-        raise ValueError(f"{name}: steps must be at least {least}, got {steps}")

@@ -1,8 +1,12 @@
 """Masks: what is not there must neither change a result nor receive a gradient."""
 
+import math
+from collections.abc import Sequence
+
+import jax
 from jax import Array
 from jax import numpy as jnp
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Complex, Float, Shaped
 
 from mmjax.types import AnyArray, Tokens
 
@@ -18,6 +22,25 @@ def clear(
     values = jnp.asarray(values)
     mask = jnp.reshape(mask, mask.shape + (1,) * (values.ndim - mask.ndim))
     return jnp.where(mask, values, jnp.zeros_like(values))
+
+
+def masked_softmax(
+    scores: Float[Array, "batch choice"], mask: Bool[Array, "batch choice"]
+) -> Float[Array, "batch choice"]:
+    """softmax over what the mask shows; over nothing it is uniform, and its gradient finite."""
+    lowest = jnp.full_like(scores, jnp.finfo(scores.dtype).min)
+    return jax.nn.softmax(jnp.where(mask, scores, lowest), axis=1)
+
+
+def masked_product(
+    factors: Sequence[Float[Array, "batch *axis"] | Complex[Array, "batch *axis"]],
+    masks: Sequence[Bool[Array, "batch"]],
+) -> Float[Array, "batch *axis"] | Complex[Array, "batch *axis"]:
+    """The product of the factors that are there; ones for an example without any."""
+    return math.prod(
+        jnp.where(mask.reshape(-1, *(1,) * (factor.ndim - 1)), factor, jnp.ones_like(factor))
+        for factor, mask in zip(factors, masks, strict=True)
+    )
 
 
 def stand_in(

@@ -131,9 +131,9 @@ def test_it_keeps_half_precision(module, standard_promotion):
     "module, message",
     [
         (Resample(0), "steps must be at least 1, got 0"),
-        (AttentionAlign(0, dim=4), "attention: steps must be at least 1, got 0"),
-        (CtcAlign(-1), "ctc: steps must be at least 1, got -1"),
-        (SinkhornAlign(1), "sinkhorn: steps must be at least 2, got 1"),
+        (AttentionAlign(0, dim=4), r"AttentionAlign\.steps: expected at least 1, got 0"),
+        (CtcAlign(-1), r"CtcAlign\.steps: expected at least 1, got -1"),
+        (SinkhornAlign(1), r"SinkhornAlign\.steps: expected at least 2, got 1"),
         (SinkhornAlign(2, temperature=-1.0), "temperature must be greater than 0, got -1.0"),
         (SinkhornAlign(2, iterations=0), "iterations must be at least 1, got 0"),
     ],

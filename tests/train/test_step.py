@@ -19,7 +19,7 @@ from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Sgd
 from mmjax.train import parallel
 from mmjax.train.state import create_state
-from mmjax.train.step import train_step
+from mmjax.train.step import auxiliary, train_step
 from mmjax.types import Batch, Input
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -326,3 +326,10 @@ def test_an_objective_of_weight_zero_trains_nothing():
     after, sums = jax.jit(step)(state, batch(0))
     close(after.params, state.params, 0.0)
     assert sums["match/loss"].mean() > 0
+
+
+def test_what_a_filler_records_is_not_counted_whatever_it_is():
+    recorded = {"fusion": {"load": (jnp.array([1.0, jnp.inf, 3.0]), jnp.array([1.0, 1.0, 0.5]))}}
+    three = batch(0, 3, np.array([2, 0, 1], np.float32))
+    (sums,) = auxiliary(recorded, three).values()
+    assert sums.total == 5.0 and sums.count == 2.5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmjax.encoders import Vit
-from mmjax.encoders.vit import VitBlock
+from mmjax.layers.self_attention import SelfAttentionBlock
 from tests import samples
 from tests.encoders.test_resnet import shapes
 
@@ -54,11 +54,11 @@ def test_dropout_acts_in_training_alone():
 
 def test_a_block_that_drops_all_it_would_add_is_the_identity():
     x = jax.random.normal(jax.random.key(0), (2, 3, 8))
-    block = VitBlock(heads=2, dropout=1.0, epsilon=1e-6)
-    variables = jax.jit(lambda: block.init(jax.random.key(0), x, train=False))()
+    block, seen = SelfAttentionBlock(heads=2, dropout=1.0), jnp.ones((2, 3), bool)
+    variables = jax.jit(lambda: block.init(jax.random.key(0), x, seen, train=False))()
     rngs = {"dropout": jax.random.key(1)}
-    np.testing.assert_array_equal(block.apply(variables, x, train=True, rngs=rngs), x)
-    assert np.any(block.apply(variables, x, train=False) != x)
+    np.testing.assert_array_equal(block.apply(variables, x, seen, train=True, rngs=rngs), x)
+    assert np.any(block.apply(variables, x, seen, train=False) != x)
 
 
 def test_an_image_smaller_than_a_patch_is_refused():

@@ -30,6 +30,7 @@ class ResNet(nn.Module):
     dim: int | None = None  # width of a token; None: the last stage's, 8 or 32 times `width`
     small_images: bool = False  # a 3x3 stem that keeps the size: for 8x8 to about 64x64 pixels
     width: int = 64  # channels of the stem
+    weights: str | None = None  # safetensors of published weights, read when a training begins
 
     @nn.compact
     def __call__(

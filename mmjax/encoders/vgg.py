@@ -27,6 +27,7 @@ class Vgg(nn.Module):
     batch_norm: bool = True  # after each convolution
     dim: int | None = None  # width of a token; None: the last stage's, 8 times `width`
     width: int = 64  # channels of the first stage; they double up to 8 times as many
+    weights: str | None = None  # safetensors of published weights, read when a training begins
 
     @nn.compact
     def __call__(

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
+from mmjax.layers.fields import size_of
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
 from mmjax.layers.self_attention import SelfAttentionBlock
@@ -32,6 +33,7 @@ class Vit(nn.Module):
     dim: int | None = None  # width of a token; None: that of a block
     dropout: float = 0.0  # share of embeddings and of what a sublayer adds dropped in training
     epsilon: float = 1e-6  # of the norms; transformers' checkpoints have 1e-12
+    weights: str | None = None  # safetensors of published weights, read when a training begins
 
     @nn.compact
     def __call__(
@@ -47,12 +49,7 @@ class Vit(nn.Module):
             ValueError: the image is smaller than a patch, or the heads do not divide the width.
         """
         mask = jnp.asarray(mask)
-        width, layers, heads = (
-            preset if chosen is None else chosen
-            for chosen, preset in zip(
-                (self.width, self.layers, self.heads), SIZES[self.size], strict=True
-            )
-        )
+        width, layers, heads = size_of(self, SIZES)
         if min(image := values.shape[1:3]) < self.patch:
             raise ValueError(
                 f"vit: an image must be at least one patch, {self.patch}x{self.patch} pixels, "

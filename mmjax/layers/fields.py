@@ -1,5 +1,7 @@
 """Fields of modules that were set to what cannot be."""
 
+from collections.abc import Mapping
+
 from flax import linen as nn
 
 
@@ -28,3 +30,17 @@ def require_share(module: nn.Module, name: str) -> None:
         raise ValueError(
             f"{type(module).__name__}.{name}: expected 0 to below 1, got {getattr(module, name)}"
         )
+
+
+def size_of(module: nn.Module, sizes: Mapping[str, tuple[int, int, int]]) -> tuple[int, int, int]:
+    """Width, layers and heads of a transformer: its fields, or where None those of its `size`.
+
+    Raises:
+        ValueError: `size` is none of the sizes.
+    """
+    require_choice(module, "size", *sizes)
+    size, *chosen = (getattr(module, name) for name in ("size", "width", "layers", "heads"))
+    width, layers, heads = (
+        given if own is None else own for own, given in zip(chosen, sizes[size], strict=True)
+    )
+    return width, layers, heads

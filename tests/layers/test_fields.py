@@ -1,7 +1,8 @@
 import pytest
 
+from mmjax.encoders.vit import Vit
 from mmjax.fusion import Late
-from mmjax.layers.fields import require_at_least, require_choice, require_share
+from mmjax.layers.fields import require_at_least, require_choice, require_share, size_of
 
 
 def test_what_can_be_passes():
@@ -21,3 +22,11 @@ def test_what_can_be_passes():
 def test_what_cannot_be_is_refused_by_class_and_field(check, message):
     with pytest.raises(ValueError, match=message):
         check(Late(dim=4, dropout=1.5))
+
+
+def test_a_field_goes_before_the_preset():
+    sizes = {"tiny": (8, 2, 4), "base": (16, 3, 4)}
+    assert size_of(Vit("base"), sizes) == (16, 3, 4)
+    assert size_of(Vit(width=6, heads=2), sizes) == (6, 2, 2)
+    with pytest.raises(ValueError, match=r"Vit\.size: got 'small', choose from tiny, base"):
+        size_of(Vit("small"), sizes)

@@ -5,7 +5,10 @@ Axis names in every signature come from this vocabulary:
     batch    examples                     token    positions of one modality, or of several joined
     height, width, channel  of an image   word     positions of a padded text
     dim      width of a token             label    binary labels of one example
-    head     attention heads
+    head     attention heads              step     of a time series, or of an alignment
+    sample, frame, mel   of a sound: of its waveform, of its spectrogram, and its bands
+    column   of a table                   point    of a set of points
+    feature  numbers of one word, step, point ... as they are given
 """
 
 from collections.abc import Mapping

@@ -10,7 +10,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmjax.encoders import ENCODERS, Cnn, Features, Lstm, ResNet, Vgg, Vit
+from mmjax.encoders import (
+    ENCODERS,
+    AudioCnn,
+    AudioTransformer,
+    Bag,
+    BirdsEye,
+    Cnn,
+    Features,
+    FtTransformer,
+    Gru,
+    Lstm,
+    PatchTransformer,
+    PointNet,
+    ResNet,
+    SetTransformer,
+    TableMlp,
+    Tcn,
+    Vgg,
+    Vit,
+    WaveCnn,
+)
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS
 from mmjax.types import Input, Tokens
@@ -35,14 +55,56 @@ def features(seed=0, lengths=(5, 3, 0, 1)):
     return Input(jnp.asarray(values), jnp.asarray(mask))
 
 
+def series(seed=0, lengths=(9, 3, 0, 1), feature=3):
+    """With a gap in the first example, so that padding is not only at the end."""
+    step = max(lengths)
+    values = np.random.default_rng(seed).normal(size=(len(lengths), step, feature))
+    mask = np.arange(step)[None, :] < np.array(lengths)[:, None]
+    mask[0, 2:4] = False
+    return Input(jnp.asarray(values.astype(np.float32)), jnp.asarray(mask))
+
+
+def audio(seed=0, lengths=(300, 170, 0, 1)):
+    values = np.random.default_rng(seed).normal(size=(len(lengths), max(lengths)))
+    mask = np.arange(max(lengths))[None, :] < np.array(lengths)[:, None]
+    return Input(jnp.asarray(values.astype(np.float32)), jnp.asarray(mask))
+
+
+# Of the columns of `table`: two are numbers, two categories.
+CATEGORIES = (0, 3, 0, 2)
+
+
+def table(seed=0):
+    """One row whole, one with empty cells, one with none, one of which a category is unknown."""
+    random = np.random.default_rng(seed)
+    columns = [random.integers(0, n, 4) if n else random.normal(size=4) for n in CATEGORIES]
+    values = np.stack(columns, axis=1).astype(np.float32)
+    mask = np.array([[1, 1, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0], [1, 1, 0, 1]], bool)
+    values[3, 1] = 7
+    return Input(jnp.asarray(values), jnp.asarray(mask))
+
+
 INPUTS = {
     "cnn": image,
     "resnet": functools.partial(image, size=(9, 16, 2)),
     "vgg": functools.partial(image, size=(32, 33, 2)),
     "vit": functools.partial(image, size=(8, 13, 2)),
     "lstm": text,
+    "gru": series,
+    "bag": text,
+    "audio_cnn": audio,
+    "audio_transformer": audio,
+    "wave_cnn": audio,
+    "tcn": series,
+    "patch_transformer": series,
+    "table_mlp": table,
+    "ft_transformer": table,
+    "point_net": series,
+    "set_transformer": series,
+    "birds_eye": series,
     "features": features,
 }
+_AUDIO = {"sample_rate": 1000, "window": 0.064, "hop": 0.03, "mels": 8, "dim": 8}
 ENCODER_VARIANTS = {
     "cnn": [Cnn((3, 4), 8, pooling) for pooling in ("flatten", "mean", "attention", "none")],
     "resnet": [
@@ -59,6 +121,28 @@ ENCODER_VARIANTS = {
             (1, True, "mean"),
             (2, False, "none"),
         )
+    ],
+    "gru": [
+        Gru(dim=8, layers=2, bidirectional=True, pooling="none", time=1),
+        Gru(dim=8, pooling="last"),
+    ],
+    "bag": [Bag(20, 8, pooling) for pooling in ("mean", "none")],
+    "audio_cnn": [AudioCnn(**_AUDIO, features=(4, 6), pooling=p) for p in ("mean", "none")],
+    "audio_transformer": [AudioTransformer(**_AUDIO, patch=2, layers=1, heads=2)],
+    "wave_cnn": [WaveCnn(features=(4, 6), size=10, dim=8, pooling=p) for p in ("mean", "none")],
+    "tcn": [
+        Tcn(8, layers=2, causal=causal, pooling=pooling, time=time)
+        for causal, pooling, time in ((False, "mean", None), (True, "none", 0))
+    ],
+    "patch_transformer": [PatchTransformer(patch=2, dim=8, layers=1, heads=2, time=2)],
+    "table_mlp": [TableMlp(8, (6,), CATEGORIES, 4)],
+    "ft_transformer": [FtTransformer(8, layers=1, heads=2, categories=CATEGORIES)],
+    "point_net": [
+        PointNet(8, (6,), align, pooling) for align, pooling in ((0, "max"), (2, "none"))
+    ],
+    "set_transformer": [SetTransformer(8, layers=1, heads=2, inducing=3, seeds=2)],
+    "birds_eye": [
+        BirdsEye(cells=(4, 6), features=(4,), dim=8, pooling=p) for p in ("flatten", "none")
     ],
     "features": [Features(8), Features(8, hidden=(6,))],
 }

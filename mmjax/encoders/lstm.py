@@ -1,60 +1,43 @@
-"""LSTM text encoder: embeddings read in order, Sutskever et al. 2014, arXiv:1409.3215."""
+"""LSTM encoder: a sequence read in order, Sutskever et al. 2014, arXiv:1409.3215."""
 
 from typing import Literal, final
 
-import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
-from mmjax.layers.masking import clear
-from mmjax.layers.pooling import masked_mean
-from mmjax.layers.recurrent import LstmLayer
+from mmjax.encoders.sequence import embedded
+from mmjax.layers.recurrent_stack import RecurrentStack
 from mmjax.types import AnyArray, Tokens
 
 
 @final
 class Lstm(nn.Module):
-    """Text: word embeddings through one or more LSTM layers; any length, padding anywhere.
+    """Text (word numbers) or series (rows of numbers): LSTM layers; any length, padding anywhere.
 
-    A text of length 0 is a text that is not there: its token is masked.
+    A sequence of length 0 is one that is not there: its token is masked.
     """
 
-    vocabulary_size: int = 10_000  # ids run from 0 to vocabulary_size - 1
-    embedding_dim: int = 32  # width of a word's embedding
+    vocabulary_size: int = 10_000  # of a text: ids run from 0; others are no words, and masked
+    embedding_dim: int = 32  # of a text: width of a word's embedding
     dim: int = 64  # width of the state of each direction
     layers: int = 1  # LSTM layers, each reading the states of the one below
     bidirectional: bool = False  # read backwards too; doubles a token's width
     dropout: float = 0.0  # share of inputs dropped before each layer in training
     pooling: Literal["last", "mean", "none"] = "last"  # last state, mean state, or one token a word
+    time: int | None = None  # of a series: the channel of irregular time stamps
 
     @nn.compact
     def __call__(
         self,
-        values: Int[AnyArray, "batch word"],
-        mask: Bool[AnyArray, "batch word"],
+        values: Int[AnyArray, "batch token"] | Float[AnyArray, "batch token feature"],
+        mask: Bool[AnyArray, "batch token"],
         *,
         train: bool,
     ) -> Tokens:
-        """Returns one token, or one for each word with `pooling="none"`."""
-        if self.layers < 1:
-            raise ValueError(f"lstm: layers must be at least 1, got {self.layers}")
-        mask = jnp.asarray(mask)
-        x = nn.Embed(self.vocabulary_size, self.embedding_dim)(clear(values, mask))
-        directions = (
-            {"forward": False, "backward": True} if self.bidirectional else {"forward": False}
-        )
-        finals = []
-        for layer in range(self.layers):
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            reads = [
-                LstmLayer(self.dim, reverse, name=f"layer_{layer}_{direction}")(x, mask)
-                for direction, reverse in directions.items()
-            ]
-            x = jnp.concatenate([states for states, _ in reads], axis=-1)
-            finals = [final for _, final in reads]
-        if self.pooling == "none":
-            return Tokens(clear(x, mask), mask)
-        vector = (
-            masked_mean(x, mask) if self.pooling == "mean" else jnp.concatenate(finals, axis=-1)
-        )
-        return Tokens(vector[:, None, :], jnp.any(mask, axis=1, keepdims=True))
+        """Returns one token, or one for each that was read with `pooling="none"`."""
+        read = embedded(values, mask, self.vocabulary_size, self.embedding_dim, self.time)
+        stack = RecurrentStack(
+            "lstm", self.dim, self.layers, self.bidirectional, self.dropout, self.pooling,
+            name="lstm",
+        )  # fmt: skip
+        return stack(read.values, read.mask, train=train)

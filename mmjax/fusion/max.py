@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.modalities import Projections, one_token, pooled
+from mmjax.layers.pooling import masked_max
 from mmjax.types import Tokens
 
 
@@ -21,8 +22,6 @@ class Max(nn.Module):
         """Returns one token. Raises ValueError without `dim` when the widths differ."""
         del train
         vectors = Projections(self.dim, name="projection")(pooled(modalities))
-        values = [
-            jnp.where(there[:, None], value, jnp.full_like(value, jnp.finfo(value.dtype).min))
-            for value, there in vectors.values()
-        ]
-        return one_token(jnp.max(jnp.stack(values), axis=0), modalities)
+        values = jnp.stack([vector.value for vector in vectors.values()], axis=1)
+        there = jnp.stack([vector.present for vector in vectors.values()], axis=1)
+        return one_token(masked_max(values, there), modalities)

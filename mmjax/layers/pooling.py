@@ -18,6 +18,15 @@ def masked_mean(
     return total / jnp.maximum(count, jnp.ones_like(count))
 
 
+def masked_max(
+    values: Float[Array, "batch token dim"], mask: Bool[Array, "batch token"]
+) -> Float[Array, "batch dim"]:
+    """The maximum over the tokens that are there; zeros for an example without any."""
+    lowest = float(jnp.finfo(values.dtype).min)
+    shown = jnp.where(mask[:, :, None], values, jnp.full_like(values, lowest))
+    return clear(jnp.max(shown, axis=1, initial=lowest), jnp.any(mask, axis=1))
+
+
 def average_pool(
     image: Float[Array, "batch height width channel"], size: int
 ) -> Float[Array, "batch small_height small_width channel"]:

@@ -1,4 +1,8 @@
-"""Long short-term memory, Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735."""
+"""Recurrent layers whose state skips what the mask hides.
+
+LSTM: Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735. GRU: Cho et al. 2014,
+arXiv:1406.1078, with the reset after the product, as cuDNN and PyTorch have it.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -44,8 +48,41 @@ def lstm(
     return jnp.swapaxes(states, 0, 1), last
 
 
+def gru(
+    x: Float[Array, "batch token width"],
+    mask: Bool[Array, "batch token"],
+    *,
+    input_kernel: Float[Array, "width gates"],
+    recurrent_kernel: Float[Array, "dim gates"],
+    bias: Float[Array, "gates"],
+    candidate_bias: Float[Array, "dim"],
+    reverse: bool = False,
+) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
+    """r, z, n = x_t W + b;  u, v, w = h U;  y = s(z + v);  h' = (1 - y) tanh(...) + y h.
+
+    The candidate state is tanh(n + s(r + u) (w + c)).
+    `candidate_bias` is c; `gates` is 3 * dim, in the order reset, update, candidate. Masks and what
+    is returned: as for `lstm`.
+    """
+    batch, dim = x.shape[0], recurrent_kernel.shape[0]
+    projected = jnp.einsum("btw,wg->tbg", x, input_kernel) + bias[None, None, :]
+
+    def step(state, inputs):
+        gates, valid = inputs
+        r, z, n = jnp.split(gates, 3, axis=-1)
+        u, v, w = jnp.split(state @ recurrent_kernel, 3, axis=-1)
+        update = nn.sigmoid(z + v)
+        candidate = nn.tanh(n + nn.sigmoid(r + u) * (w + candidate_bias[None]))
+        state = jnp.where(valid[:, None], (1 - update) * candidate + update * state, state)
+        return state, state
+
+    zeros = jnp.zeros_like(projected, shape=(batch, dim))
+    last, states = jax.lax.scan(step, zeros, (projected, mask.T), reverse=reverse)
+    return jnp.swapaxes(states, 0, 1), last
+
+
 class LstmLayer(nn.Module):
-    """`lstm` with its parameters: LeCun normal for the input, orthogonal per gate for the state."""
+    """`lstm` with its parameters."""
 
     dim: int  # width of the state
     reverse: bool = False  # read from the last token to the first
@@ -54,20 +91,44 @@ class LstmLayer(nn.Module):
     def __call__(
         self, x: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
     ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
-        def orthogonal_gates(key, shape):
-            gate = nn.initializers.orthogonal()
-            keys = jax.random.split(key, 4)
-            return jnp.concatenate([gate(k, (shape[0], shape[0])) for k in keys], axis=1)
+        return lstm(x, mask, **_kernels(self, x, gates=4), reverse=self.reverse)
 
-        def param(name, init, shape) -> Array:
-            return jnp.asarray(self.param(name, init, shape), x.dtype)
 
-        width, gates = x.shape[-1], 4 * self.dim
-        return lstm(
+class GruLayer(nn.Module):
+    """`gru` with its parameters."""
+
+    dim: int  # width of the state
+    reverse: bool = False  # read from the last token to the first
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
+    ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
+        candidate_bias = self.param("candidate_bias", nn.initializers.zeros, (self.dim,))
+        return gru(
             x,
             mask,
-            input_kernel=param("input_kernel", nn.initializers.lecun_normal(), (width, gates)),
-            recurrent_kernel=param("recurrent_kernel", orthogonal_gates, (self.dim, gates)),
-            bias=param("bias", nn.initializers.zeros, (gates,)),
+            **_kernels(self, x, gates=3),
+            candidate_bias=jnp.asarray(candidate_bias, x.dtype),
             reverse=self.reverse,
         )
+
+
+def _kernels(layer: LstmLayer | GruLayer, x: Array, gates: int) -> dict[str, Array]:
+    """The parameters of all gates: LeCun normal for the input, orthogonal by gate for the state."""
+
+    def orthogonal(key, shape):
+        gate = nn.initializers.orthogonal()
+        keys = jax.random.split(key, gates)
+        return jnp.concatenate([gate(k, (shape[0], shape[0])) for k in keys], axis=1)
+
+    width = gates * layer.dim
+    found = {
+        "input_kernel": (nn.initializers.lecun_normal(), (x.shape[-1], width)),
+        "recurrent_kernel": (orthogonal, (layer.dim, width)),
+        "bias": (nn.initializers.zeros, (width,)),
+    }
+    return {
+        name: jnp.asarray(layer.param(name, init, shape), x.dtype)
+        for name, (init, shape) in found.items()
+    }

@@ -52,9 +52,10 @@ class SelfAttentionBlock(nn.Module):
 
     def _attention(self, x: Array, mask: Array, train: bool) -> Array:
         batch, token, width = x.shape
+        by_head = (batch, token, self.heads, width // self.heads)
         # No key bias: it shifts all logits of a query alike, so its gradient would be zero.
         query, key, value = (
-            jnp.reshape(self._dense(width, name, name != "key")(x), (batch, token, self.heads, -1))
+            jnp.reshape(self._dense(width, name, name != "key")(x), by_head)
             for name in ("query", "key", "value")
         )
         look = jnp.broadcast_to(mask[:, None, :], (batch, token, token))

@@ -38,5 +38,5 @@ def test_dropout_acts_in_training_alone():
 
 
 def test_no_layer_is_refused():
-    with pytest.raises(ValueError, match="layers must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="layers: expected at least 1, got 0"):
         tokens(Lstm(20, layers=0))

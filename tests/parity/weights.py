@@ -24,27 +24,41 @@ def flattened_linear(arrays: Arrays, name: str, height: int, width: int) -> dict
     return {"kernel": kernel, "bias": arrays[f"{name}.bias"]}
 
 
-def lstm(
-    arrays: Arrays, name: str, *, layers: int = 1, bidirectional: bool = False
+def recurrent(
+    arrays: Arrays, name: str, *, cell: str = "lstm", layers: int = 1, bidirectional: bool = False
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Gates stand in one order, i, f, g, o; of PyTorch's two biases ours is the sum."""
+    """Gates stand in one order, PyTorch's; of its two biases ours is the sum.
+
+    Not in a GRU's candidate state: what is inside the reset gate's product stands alone.
+    """
     directions = {"forward": "", "backward": "_reverse"} if bidirectional else {"forward": ""}
-    return {
-        f"layer_{layer}_{direction}": {
-            "input_kernel": arrays[f"{name}.weight_ih_l{layer}{suffix}"].T,
-            "recurrent_kernel": arrays[f"{name}.weight_hh_l{layer}{suffix}"].T,
-            "bias": arrays[f"{name}.bias_ih_l{layer}{suffix}"]
-            + arrays[f"{name}.bias_hh_l{layer}{suffix}"],
-        }
-        for layer in range(layers)
-        for direction, suffix in directions.items()
-    }
+    found = {}
+    for layer in range(layers):
+        for direction, ending in directions.items():
+            end = f"l{layer}{ending}"
+            bias, state = arrays[f"{name}.bias_ih_{end}"], arrays[f"{name}.bias_hh_{end}"]
+            found[f"layer_{layer}_{direction}"] = {
+                "input_kernel": arrays[f"{name}.weight_ih_{end}"].T,
+                "recurrent_kernel": arrays[f"{name}.weight_hh_{end}"].T,
+                "bias": bias + state,
+            }
+            if cell == "gru":
+                alone = np.arange(len(bias)) >= len(bias) * 2 // 3
+                found[f"layer_{layer}_{direction}"] |= {
+                    "bias": bias + np.where(alone, 0, state),
+                    "candidate_bias": state[alone],
+                }
+    return found
 
 
-def one_bias(gradients: Arrays) -> dict[str, np.ndarray]:
-    """Gradients in which an LSTM's two biases add up to the gradient of ours, equal to either."""
-    zeroed = {name: np.zeros_like(g) for name, g in gradients.items() if ".bias_hh_" in name}
-    return {**gradients, **zeroed}
+def one_bias(gradients: Arrays, cell: str = "lstm") -> dict[str, np.ndarray]:
+    """Gradients in which the two biases that ours is the sum of add up to its gradient."""
+
+    def once(gradient: np.ndarray) -> np.ndarray:
+        alone = (cell == "gru") & (np.arange(len(gradient)) >= len(gradient) * 2 // 3)
+        return np.where(alone, gradient, 0)
+
+    return {name: once(g) if ".bias_hh_" in name else g for name, g in gradients.items()}
 
 
 def tutorial(arrays: Arrays, image: tuple[int, int, int]) -> dict[str, dict]:
@@ -57,8 +71,8 @@ def tutorial(arrays: Arrays, image: tuple[int, int, int]) -> dict[str, dict]:
             "projection": flattened_linear(arrays, "project", height // 2, width // 2),
         },
         "encoders_text": {
-            "Embed_0": {"embedding": arrays["embedding.weight"]},
-            **lstm(arrays, "lstm"),
+            "embedding": {"embedding": arrays["embedding.weight"]},
+            "lstm": recurrent(arrays, "lstm"),
         },
         "heads_match": {
             "Mlp_0": {"Dense_0": linear(arrays, "hidden"), "Dense_1": linear(arrays, "logit")}

@@ -3,27 +3,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.encoders.lstm import Lstm
+from mmjax.encoders import Gru, Lstm
 from mmjax.types import Tokens
 from tests.parity import weights
 from tests.parity.closeness import assert_close
 
 torch = pytest.importorskip(
-    "torch", reason="PyTorch is not installed: LSTMs of several layers and directions not compared"
+    "torch",
+    reason="PyTorch is not installed: LSTMs and GRUs of several layers and directions not compared",
 )
 
 _VOCABULARY, _EMBEDDING, _STATE, _WORDS = 13, 5, 7, 6
 _LENGTHS = np.array([0, 1, 2, 5, _WORDS])
 
 
-def _pytorch(layers, bidirectional, pooling, words, cotangent):
+def _pytorch(cell, layers, bidirectional, pooling, words, cotangent):
     """Weights, result, gradients of sum(result * cotangent), and the cotangent cut to shape."""
     from tests.parity.tutorial import randomise
 
     network = torch.nn.ModuleDict(
         {
             "embedding": torch.nn.Embedding(_VOCABULARY, _EMBEDDING),
-            "lstm": torch.nn.LSTM(
+            cell: {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](
                 _EMBEDDING, _STATE, layers, batch_first=True, bidirectional=bidirectional
             ),
         }
@@ -36,7 +37,8 @@ def _pytorch(layers, bidirectional, pooling, words, cotangent):
         batch_first=True,
         enforce_sorted=False,
     )
-    states, (last, _) = network["lstm"](packed)
+    states, last = network[cell](packed)
+    last = last[0] if cell == "lstm" else last
     states, _ = torch.nn.utils.rnn.pad_packed_sequence(states, batch_first=True)
     states = states * (lengths > 0)[:, None, None]
     directions = 2 if bidirectional else 1
@@ -73,6 +75,7 @@ def _places(random, gaps):
     )
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize(
     ("layers", "bidirectional", "pooling"),
     [
@@ -84,14 +87,14 @@ def _places(random, gaps):
         (2, True, "none"),
     ],
 )
-def test_masked_lstm_is_the_packed_lstm_of_pytorch(layers, bidirectional, pooling):
+def test_a_masked_network_is_the_packed_one_of_pytorch(cell, layers, bidirectional, pooling):
     random = np.random.default_rng(0)
     words = random.integers(0, _VOCABULARY, (len(_LENGTHS), _WORDS))
     cotangent = random.standard_normal((len(_LENGTHS), _WORDS, 2 * _STATE)).astype(np.float32)
     arrays, result, gradients, cotangent = _pytorch(
-        layers, bidirectional, pooling, words, cotangent
+        cell, layers, bidirectional, pooling, words, cotangent
     )
-    encoder = Lstm(
+    encoder = {"lstm": Lstm, "gru": Gru}[cell](
         _VOCABULARY, _EMBEDDING, _STATE, layers, bidirectional=bidirectional, pooling=pooling
     )
 
@@ -105,8 +108,10 @@ def test_masked_lstm_is_the_packed_lstm_of_pytorch(layers, bidirectional, poolin
 
     def named(arrays):
         return {
-            "Embed_0": {"embedding": arrays["embedding.weight"]},
-            **weights.lstm(arrays, "lstm", layers=layers, bidirectional=bidirectional),
+            "embedding": {"embedding": arrays["embedding.weight"]},
+            cell: weights.recurrent(
+                arrays, cell, cell=cell, layers=layers, bidirectional=bidirectional
+            ),
         }
 
     compute = jax.jit(jax.grad(loss_of, has_aux=True))
@@ -120,5 +125,5 @@ def test_masked_lstm_is_the_packed_lstm_of_pytorch(layers, bidirectional, poolin
         got_gradients, got = compute(named(arrays), ours, mask, place)
         assert_close(
             {"result": got, "gradients": got_gradients},
-            {"result": result, "gradients": named(weights.one_bias(gradients))},
+            {"result": result, "gradients": named(weights.one_bias(gradients, cell))},
         )

@@ -1,0 +1,44 @@
+"""Transformer on a log-mel spectrogram, AST, Gong et al. 2021, arXiv:2104.01778."""
+
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Bool, Float
+
+from mmjax.layers.patch_transformer import PatchBlocks
+from mmjax.layers.spectrogram import log_mel
+from mmjax.types import AnyArray, Tokens
+
+
+@final
+class AudioTransformer(nn.Module):
+    """Audio: tokens of `patch` frames with all their bands, through transformer blocks."""
+
+    sample_rate: int = 16_000  # of the samples, in Hz
+    window: float = 0.025  # seconds that a frame sees
+    hop: float = 0.010  # seconds from one frame to the next
+    mels: int = 64  # bands
+    patch: int = 4  # frames of a token
+    dim: int = 64  # width of a token
+    layers: int = 2  # blocks
+    heads: int = 4  # must divide dim
+    dropout: float = 0.0  # share of embeddings and of what a sublayer adds dropped in training
+
+    @nn.compact
+    def __call__(
+        self,
+        values: Float[AnyArray, "batch sample"],
+        mask: Bool[AnyArray, "batch sample"],
+        *,
+        train: bool,
+    ) -> Tokens:
+        """Returns one token for each `patch` frames; raises as `log_mel` does."""
+        x, mask = log_mel(
+            jnp.asarray(values), jnp.asarray(mask),
+            sample_rate=self.sample_rate, window=self.window, hop=self.hop, mels=self.mels,
+        )  # fmt: skip
+        blocks = PatchBlocks(
+            self.patch, self.dim, self.layers, self.heads, self.dropout, name="blocks"
+        )
+        return blocks(x, mask, train=train)

@@ -1,0 +1,44 @@
+"""Multi-layer perceptron on a table's row, Gorishniy et al. 2021, arXiv:2106.11959."""
+
+from typing import final
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Bool, Float
+
+from mmjax.layers.cells import CellEmbedding
+from mmjax.layers.masking import clear
+from mmjax.layers.mlp import Mlp
+from mmjax.types import AnyArray, Tokens
+
+
+@final
+class TableMlp(nn.Module):
+    """Table: z = mlp([numbers; embeddings of the categories; which cells are filled]).
+
+    An empty cell, or an unknown category, is a zero that says so. A row without any cell is a row
+    that is not there.
+    """
+
+    dim: int = 64  # width of a token
+    hidden: tuple[int, ...] = (64,)  # widths of hidden ReLU layers
+    categories: tuple[int, ...] = ()  # of each column; 0 for a number; () means all are numbers
+    embedding_dim: int = 8  # width of a category's embedding
+    dropout: float = 0.0  # share of hidden units dropped in training
+
+    @nn.compact
+    def __call__(
+        self,
+        values: Float[AnyArray, "batch column"],
+        mask: Bool[AnyArray, "batch column"],
+        *,
+        train: bool,
+    ) -> Tokens:
+        """Returns one token; raises ValueError where `categories` does not fit the columns."""
+        embedding = CellEmbedding(self.categories, self.embedding_dim, name="cells")
+        cells = embedding(jnp.asarray(values), jnp.asarray(mask))
+        flat = jnp.reshape(cells.categories, (len(values), -1))
+        x = jnp.concatenate([cells.numbers, flat, cells.mask.astype(flat.dtype)], axis=1)
+        mlp = Mlp(hidden=self.hidden, dim=self.dim, dropout=self.dropout, name="mlp")
+        there = jnp.any(cells.mask, axis=1, keepdims=True)
+        return Tokens(clear(mlp(x, train=train)[:, None], there), there)

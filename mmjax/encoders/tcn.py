@@ -1,0 +1,58 @@
+"""Temporal convolutional network, TCN, Bai et al. 2018, arXiv:1803.01271."""
+
+from typing import Literal, final
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Bool, Float
+
+from mmjax.layers.fields import require_at_least, require_share
+from mmjax.layers.intervals import with_intervals
+from mmjax.layers.masking import clear
+from mmjax.layers.pooling import masked_mean
+from mmjax.types import AnyArray, Tokens
+
+
+@final
+class Tcn(nn.Module):
+    """Series: x = x + W relu(conv(norm(x))), the conv's taps 2^i steps apart in layer i.
+
+    Norms and residuals as in a transformer, instead of the paper's weight normalisation. A step
+    sees (size - 1) (2^layers - 1) others. Steps that are not there are zeros to their neighbours.
+    """
+
+    dim: int = 64  # width of a token and of every layer
+    layers: int = 4
+    size: int = 3  # taps of a convolution
+    causal: bool = False  # a step sees itself and the ones before it
+    dropout: float = 0.0  # share of hidden units dropped in training
+    pooling: Literal["mean", "none"] = "mean"  # their mean, or one token a step
+    time: int | None = None  # the channel of irregular time stamps
+
+    @nn.compact
+    def __call__(
+        self,
+        values: Float[AnyArray, "batch step feature"],
+        mask: Bool[AnyArray, "batch step"],
+        *,
+        train: bool,
+    ) -> Tokens:
+        """Returns one token, or one for each step with `pooling="none"`."""
+        require_at_least(self, 1, "dim", "size")
+        require_share(self, "dropout")
+        mask = jnp.asarray(mask)
+        x = nn.Dense(self.dim, name="input")(with_intervals(jnp.asarray(values), mask, self.time))
+        for layer in range(self.layers):
+            y = clear(nn.LayerNorm(1e-6, use_fast_variance=False, name=f"norm_{layer}")(x), mask)
+            y = nn.Conv(
+                self.dim,
+                (self.size,),
+                padding="CAUSAL" if self.causal else "SAME",
+                kernel_dilation=2**layer,
+                name=f"conv_{layer}",
+            )(y)
+            y = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(y))
+            x = x + nn.Dense(self.dim, name=f"out_{layer}")(y)
+        if self.pooling == "none":
+            return Tokens(clear(x, mask), mask)
+        return Tokens(masked_mean(x, mask)[:, None], jnp.any(mask, axis=1, keepdims=True))

@@ -1,0 +1,35 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mmjax.encoders import Bag, Gru, Lstm
+from tests.samples import text
+
+
+@pytest.mark.parametrize("module", [Bag(20, 8, "none"), Gru(20, 6, 8), Lstm(20, 6, 8)], ids=repr)
+def test_an_id_beyond_the_vocabulary_is_no_word(module):
+    given = text()
+    variables = jax.jit(lambda: module.init(jax.random.key(0), *_args(given), train=False))()
+    known = module.apply(variables, *_args(given), train=False)
+    for unknown in (20, -1, 2**31 - 1):
+        values = given.values.at[:, 1].set(unknown)
+        found = module.apply(variables, values, given.mask, train=False)
+        hidden = module.apply(variables, given.values, given.mask.at[:, 1].set(False), train=False)
+        np.testing.assert_array_equal(found.mask, hidden.mask)
+        np.testing.assert_array_equal(found.values, hidden.values)
+        assert np.all(np.isfinite(found.values)) and np.any(found.values != known.values)
+
+
+def test_a_bag_has_no_order_and_is_the_mean():
+    ids, mask = jnp.array([[1, 2, 3], [3, 1, 2]]), jnp.ones((2, 3), bool)
+    module = Bag(5, 4)
+    variables = module.init(jax.random.key(0), ids, mask, train=False)
+    found = module.apply(variables, ids, mask, train=False).values
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    table = variables["params"]["embedding"]["embedding"]
+    np.testing.assert_allclose(found[0, 0], table[1:4].mean(axis=0), rtol=1e-6)
+
+
+def _args(given):
+    return given.values, given.mask

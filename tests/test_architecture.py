@@ -12,8 +12,8 @@ PACKAGE = ROOT / "mmjax"
 LEVELS = [
     {"types"},
     {"layers", "metrics"},
-    {"encoders", "weights", "fusion", "missing", "heads", "objectives", "balance", "data", "optim"},
-    {"model"},
+    {"encoders", "fusion", "missing", "heads", "objectives", "balance", "data", "optim"},
+    {"model", "weights"},
     {"config"},
     {"train"},
     {"evaluation"},

@@ -29,7 +29,8 @@ class WordEmbedding(nn.Module):
             "embedding", nn.initializers.normal(scale), (self.vocabulary_size, self.width)
         )
         known = jnp.asarray(mask) & (ids >= 0) & (ids < self.vocabulary_size)
-        return Tokens(clear(table[clear(ids, known)], known), known)
+        x = jnp.take(jnp.asarray(table), clear(ids, known), axis=0)
+        return Tokens(clear(x, known), known)
 
 
 class PositionEmbedding(nn.Module):

@@ -1,1 +1,23 @@
-"""Published weights: where each tensor of a well-known file belongs in our encoders."""
+"""Published weights: where each tensor of a well-known file belongs in our encoders.
+
+For a network that others publish: a file with `places(encoder)` and `UNUSED`, and a line below.
+"""
+
+from types import ModuleType
+
+from flax import linen as nn
+
+from mmjax.encoders.bert import Bert
+from mmjax.encoders.gpt2 import Gpt2
+from mmjax.encoders.resnet import ResNet
+from mmjax.encoders.vgg import Vgg
+from mmjax.encoders.vit import Vit
+from mmjax.weights import bert, gpt2, resnet, vgg, vit
+
+PUBLISHED: dict[type[nn.Module], ModuleType] = {
+    ResNet: resnet,
+    Vgg: vgg,
+    Vit: vit,
+    Bert: bert,
+    Gpt2: gpt2,
+}

@@ -1,67 +1,79 @@
 """Where a published tensor belongs, and how it must be turned to fit."""
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+# A file may hold any shape: what does not fit must be told, so no signature asks for one.
+Array = Float[np.ndarray, "..."]
 
-def same(x: Float[np.ndarray, "*axis"]) -> Float[np.ndarray, "*axis"]:
+
+def same(x: Array) -> Array:
     """As it is."""
     return x
 
 
-def linear_kernel(x: Float[np.ndarray, "out in"]) -> Float[np.ndarray, "in out"]:
-    """The weight of torch's Linear, as Flax keeps it."""
+def linear_kernel(x: Array) -> Array:
+    """The weight of torch's Linear, [out, in], as Flax keeps it, [in, out]."""
     return x.T
 
 
-def conv_kernel(
-    x: Float[np.ndarray, "out in height width"],
-) -> Float[np.ndarray, "height width in out"]:
-    """The weight of torch's Conv2d, as Flax keeps it."""
+def conv_kernel(x: Array) -> Array:
+    """The weight of torch's Conv2d, [out, in, height, width], to [height, width, in, out]."""
     return np.transpose(x, (2, 3, 1, 0))
 
 
+def first(x: Array) -> Array:
+    """What stands in the first place of the first axis."""
+    return x[0]
+
+
+def as_large(x: Array, shape: tuple[int, ...]) -> Array:
+    """A tensor that has the encoder's own size, whatever that is."""
+    return x
+
+
+def cut(x: Array, shape: tuple[int, ...]) -> Array:
+    """The first rows of a table that may be longer."""
+    return x[: shape[0]]
+
+
 class Place(NamedTuple):
-    """What `transform` makes of the tensor goes to `path`; several on one path are added."""
+    """What `transform` makes of a tensor goes to `path`; several on one path are added.
+
+    A ValueError, IndexError or TypeError of either means that the tensor is of another shape.
+    """
 
     path: tuple[str, ...]  # the collection, the modules, the array's name
     transform: Callable[[np.ndarray], np.ndarray] = same
+    fit: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] = as_large  # to the shape at `path`
 
 
-def batch_norm(published: str, *path: str) -> dict[str, Place]:
-    """The places of torch's BatchNorm of that name, of which BatchNorm at `path` is ours."""
+Places = dict[str, list[Place]]  # of each published tensor; one may go to several
+
+
+def linear(published: str, *path: str, bias: bool = True) -> Places:
+    """The places of torch's Linear of that name, of which Dense at `path` is ours."""
+    kernel = {f"{published}.weight": [Place(("params", *path, "kernel"), linear_kernel)]}
+    if not bias:
+        return kernel
+    return kernel | {f"{published}.bias": [Place(("params", *path, "bias"))]}
+
+
+def layer_norm(published: str, *path: str) -> Places:
+    """The places of torch's LayerNorm (or GroupNorm) of that name, of which `path` is ours."""
     return {
-        f"{published}.weight": Place(("params", *path, "scale")),
-        f"{published}.bias": Place(("params", *path, "bias")),
-        f"{published}.running_mean": Place(("batch_stats", *path, "mean")),
-        f"{published}.running_var": Place(("batch_stats", *path, "variance")),
+        f"{published}.weight": [Place(("params", *path, "scale"))],
+        f"{published}.bias": [Place(("params", *path, "bias"))],
     }
 
 
-def variables(
-    arrays: Mapping[str, np.ndarray], places: Mapping[str, Place], unused: str
-) -> dict[str, Any]:
-    """The collections of an encoder for published arrays; names that match `unused` are passed by.
-
-    Raises:
-        ValueError: arrays are missing, or there are others that have no place.
-    """
-    given = {name for name in arrays if name in places or not re.fullmatch(unused, name)}
-    missing, surplus = sorted(set(places) - given), sorted(given - set(places))
-    if missing or surplus:
-        raise ValueError(
-            "these weights are of another architecture; "
-            f"missing: {', '.join(missing) or 'none'}; surplus: {', '.join(surplus) or 'none'}"
-        )
-    tree: dict[str, Any] = {}
-    for name, place in places.items():
-        node = tree
-        for key in place.path[:-1]:
-            node = node.setdefault(key, {})
-        value, leaf = place.transform(arrays[name]), place.path[-1]
-        node[leaf] = node[leaf] + value if leaf in node else value
-    return tree
+def batch_norm(published: str, *path: str) -> Places:
+    """The places of torch's BatchNorm of that name, of which BatchNorm at `path` is ours."""
+    return {
+        **layer_norm(published, *path),
+        f"{published}.running_mean": [Place(("batch_stats", *path, "mean"))],
+        f"{published}.running_var": [Place(("batch_stats", *path, "variance"))],
+    }

@@ -1,50 +1,63 @@
 """transformers' ViTModel: https://huggingface.co/google/vit-base-patch16-224-in21k."""
 
+import math
+
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
-from mmjax.weights.place import Place, conv_kernel, linear_kernel
+from mmjax.encoders.vit import SIZES, Vit
+from mmjax.layers.fields import size_of
+from mmjax.weights.place import Array, Place, Places, conv_kernel, first, layer_norm, linear
 
-# What reads the class token; and a bias that adds the same to all logits of a query.
-UNUSED = r"pooler\.dense\.(weight|bias)|encoder\.layer\.\d+\.attention\.attention\.key\.bias"
+# What reads the tokens, what hides patches in pretraining, and a bias that adds the same to all
+# logits of a query.
+UNUSED = (
+    r"(pooler\.dense|classifier|decoder\.0)\.(weight|bias)|embeddings\.mask_token"
+    r"|encoder\.layer\.\d+\.attention\.attention\.key\.bias"
+)
 
 
-def places(layers: int) -> dict[str, Place]:
-    """Of a transformer with so many blocks."""
+def places(encoder: Vit) -> Places:
+    """Of a transformer of as many blocks; its positions are resized to the encoder's images."""
+    _, layers, _ = size_of(encoder, SIZES)
+    patch = "embeddings.patch_embeddings.projection"
     found = {
-        "embeddings.cls_token": Place(("params", "class"), _first),
-        "embeddings.position_embeddings": Place(("params", "position"), _first),
-        "embeddings.patch_embeddings.projection.weight": Place(
-            ("params", "patch", "kernel"), conv_kernel
-        ),
-        "embeddings.patch_embeddings.projection.bias": Place(("params", "patch", "bias")),
-        **_norm("layernorm", "norm"),
+        "embeddings.cls_token": [Place(("params", "class"), first)],
+        "embeddings.position_embeddings": [Place(("params", "position"), first, resized)],
+        f"{patch}.weight": [Place(("params", "patch", "kernel"), conv_kernel)],
+        f"{patch}.bias": [Place(("params", "patch", "bias"))],
+        **layer_norm("layernorm", "norm"),
     }
     for layer in range(layers):
         theirs, ours = f"encoder.layer.{layer}", f"block_{layer}"
-        found |= _norm(f"{theirs}.layernorm_before", ours, "attention_norm")
-        found |= _norm(f"{theirs}.layernorm_after", ours, "mlp_norm")
+        found |= layer_norm(f"{theirs}.layernorm_before", ours, "attention_norm")
+        found |= layer_norm(f"{theirs}.layernorm_after", ours, "mlp_norm")
         for name in ("query", "key", "value"):
-            found |= _linear(f"{theirs}.attention.attention.{name}", ours, name)
-        found |= _linear(f"{theirs}.attention.output.dense", ours, "out")
-        found |= _linear(f"{theirs}.intermediate.dense", ours, "hidden")
-        found |= _linear(f"{theirs}.output.dense", ours, "mlp")
+            attention = f"{theirs}.attention.attention.{name}"
+            found |= linear(attention, ours, name, bias=name != "key")
+        found |= linear(f"{theirs}.attention.output.dense", ours, "out")
+        found |= linear(f"{theirs}.intermediate.dense", ours, "hidden")
+        found |= linear(f"{theirs}.output.dense", ours, "mlp")
     return found
 
 
-def _first(x: Float[np.ndarray, "1 token width"]) -> Float[np.ndarray, "token width"]:
-    return x[0]
+def resized(table: Array, shape: tuple[int, ...]) -> Array:
+    """The class token's position, and the patches' as an image of another size, bicubic.
 
+    As many patches are taken to be the same grid.
 
-def _linear(published: str, *path: str) -> dict[str, Place]:
-    kernel = {f"{published}.weight": Place(("params", *path, "kernel"), linear_kernel)}
-    if path[-1] == "key":
-        return kernel
-    return kernel | {f"{published}.bias": Place(("params", *path, "bias"))}
-
-
-def _norm(published: str, *path: str) -> dict[str, Place]:
-    return {
-        f"{published}.weight": Place(("params", *path, "scale")),
-        f"{published}.bias": Place(("params", *path, "bias")),
-    }
+    Raises:
+        ValueError: the patches are not as many, and either grid is no square.
+    """
+    if len(table) == shape[0]:
+        return table
+    old, new = (math.isqrt(max(count - 1, 0)) for count in (len(table), shape[0]))
+    if old == 0 or (old**2 + 1, new**2 + 1) != (len(table), shape[0]):
+        raise ValueError(
+            f"positions of {len(table) - 1} patches can be resized to {shape[0] - 1} "
+            "only from a square to a square"
+        )
+    grid = np.reshape(table[1:], (old, old, -1))
+    grid = jax.image.resize(jnp.asarray(grid), (new, new, grid.shape[-1]), "bicubic")
+    return np.concatenate([table[:1], np.reshape(grid, (new * new, -1))])

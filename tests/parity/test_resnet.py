@@ -3,8 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmjax.encoders.resnet import BLOCKS, ResNet
-from mmjax.weights import resnet as published
+from mmjax.encoders.resnet import ResNet
 from tests.parity.closeness import assert_close
 from tests.parity.encoded import compare
 
@@ -12,14 +11,9 @@ _FIXTURE = Path(__file__).with_name("resnet.npz")
 _WHY = "PyTorch is not installed: only the stored resnet.npz is compared (pip install torch)"
 
 
-def _compare(theirs, encoder):
-    places = published.places(BLOCKS[encoder.depth], encoder.depth >= 50)
-    return compare(encoder, places, published.UNUSED, theirs)
-
-
 def test_the_stored_network_of_pytorch_has_our_tokens_and_statistics():
     with np.load(_FIXTURE) as stored:
-        _compare(dict(stored), ResNet(18, width=2))
+        compare(ResNet(18, width=2), dict(stored))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +35,7 @@ def test_a_network_of_torchvision_has_our_tokens_and_statistics(encoder, size):
     theirs = images.reference(network, size)
     if encoder.depth == 101:  # PyTorch's own rounding: its float32 is 3e-4 from its float64
         del theirs["train"]
-    errors = _compare(theirs, encoder)
+    errors = compare(encoder, theirs)
     assert errors.keys() >= {"eval", "seen", "statistics"}
 
 
@@ -51,13 +45,7 @@ def test_a_network_with_groups_of_channels_has_our_tokens(depth, width):
     from tests.parity import images, resnet
 
     network = resnet.ResNet(depth, width, norm=resnet.group_norm)
-    encoder = ResNet(depth, "group", width=width)
-    places = {
-        name: place
-        for name, place in published.places(BLOCKS[depth], depth >= 50).items()
-        if "running" not in name
-    }
-    compare(encoder, places, published.UNUSED, images.reference(network, (64, 64)))
+    compare(ResNet(depth, "group", width=width), images.reference(network, (64, 64)))
 
 
 def test_the_stored_network_is_the_one_that_resnet_py_writes():

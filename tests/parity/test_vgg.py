@@ -3,8 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmjax.encoders.vgg import CONVOLUTIONS, Vgg
-from mmjax.weights import vgg as published
+from mmjax.encoders.vgg import Vgg
 from tests.parity.closeness import assert_close
 from tests.parity.encoded import compare
 
@@ -12,14 +11,9 @@ _FIXTURE = Path(__file__).with_name("vgg.npz")
 _WHY = "PyTorch is not installed: only the stored vgg.npz is compared (pip install torch)"
 
 
-def _compare(theirs, encoder):
-    places = published.places(CONVOLUTIONS[encoder.depth], encoder.batch_norm)
-    return compare(encoder, places, published.UNUSED, theirs)
-
-
 def test_the_stored_network_of_pytorch_has_our_tokens_and_statistics():
     with np.load(_FIXTURE) as stored:
-        _compare(dict(stored), Vgg(11, width=2))
+        compare(Vgg(11, width=2), dict(stored))
 
 
 @pytest.mark.parametrize("batch_norm", [True, False], ids=["normed", "plain"])
@@ -29,7 +23,7 @@ def test_a_network_of_torchvision_has_our_tokens_and_statistics(depth, size, bat
     from tests.parity import images, vgg
 
     theirs = images.reference(vgg.Vgg(depth, 4, batch_norm), size)
-    errors = _compare(theirs, Vgg(depth, batch_norm, width=4))
+    errors = compare(Vgg(depth, batch_norm, width=4), theirs)
     assert ("statistics" in errors) == batch_norm
 
 

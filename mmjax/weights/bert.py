@@ -1,0 +1,42 @@
+"""transformers' BertModel: https://huggingface.co/google-bert/bert-base-uncased."""
+
+import numpy as np
+
+from mmjax.encoders.bert import SIZES, Bert
+from mmjax.layers.fields import size_of
+from mmjax.weights.place import Array, Place, Places, cut, layer_norm, linear
+
+# What reads the tokens, a list of numbers, and a bias that adds the same to all logits of a query.
+UNUSED = (
+    r"cls\..*|(pooler\.dense|classifier|qa_outputs)\.(weight|bias)"
+    r"|embeddings\.(position_ids|token_type_ids)"
+    r"|encoder\.layer\.\d+\.attention\.self\.key\.bias"
+)
+
+
+def places(encoder: Bert) -> Places:
+    """Of a transformer of as many blocks, that knows as many positions or more."""
+    _, layers, _ = size_of(encoder, SIZES)
+    position = ("params", "position", "table")
+    found = {
+        "embeddings.word_embeddings.weight": [Place(("params", "word", "embedding"))],
+        "embeddings.position_embeddings.weight": [Place(position, fit=cut)],
+        "embeddings.token_type_embeddings.weight": [Place(position, fit=first_segment)],
+        **layer_norm("embeddings.LayerNorm", "norm"),
+    }
+    for layer in range(layers):
+        theirs, ours = f"encoder.layer.{layer}", f"block_{layer}"
+        for name in ("query", "key", "value"):
+            attention = f"{theirs}.attention.self.{name}"
+            found |= linear(attention, ours, name, bias=name != "key")
+        found |= linear(f"{theirs}.attention.output.dense", ours, "out")
+        found |= layer_norm(f"{theirs}.attention.output.LayerNorm", ours, "attention_norm")
+        found |= linear(f"{theirs}.intermediate.dense", ours, "hidden")
+        found |= linear(f"{theirs}.output.dense", ours, "mlp")
+        found |= layer_norm(f"{theirs}.output.LayerNorm", ours, "mlp_norm")
+    return found
+
+
+def first_segment(x: Array, shape: tuple[int, ...]) -> Array:
+    """The embedding of segment 0, the only one that we have, for every position."""
+    return np.repeat(x[:1], shape[0], axis=0)

@@ -1,0 +1,55 @@
+"""transformers' GPT2Model: https://huggingface.co/openai-community/gpt2."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mmjax.encoders.gpt2 import SIZES, Gpt2
+from mmjax.layers.fields import size_of
+from mmjax.weights.place import Array, Place, Places, cut, layer_norm
+
+# What reads the tokens, and which words a word may see.
+UNUSED = r"(lm_head|score)\.weight|h\.\d+\.attn\.(bias|masked_bias)"
+
+
+def places(encoder: Gpt2) -> Places:
+    """Of a transformer of as many blocks, that knows as many positions or more.
+
+    Their kernels are [in, out], like ours; query, key and value stand in one of them.
+    """
+    _, layers, _ = size_of(encoder, SIZES)
+    found = {
+        "wte.weight": [Place(("params", "word", "embedding"))],
+        "wpe.weight": [Place(("params", "position", "table"), fit=cut)],
+        **layer_norm("ln_f", "norm"),
+    }
+    for layer in range(layers):
+        theirs, ours = f"h.{layer}", f"block_{layer}"
+        found |= layer_norm(f"{theirs}.ln_1", ours, "attention_norm")
+        found |= layer_norm(f"{theirs}.ln_2", ours, "mlp_norm")
+        found[f"{theirs}.attn.c_attn.weight"] = [
+            Place(("params", ours, name, "kernel"), _third(n))
+            for n, name in enumerate(("query", "key", "value"))
+        ]
+        # The key's bias adds the same to all logits of a query.
+        found[f"{theirs}.attn.c_attn.bias"] = [
+            Place(("params", ours, name, "bias"), _third(n))
+            for n, name in ((0, "query"), (2, "value"))
+        ]
+        for published, name in (
+            ("attn.c_proj", "out"),
+            ("mlp.c_fc", "hidden"),
+            ("mlp.c_proj", "mlp"),
+        ):
+            found[f"{theirs}.{published}.weight"] = [Place(("params", ours, name, "kernel"))]
+            found[f"{theirs}.{published}.bias"] = [Place(("params", ours, name, "bias"))]
+    return found
+
+
+def _third(n: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The n-th third of the last axis."""
+
+    def third(x: Array) -> Array:
+        return np.split(x, 3, axis=-1)[n]
+
+    return third

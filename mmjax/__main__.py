@@ -56,14 +56,14 @@ def predict(
     checkpoint: str = "last",
     json: bool = False,
 ) -> None:
-    """Ask a run about an image, a text or features of your own, or about many.
+    """Ask a run about an image, a text, a recording or other things of your own, or about many.
 
     Exit code 1 when a row of the batch could not be answered; the others are.
 
     Args:
         image: a PNG or JPEG file; it is brought to the size that the run was trained on
         text: any text; unknown words are read as unknown
-        input: name=value for each modality of another name; features are the path of a .npy file
+        input: name=value for each other modality: the path of a WAV or .npy file, or a JSON object
         batch: a CSV file with a header such as image,text, paths relative to it; empty is missing
         checkpoint: last, best (by the run's validation metric), or the number of a step
         json: print one JSON object per answer

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from mmjax.data.text import UNKNOWN
+from mmjax.data.text import TextTransform
 from mmjax.types import Input
 
 
@@ -87,10 +87,15 @@ class WordDropout:
         if not 0 <= self.rate <= 1:
             raise ValueError(f"word_dropout: expected 0 to 1, got {self.rate}")
 
-    def __call__(self, text: Input, rng: np.random.Generator) -> Input:
-        """The text with some word numbers changed, and the mask as it was."""
+    def __call__(self, text: Input, transform: TextTransform, rng: np.random.Generator) -> Input:
+        """The text with some word numbers changed, and the mask as it was.
+
+        The special words of `transform` stay. ValueError where it knows no unknown word.
+        """
         if not self.rate:
             return text
-        mask = np.asarray(text.mask)
-        dropped = mask & (rng.random(mask.shape) < self.rate)
-        return Input(np.where(dropped, np.int32(UNKNOWN), text.values), mask)
+        if transform.unknown is None:
+            raise ValueError("word_dropout: expected 0, the tokenizer has no unknown word")
+        mask, values = np.asarray(text.mask), np.asarray(text.values)
+        dropped = mask & (rng.random(mask.shape) < self.rate) & ~np.isin(values, transform.special)
+        return Input(np.where(dropped, np.int32(transform.unknown), values), mask)

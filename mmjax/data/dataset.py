@@ -54,7 +54,9 @@ class Dataset(abc.ABC):
     def source(self, split: str) -> Source:
         """One of `SPLITS`; ValueError for another name."""
 
-    def perturb(self, inputs: dict[str, Input], rng: np.random.Generator) -> dict[str, Input]:
+    def perturb(
+        self, inputs: dict[str, Input], preprocessing: Preprocessing, rng: np.random.Generator
+    ) -> dict[str, Input]:
         """What happens to a training batch after preprocessing; nothing, unless overridden."""
         return inputs
 

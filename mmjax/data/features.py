@@ -3,10 +3,12 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmjax.data.transform import Transform
 from mmjax.types import Input
 
 
@@ -31,7 +33,7 @@ def open_features(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class FeatureTransform:
+class FeatureTransform(Transform):
     """values = (x - mean) / std, feature by feature."""
 
     max_tokens: int  # longer rows are cut
@@ -77,6 +79,24 @@ class FeatureTransform:
         """
         values, mask = self._padded(rows)
         return Input(values.astype(np.float32), mask)
+
+    def read(self, text: str, folder: Path) -> np.ndarray:
+        """The array in the `.npy` file of this path."""
+        features = open_features(folder / text)
+        try:
+            self.tokens(features)
+        except ValueError as error:
+            raise ValueError(f"{folder / text}: {error}") from None
+        return features
+
+    def remarks(self, row: Any) -> list[str]:
+        """Cut or empty."""
+        count = len(self.tokens(row))
+        if count == 0:
+            return ["empty"]
+        if count > self.max_tokens:
+            return [f"{count} tokens, only the first {self.max_tokens} were read"]
+        return []
 
     def tokens(self, row: Any) -> np.ndarray:
         """A row standardised, float64 [token, feature], uncut; ValueError for any other thing."""

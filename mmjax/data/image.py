@@ -3,11 +3,13 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
+from pathlib import Path
+from typing import Any, Union
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from mmjax.data.transform import Transform
 from mmjax.types import Input
 
 # Decoded, 50 megapixels of RGB take 150 MB. Pillow itself refuses only above 179.
@@ -47,7 +49,7 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
 
 
 @dataclass(frozen=True)
-class ImageTransform:
+class ImageTransform(Transform):
     """values = (pixel / 255 - mean) / std, channel by channel."""
 
     shape: tuple[int, int, int]  # height, width, channels
@@ -106,6 +108,14 @@ class ImageTransform:
         values = self._standardised(levels)
         values[~mask] = 0
         return Input(values, mask)
+
+    def read(self, text: str, folder: Path) -> Image.Image:
+        """The PNG or JPEG file of this path."""
+        return open_image(folder / text)
+
+    def remarks(self, row: Any) -> list[str]:
+        """None: every picture is brought to one shape."""
+        return []
 
     def _standardised(self, levels: np.ndarray) -> np.ndarray:
         mean, std = np.array(self.mean), np.array(self.std)

@@ -40,7 +40,7 @@ def train_batches(
         indices = np.asarray(order[step])
         rng = np.random.default_rng([seed, step])
         examples = source.read(indices, rng)
-        inputs = data.perturb(preprocessing(examples.inputs), rng)
+        inputs = data.perturb(preprocessing(examples.inputs), preprocessing, rng)
         return _batch(inputs, examples, indices)
 
     return _ahead(batch, itertools.count(start))

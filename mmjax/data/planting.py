@@ -13,8 +13,8 @@ from jaxtyping import Float, Int, UInt8
 
 from mmjax.data.features import FeatureTransform
 from mmjax.data.image import ImageTransform
-from mmjax.data.preprocessing import Transform
 from mmjax.data.text import TextTransform
+from mmjax.data.transform import Transform
 
 MISSING = 4
 

@@ -5,25 +5,29 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import cattrs
 import numpy as np
 
+from mmjax.data.audio import AudioTransform
 from mmjax.data.features import FeatureTransform
 from mmjax.data.image import ImageTransform
+from mmjax.data.table import TableTransform
 from mmjax.data.text import TextTransform
+from mmjax.data.transform import Transform
 from mmjax.types import Input
-
-Transform = Union[ImageTransform, TextTransform, FeatureTransform]
 
 TRANSFORMS: dict[str, type[Transform]] = {
     "image": ImageTransform,
     "text": TextTransform,
+    "audio": AudioTransform,
+    "table": TableTransform,
     "features": FeatureTransform,
 }
 
 FORMAT = 1
+_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 _FILE = "preprocessing.json"
 
 
@@ -106,9 +110,12 @@ def _from_json(value: Any, *, where: str) -> Transform:
     fields = {}
     for name, part in parts.items():
         try:
-            fields[name] = cattrs.structure(part, types[name])
+            fields[name] = _CONVERTER.structure(part, types[name])
         except Exception as error:  # cattrs passes on whatever the conversion raises
-            raise ValueError(f"{where}.{name}: expected {types[name]}, got {part!r}") from error
+            reasons = cattrs.transform_error(error, name, format_exception=lambda e, _: str(e))
+            raise ValueError(
+                f"{where}.{name}: expected {types[name]}, got {part!r:.200}: {'; '.join(reasons)}"
+            ) from error
     try:
         return kind(**fields)
     except ValueError as error:

@@ -1,73 +1,71 @@
 """Texts as rows of word numbers."""
 
-import json
-from collections import Counter
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import Encoding, Tokenizer
 
+from mmjax.data import tokenizer as tokenization
+from mmjax.data.tokenizer import Kind
+from mmjax.data.transform import Transform
 from mmjax.types import Input
 
-PAD, UNKNOWN = 0, 1  # word numbers, the same in every vocabulary
-_SPECIAL = ("<pad>", "<unk>")
+PAD = 0  # what stands under a False mask: a number that every vocabulary has
 _CACHED_TEXTS = 65_536
 
 
 @dataclass(frozen=True)
-class TextTransform:
-    """Lower-case words and punctuation marks, numbered by how often the training texts have them.
+class TextTransform(Transform):
+    """Words or parts of words, numbered; special words of the tokenizer's own before and after.
 
-    The two special words are no words of any text: typed by somebody, "<pad>" is three words,
-    "<", "pad" and ">".
+    A special word is no word of any text: typed by somebody, "<pad>" is as much as "<", "pad", ">".
     """
 
-    max_words: int  # longer texts are cut
+    max_words: int  # longer texts are cut; special words count
     tokenizer: str  # JSON of the `tokenizers` library
 
     def __post_init__(self):
         if not isinstance(self.max_words, int) or self.max_words < 1:
             raise ValueError(f"max_words: expected at least 1, got {self.max_words!r}")
         try:
-            vocabulary = self._tokenizer.get_vocab()
-        except Exception as error:  # the library raises no narrower class
-            raise ValueError(f"tokenizer: expected the JSON of a tokenizer, got {error}") from error
-        if [vocabulary.get(word) for word in _SPECIAL] != [PAD, UNKNOWN]:
+            added = self._tokenizer.num_special_tokens_to_add(False)
+        except ValueError as error:
+            raise ValueError(f"tokenizer: {error}") from error
+        if self.max_words <= added:
             raise ValueError(
-                f"tokenizer: expected {_SPECIAL[0]} to be word {PAD} and {_SPECIAL[1]} to be word "
-                f"{UNKNOWN}, got {[vocabulary.get(word) for word in _SPECIAL]}"
+                f"max_words: expected more than the {added} special words that the tokenizer "
+                f"adds to each text, got {self.max_words}"
             )
 
     @classmethod
-    def fit(cls, texts: Iterable[str], *, vocabulary_size: int, max_words: int) -> "TextTransform":
-        """The most frequent words of the training texts, ties in alphabetical order.
+    def fit(
+        cls,
+        texts: Iterable[str],
+        *,
+        vocabulary_size: int,
+        max_words: int,
+        tokens: Kind = "words",
+    ) -> "TextTransform":
+        """A tokenizer of the training texts alone, of at most so many different words.
 
-        `vocabulary_size` is an upper bound and counts the two special words.
+        The padding is word 0 and the unknown word 1.
         """
-        if vocabulary_size < len(_SPECIAL):
-            raise ValueError(
-                f"vocabulary_size: expected at least {len(_SPECIAL)}, got {vocabulary_size}"
-            )
-        # In this order: a small letter may have a composed form that its capital lacks.
-        normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.NFC()])
-        splitter = pre_tokenizers.Whitespace()  # runs of letters and digits, runs of the rest
-        counts: Counter[str] = Counter()
-        for text in texts:
-            pieces = splitter.pre_tokenize_str(normalizer.normalize_str(_printable(text)))
-            counts.update(word for word, _ in pieces)
-        ranked = sorted(counts, key=lambda word: (-counts[word], word))
-        words = [*_SPECIAL, *ranked[: vocabulary_size - len(_SPECIAL)]]
-        numbers = {word: number for number, word in enumerate(words)}
-        tokenizer = Tokenizer(models.WordLevel(numbers, unk_token=_SPECIAL[UNKNOWN]))
-        tokenizer.normalizer = normalizer  # pyright: ignore[reportAttributeAccessIssue]
-        tokenizer.pre_tokenizer = splitter  # pyright: ignore[reportAttributeAccessIssue]
-        return cls(max_words=max_words, tokenizer=json.dumps(json.loads(tokenizer.to_str())))
+        trained = tokenization.train(texts, kind=tokens, vocabulary_size=vocabulary_size)
+        return cls(max_words=max_words, tokenizer=trained)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, max_words: int) -> "TextTransform":
+        """A published model's own: its `tokenizer.json`, or BERT's `vocab.txt`."""
+        return cls(max_words=max_words, tokenizer=tokenization.load(path))
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return Tokenizer.from_str(self.tokenizer)
+        return tokenization.parse(self.tokenizer)
 
     @cached_property
     def _rows(self) -> dict[str, np.ndarray]:
@@ -76,8 +74,18 @@ class TextTransform:
 
     @property
     def vocabulary_size(self) -> int:
-        """How many word numbers there are, the two special ones included."""
-        return self._tokenizer.get_vocab_size()
+        """Word numbers are below it."""
+        return 1 + max(self._tokenizer.get_vocab().values())
+
+    @cached_property
+    def unknown(self) -> int | None:
+        """The number of the unknown word, where there is one."""
+        return tokenization.unknown(self._tokenizer)
+
+    @cached_property
+    def special(self) -> tuple[int, ...]:
+        """The numbers of words that are no words of any text: those that begin and end it."""
+        return tuple(sorted(set(self._tokenizer.encode("").ids)))
 
     def vocabulary(self) -> list[str]:
         """The words, in the order of their numbers."""
@@ -85,30 +93,57 @@ class TextTransform:
         return sorted(vocabulary, key=vocabulary.__getitem__)
 
     def words(self, text: str) -> int:
-        """The number of words before any cut: more than `max_words` means that some are lost."""
-        return len(self._tokenizer.encode(_printable(text)).ids)
+        """The number of words before any cut and without special words."""
+        return len(self._encoded(text))
 
     def __call__(self, texts: Sequence | np.ndarray) -> Input:
-        """Word numbers [b, max_words] and their mask; a row is a string or, where missing, None."""
+        """Word numbers [b, max_words] and their mask; a row is a string or, where missing, None.
+
+        A text without a word is as good as missing.
+        """
         for row, text in enumerate(texts):
             if text is not None and not isinstance(text, str):
                 raise ValueError(f"text in row {row}: expected a string, got {text!r}")
-        rows = [self._row(text or "") for text in texts]
-        values = np.stack(rows) if rows else np.zeros((0, self.max_words), np.int32)
-        return Input(values, values != PAD)
+        values = np.full((len(texts), self.max_words), PAD, np.int32)
+        mask = np.zeros(values.shape, bool)
+        for row, text in enumerate(texts):
+            ids = self._ids(text or "")
+            values[row, : len(ids)] = ids
+            mask[row, : len(ids)] = True
+        return Input(values, mask)
 
-    def _row(self, text: str) -> np.ndarray:
-        row = self._rows.get(text)
-        if row is None:
-            ids = self._tokenizer.encode(_printable(text)).ids[: self.max_words]
-            row = np.full(self.max_words, PAD, np.int32)
-            row[: len(ids)] = ids
+    def read(self, text: str, folder: Path) -> str:
+        """The text itself."""
+        return text
+
+    def remarks(self, row: Any) -> list[str]:
+        """Cut, empty or with unknown words."""
+        encoded = self._encoded(row)
+        limit = self.max_words - self._tokenizer.num_special_tokens_to_add(False)
+        found = []
+        if len(encoded) > limit:
+            found.append(f"{len(encoded)} words, only the first {limit} were read")
+        if len(encoded) == 0:
+            found.append("empty")
+        read = encoded.ids[:limit]
+        if self.unknown in read:
+            found.append(f"{read.count(self.unknown)} of {len(read)} words unknown")
+        return found
+
+    def _encoded(self, text: str) -> Encoding:
+        """Without special words; blanks alone are no text, though bytes have words for them."""
+        text = tokenization.printable(text)
+        return self._tokenizer.encode(text if text.strip() else "", add_special_tokens=False)
+
+    def _ids(self, text: str) -> np.ndarray:
+        ids = self._rows.get(text)
+        if ids is None:
+            encoded = self._encoded(text)
+            if len(encoded):
+                encoded.truncate(self.max_words - self._tokenizer.num_special_tokens_to_add(False))
+                encoded = self._tokenizer.post_process(encoded)
+            ids = np.array(encoded.ids, np.int32)
             if len(self._rows) >= _CACHED_TEXTS:
                 self._rows.clear()
-            self._rows[text] = row
-        return row
-
-
-def _printable(text: str) -> str:
-    """Undecodable bytes of a command line are lone surrogates, on which the tokenizer fails."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+            self._rows[text] = ids
+        return ids

@@ -6,12 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
-from mmjax.data.features import FeatureTransform, open_features
-from mmjax.data.image import ImageTransform, open_image
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.text import UNKNOWN, TextTransform
 from mmjax.evaluation.restore import restore
 from mmjax.train import folder
 
@@ -49,27 +45,25 @@ class Predictor:
         return answers
 
 
-def read_value(preprocessing: Preprocessing, modality: str, text: str | None) -> Any:
-    """What a user wrote for a modality: a file's path, or the text itself; None is missing.
+def read_value(
+    preprocessing: Preprocessing, modality: str, text: str | None, folder: Path = Path()
+) -> Any:
+    """What a user wrote for a modality: a text, a JSON object, a file's path; None is missing.
 
     Raises:
-        ValueError: an unknown modality, a file that is no image, or none of such features.
+        ValueError: an unknown modality, or nothing of its kind.
     """
     transform = preprocessing.transforms.get(modality)
     if transform is None:
         raise ValueError(
             f"the run knows no {modality!r}; choose from {sorted(preprocessing.transforms)}"
         )
-    if text is None or isinstance(transform, TextTransform):
-        return text
-    if isinstance(transform, ImageTransform):
-        return open_image(text)
-    features = open_features(text)
+    if text is None:
+        return None
     try:
-        transform.tokens(features)
+        return transform.read(text, folder)
     except ValueError as error:
-        raise ValueError(f"{text}: {error}") from None
-    return features
+        raise ValueError(f"{modality}: {error}") from None
 
 
 def split_inputs(pairs: Sequence[str]) -> dict[str, str]:
@@ -92,24 +86,8 @@ def remarks(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
         value = row.get(name)
         if value is None:
             found.append(f"{name} was missing")
-        if value is None or isinstance(transform, ImageTransform):
-            continue
-        if isinstance(transform, FeatureTransform):
-            tokens, limit = len(transform.tokens(value)), transform.max_tokens
-            if tokens > limit:
-                found.append(f"{name}: {tokens} tokens, only the first {limit} were read")
-            if tokens == 0:
-                found.append(f"{name}: empty")
-            continue
-        words = transform.words(value)
-        if words > transform.max_words:
-            found.append(f"{name}: {words} words, only the first {transform.max_words} were read")
-        if words == 0:
-            found.append(f"{name}: empty")
-        read = transform([value])
-        unknown = int(np.sum(np.asarray(read.values) == UNKNOWN))
-        if unknown:
-            found.append(f"{name}: {unknown} of {int(np.sum(read.mask))} words unknown")
+        else:
+            found += [f"{name}: {remark}" for remark in transform.remarks(value)]
     return found
 
 
@@ -149,9 +127,7 @@ def _row(
     """An empty cell is a missing modality."""
     if len(cells) != len(header):
         raise ValueError(f"expected {len(header)} cells, got {len(cells)}")
-    row = {}
-    for name, cell in zip(header, cells, strict=True):
-        text = isinstance(preprocessing.transforms[name], TextTransform)
-        place = cell if text else str(path.parent / cell)
-        row[name] = read_value(preprocessing, name, place if cell else None)
-    return row
+    return {
+        name: read_value(preprocessing, name, cell or None, path.parent)
+        for name, cell in zip(header, cells, strict=True)
+    }

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mmjax.data.augment import ImageAugment, WordDropout
-from mmjax.data.text import UNKNOWN
+from mmjax.data.text import TextTransform
 from mmjax.types import Input
+from tests.data.tokenizers import bert_json, gpt2_json
 
 _IMAGES = np.random.default_rng(0).integers(0, 256, (6, 9, 11, 2), dtype=np.uint8)
 _FIELDS = [field.name for field in dataclasses.fields(ImageAugment)]
@@ -107,6 +108,9 @@ def test_cutout_blackens_one_square(side):
     assert (black.any(2).sum(1) == min(side, 9)).all()
 
 
+_WORDS = TextTransform.fit(["a"], vocabulary_size=9, max_words=3)
+
+
 def _text():
     values = np.arange(2, 2 + 4 * 500, dtype=np.int32).reshape(4, 500)
     mask = np.arange(500) < np.array([500, 300, 1, 0])[:, None]
@@ -115,9 +119,9 @@ def _text():
 
 def test_dropped_words_become_the_unknown_word_at_the_rate():
     text = _text()
-    result = WordDropout(0.25)(text, _rng())
+    result = WordDropout(0.25)(text, _WORDS, _rng())
     changed = result.values != text.values
-    assert (result.values[changed] == UNKNOWN).all()
+    assert (result.values[changed] == _WORDS.unknown).all()
     assert abs(changed.sum() / text.mask.sum() - 0.25) < 0.05
     assert not changed[~text.mask].any()
     assert result.values.dtype == np.int32
@@ -126,8 +130,22 @@ def test_dropped_words_become_the_unknown_word_at_the_rate():
 
 def test_a_rate_of_zero_returns_the_text_and_one_drops_every_word():
     text = _text()
-    assert WordDropout(0.0)(text, _rng()) is text
-    assert (WordDropout(1.0)(text, _rng()).values[text.mask] == UNKNOWN).all()
+    assert WordDropout(0.0)(text, _WORDS, _rng()) is text
+    assert (WordDropout(1.0)(text, _WORDS, _rng()).values[text.mask] == _WORDS.unknown).all()
+
+
+def test_words_that_begin_and_end_a_text_are_never_dropped():
+    bert = TextTransform(max_words=6, tokenizer=bert_json())
+    text = bert(["hello worlds", "world", ""])
+    result = WordDropout(1.0)(text, bert, _rng())
+    assert result.values.tolist() == [[3, 2, 2, 2, 4, 0], [3, 2, 4, 0, 0, 0], [0] * 6]
+
+
+def test_without_an_unknown_word_nothing_can_be_dropped():
+    gpt2 = TextTransform(max_words=6, tokenizer=gpt2_json())
+    with pytest.raises(ValueError, match="word_dropout: expected 0, the tokenizer has no unknown"):
+        WordDropout(0.1)(gpt2(["hello"]), gpt2, _rng())
+    assert WordDropout(0.0)(gpt2(["hello"]), gpt2, _rng()).mask.any()
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan")])

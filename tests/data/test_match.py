@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from mmjax.data.augment import ImageAugment
+from mmjax.data.caption_match import CaptionMatch
 from mmjax.data.image import ImageTransform
-from mmjax.data.match import Match, MatchSource
-from mmjax.data.text import UNKNOWN, TextTransform
+from mmjax.data.match import MatchSource
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.text import TextTransform
 
 _CAPTIONS = (("a cat", "cat"), ("a dog", "dog", "hound"), ("an owl",), ("a bee", "bee"))
 _CLASS = {text: number for number, texts in enumerate(_CAPTIONS) for text in texts}
@@ -18,9 +20,8 @@ _IMAGES = np.stack([np.full((2, 2, 1), i, np.uint8) for i in range(_N)])
 
 
 def _source(**changes):
-    return MatchSource(
-        **({"images": _IMAGES, "labels": _LABELS, "captions": _CAPTIONS, "seed": 3} | changes)
-    )
+    given = {"images": _IMAGES, "labels": _LABELS, "partners": _CAPTIONS}
+    return MatchSource(**(given | {"modality": "text", "seed": 3} | changes))
 
 
 def _read(source, indices, rng=None):
@@ -91,8 +92,8 @@ def test_only_training_images_are_augmented():
         ({"images": _IMAGES / 255}, r"images: expected uint8 \[n, h, w, c\], got float64"),
         ({"labels": _LABELS[:-1]}, "labels: expected 40 of them"),
         ({"labels": _LABELS + 1}, r"labels: expected classes in 0\.\.3, got 1 to 4"),
-        ({"captions": (("a cat",),)}, "captions: expected two classes or more"),
-        ({"captions": (("a cat",), ())}, "captions: expected two classes or more"),
+        ({"partners": (("a cat",),)}, "text: expected two classes or more"),
+        ({"partners": (("a cat",), ())}, "text: expected two classes or more"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused(changes, message):
@@ -101,7 +102,7 @@ def test_columns_that_do_not_fit_are_refused(changes, message):
 
 
 @dataclass(frozen=True)
-class _Animals(Match):
+class _Animals(CaptionMatch):
     captions = _CAPTIONS
 
     def prepare(self):
@@ -145,8 +146,37 @@ def test_an_unknown_split_is_refused_with_the_known():
 
 def test_word_dropout_reaches_the_texts_of_a_batch():
     data = _Animals(word_dropout=1.0)
-    inputs = data.preprocessing()({"text": ["a cat"], "image": [None]})
-    perturbed = data.perturb(inputs, np.random.default_rng(0))
-    assert (perturbed["text"].values[perturbed["text"].mask] == UNKNOWN).all()
+    preprocessing = data.preprocessing()
+    inputs = preprocessing({"text": ["a cat"], "image": [None]})
+    perturbed = data.perturb(inputs, preprocessing, np.random.default_rng(0))
+    (number,) = {preprocessing.transforms["text"].unknown}
+    assert (perturbed["text"].values[perturbed["text"].mask] == number).all()
     assert perturbed["image"] is inputs["image"]
-    assert _Animals().perturb(inputs, np.random.default_rng(0))["text"] is inputs["text"]
+    same = _Animals().perturb(inputs, preprocessing, np.random.default_rng(0))
+    assert same["text"] is inputs["text"]
+
+
+def test_captions_may_be_split_into_parts_of_words():
+    for tokens in ("bpe", "wordpiece"):
+        text = _transform(_Animals(tokens=tokens, vocabulary_size=300), TextTransform)
+        expected = TextTransform.fit(_CLASS, vocabulary_size=300, max_words=10, tokens=tokens)
+        assert text == expected
+
+
+def test_an_existing_tokenizer_takes_the_place_of_a_vocabulary_of_the_captions(tmp_path):
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "cat", "##s"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+    data = _Animals(tokenizer=str(tmp_path / "vocab.txt"), max_words=6, word_dropout=1.0)
+    preprocessing = data.preprocessing()
+    inputs = preprocessing({"text": ["cats", None]})
+    assert inputs["text"].values.tolist() == [[2, 5, 6, 3, 0, 0], [0] * 6]
+    assert inputs["text"].mask.sum(axis=1).tolist() == [4, 0]
+    # Words become unknown, the marks at the ends stay.
+    perturbed = data.perturb(inputs, preprocessing, np.random.default_rng(0))["text"]
+    assert perturbed.values.tolist() == [[2, 1, 1, 3, 0, 0], [0] * 6]
+
+
+def test_word_dropout_of_something_else_than_text_is_refused():
+    image = ImageTransform((1, 1, 1), (0.0,), (1.0,))
+    with pytest.raises(ValueError, match="text: expected a TextTransform, got ImageTransform"):
+        _Animals().perturb({}, Preprocessing({"text": image}), np.random.default_rng(0))

@@ -48,7 +48,7 @@ class _Plain(Dataset):
 
 
 class _Shaken(_Plain):
-    def perturb(self, inputs, rng):
+    def perturb(self, inputs, preprocessing, rng):
         image = inputs["image"]
         return {"image": Input(rng.random(image.values.shape), image.mask)}
 

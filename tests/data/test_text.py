@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmjax.data.text import PAD, UNKNOWN, TextTransform
+from mmjax.data.text import PAD, TextTransform
+from tests.data.tokenizers import bert_json, gpt2_json
 
 _TEXTS = ["this is a seven", "This is a 7", "an ankle boot, grey"]
 
@@ -75,7 +76,7 @@ def test_a_special_word_that_somebody_types_is_an_ordinary_text(special):
     assert transform.words(special) == 3
     result = transform([f"a {special} boot"])
     assert result.mask[0].sum() == 5
-    assert not np.isin(result.values[0][result.mask[0]], (PAD, UNKNOWN)).any()
+    assert not np.isin(result.values[0][result.mask[0]], (PAD, transform.unknown)).any()
 
 
 def test_undecodable_bytes_are_an_unknown_word(transform):
@@ -112,10 +113,62 @@ def test_impossible_fields_are_named():
         TextTransform(max_words=3, tokenizer="{}")
 
 
-def test_a_tokenizer_with_other_special_words_is_refused(transform):
-    foreign = transform.tokenizer.replace("<pad>", "[PAD]")
-    with pytest.raises(ValueError, match="tokenizer: expected <pad> to be word 0"):
-        TextTransform(max_words=3, tokenizer=foreign)
+def test_special_words_of_the_tokenizer_stay_when_a_text_is_cut():
+    bert = TextTransform(max_words=4, tokenizer=bert_json())
+    result = bert(["hello worlds hello", "world", "", "  ", None])
+    assert result.values.tolist() == [[3, 6, 0, 4], [3, 0, 4, 0], *[[0] * 4] * 3]
+    # The mask is that of lengths: word 0 is a word here, and the first row has no padding.
+    assert result.mask.sum(axis=1).tolist() == [4, 3, 0, 0, 0]
+    assert bert.words("hello worlds hello") == 4 and bert.words("") == 0
+    assert bert.remarks("hello worlds hello") == ["4 words, only the first 2 were read"]
+    assert bert.remarks("hello [SEP]") == ["4 words, only the first 2 were read", _OF_TWO]
+    assert bert.remarks("") == ["empty"]
+
+
+_OF_TWO = "1 of 2 words unknown"
+
+
+def test_special_words_leave_no_room_for_a_text():
+    message = "max_words: expected more than the 2 special words that the tokenizer adds .*, got 2"
+    with pytest.raises(ValueError, match=message):
+        TextTransform(max_words=2, tokenizer=bert_json())
+
+
+def test_bytes_are_read_without_padding_and_unknown_words_of_their_own():
+    gpt2 = TextTransform(max_words=8, tokenizer=gpt2_json())
+    result = gpt2(["!", "hello", "\u4e00", "   "])
+    assert result.values[0, 0] == PAD and result.mask[0].tolist() == [True] + [False] * 7
+    assert result.mask.sum(axis=1).tolist() == [1, len(gpt2._tokenizer.encode("hello")), 3, 0]
+    assert gpt2.unknown is None and gpt2.special == ()
+    assert gpt2.remarks("\u4e00") == []
+
+
+@pytest.mark.parametrize("tokens", ["bpe", "wordpiece"])
+def test_parts_of_words_are_trained_on_the_texts(tokens):
+    transform = TextTransform.fit(_TEXTS, vocabulary_size=300, max_words=9, tokens=tokens)
+    result = transform(["THIS  is a seven", "", "seventh"])
+    assert result.mask.sum(axis=1).tolist()[:2] == [4, 0]
+    assert result.mask[2].sum() > 1
+    assert transform.vocabulary_size <= 300 and result.values.max() < transform.vocabulary_size
+    assert len(set(transform.vocabulary())) == transform.vocabulary_size
+
+
+def test_numbers_of_words_may_have_gaps():
+    transform = TextTransform(
+        max_words=9, tokenizer=bert_json().replace('"hello": 6', '"hello": 60')
+    )
+    assert transform(["hello"]).values.max() == 60
+    assert transform.vocabulary_size == 61
+    assert transform.vocabulary()[-1] == "hello"
+
+
+def test_a_file_is_stored_inside_the_transform(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(bert_json())
+    transform = TextTransform.load(path, max_words=5)
+    path.unlink()
+    assert transform == TextTransform(max_words=5, tokenizer=bert_json())
+    assert pickle.loads(pickle.dumps(transform))(["hello"]).values.tolist() == [[3, 6, 4, 0, 0]]
 
 
 @settings(max_examples=50, deadline=None)
@@ -123,7 +176,7 @@ def test_a_tokenizer_with_other_special_words_is_refused(transform):
 def test_every_word_of_the_training_texts_comes_back(texts):
     transform = TextTransform.fit(texts, vocabulary_size=1000, max_words=60)
     result = transform(texts)
-    assert not (result.values == UNKNOWN).any()
+    assert not (result.values == transform.unknown).any()
     assert result.mask.sum(axis=1).tolist() == [transform.words(text) for text in texts]
     again = [" ".join(_words(transform, text)) for text in texts]
     np.testing.assert_array_equal(transform(again).values, result.values)

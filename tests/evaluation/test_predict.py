@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import wavfile
 
+from mmjax.data.audio import AudioTransform
 from mmjax.data.features import FeatureTransform
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.table import TableTransform
 from mmjax.data.text import TextTransform
 from mmjax.evaluation import predict
 from mmjax.evaluation.predict import Predictor, read_csv, read_value, remarks, split_inputs
@@ -170,6 +173,76 @@ def test_features_of_a_csv_lie_beside_it(touch):
     np.testing.assert_array_equal(rows[2]["touch"], features)
     assert rows[3] == {"touch": None, "text": "a cup"}
     assert "rows.csv:4: " in str(rows[4]) and "no.npy" in str(rows[4])
+
+
+@pytest.fixture
+def patient(tmp_path):
+    """Preprocessing of speech, a table and a text in parts, and a folder with 4 s of sound."""
+    samples = np.sin(np.arange(4 * 44_100) / 9) * 2**14
+    wavfile.write(tmp_path / "a.wav", 44_100, samples.astype(np.int16))
+    rows = [{"age": 40, "sex": "f"}, {"age": 60, "sex": "m"}]
+    transforms = {
+        "speech": AudioTransform(sample_rate=8000, max_samples=24_000),
+        "table": TableTransform.fit(rows),
+        "text": TextTransform.fit(["a cup"], vocabulary_size=300, max_words=4, tokens="bpe"),
+    }
+    return Preprocessing(transforms), tmp_path
+
+
+def test_a_recording_is_a_path_and_a_row_of_a_table_json(patient):
+    preprocessing, path = patient
+    row = {
+        "speech": read_value(preprocessing, "speech", str(path / "a.wav")),
+        "table": read_value(preprocessing, "table", '{"age": 63, "sex": "x"}'),
+        "text": read_value(preprocessing, "text", "a cup"),
+    }
+    assert remarks(preprocessing, row) == [
+        "speech: resampled from 44,100 to 8,000 Hz",
+        "speech: longer than 3 s, only the first 3 s were read",
+        "table: 1 cell unknown: sex='x'",
+    ]
+    inputs = preprocessing({name: [value] for name, value in row.items()})
+    assert inputs["speech"].mask.all() and inputs["table"].mask.tolist() == [[True, False]]
+    empty = {"speech": np.zeros(0), "table": {"age": None, "sex": "m"}, "text": ""}
+    assert remarks(preprocessing, empty) == [
+        "speech: empty",
+        "table: 1 cell missing: age",
+        "text: empty",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("modality", "text", "message"),
+    [
+        (
+            "speech",
+            "rows.csv",
+            r"speech: .*rows\.csv: expected a WAV file .*, got a file of another",
+        ),
+        ("table", "a.wav", "table: expected a JSON object, got 'a.wav'"),
+        ("table", '{"age": "old"}', "table: column 'age': expected a number, got 'old'"),
+        ("table", '{"year": 3}', "table: no column 'year'; choose from 'age', 'sex'"),
+    ],
+)
+def test_what_is_no_recording_or_no_row_is_named(patient, modality, text, message):
+    preprocessing, path = patient
+    (path / "rows.csv").write_text("no sound")
+    text = str(path / text) if modality == "speech" else text
+    with pytest.raises(ValueError, match=message):
+        read_value(preprocessing, modality, text)
+
+
+def test_recordings_and_tables_of_a_csv(patient):
+    preprocessing, path = patient
+    (path / "rows.csv").write_text(
+        'speech,table\na.wav,"{""age"": 63}"\n,"{""sex"": ""f""}"\na.wav,\na.wav,{63}\nb.wav,{}\n'
+    )
+    rows = dict(read_csv(path / "rows.csv", preprocessing))
+    assert rows[2]["speech"].sample_rate == 44_100 and rows[2]["table"] == {"age": 63}
+    assert rows[3] == {"speech": None, "table": {"sex": "f"}}
+    assert rows[4]["table"] is None
+    assert "rows.csv:5: table: expected a JSON object, got '{63}'" in str(rows[5])
+    assert "rows.csv:6: " in str(rows[6]) and "b.wav: expected a WAV file" in str(rows[6])
 
 
 def test_inputs_of_a_command_line_are_split_at_the_first_equals_sign():

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmjax.data import storage
+from mmjax.data.caption_match import CaptionMatch
 from mmjax.data.datasets.digit_captions import DIGIT_CAPTIONS
-from mmjax.data.match import Match
 
 
 @dataclass(frozen=True)
-class DigitsMatch(Match):
+class DigitsMatch(CaptionMatch):
     """1,797 digits of 8 x 8 pixels, each with captions that name it or another digit."""
 
     captions = DIGIT_CAPTIONS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmjax.data import storage
-from mmjax.data.match import Match
+from mmjax.data.caption_match import CaptionMatch
 
 # In the order of the classes. No name fits two of them, though "shirt" is a part of "t-shirt".
 _NAMES = (
@@ -32,7 +32,7 @@ _WORDINGS = (
 
 
 @dataclass(frozen=True)
-class FashionMatch(Match):
+class FashionMatch(CaptionMatch):
     """70,000 pieces of clothing of 28 x 28 pixels, with captions that name it or another kind."""
 
     # Folder with the four official IDX files; none: they are downloaded.

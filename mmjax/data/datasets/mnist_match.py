@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmjax.data import storage
+from mmjax.data.caption_match import CaptionMatch
 from mmjax.data.datasets.digit_captions import DIGIT_CAPTIONS
-from mmjax.data.match import Match
 
 
 @dataclass(frozen=True)
-class MnistMatch(Match):
+class MnistMatch(CaptionMatch):
     """70,000 digits of 28 x 28 pixels, each with captions that name it or another digit."""
 
     # Folder with the four official IDX files; none: they are downloaded.

@@ -41,7 +41,10 @@ def prepare(kind: "type[GeneratorBasedBuilder]", **options: str | None) -> None:
 def columns(
     kind: "type[GeneratorBasedBuilder]", split: str, **options: str | None
 ) -> dict[str, np.ndarray]:
-    """{feature: array [n, ...]} of a split, read-only, in the order in which it was written."""
+    """{feature: array [n, ...]} of a split, read-only, in the order in which it was written.
+
+    Where rows differ in shape, as recordings do, the array is one of objects: the rows.
+    """
     prepare(kind, **options)
     builder = kind(file_format="array_record", **options)
     try:
@@ -52,7 +55,16 @@ def columns(
             f"{builder.data_path}: expected the prepared data set {builder.name}, got {error!r}; "
             "delete this folder to have it built anew"
         ) from error
-    found = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    for column in found.values():
-        column.flags.writeable = False
-    return found
+    return {name: _column([np.asarray(row[name]) for row in rows]) for name in rows[0]}
+
+
+def _column(rows: list[np.ndarray]) -> np.ndarray:
+    if len({row.shape for row in rows}) == 1:
+        column = np.stack(rows)
+    else:
+        column = np.empty(len(rows), object)
+        for i, row in enumerate(rows):
+            row.flags.writeable = False
+            column[i] = row
+    column.flags.writeable = False
+    return column

@@ -23,6 +23,20 @@ def test_columns_are_built_when_they_are_missing_and_cannot_be_written_to(tmp_pa
     assert storage.columns(Digits, "test", data_dir=str(tmp_path)) is found
 
 
+def test_rows_of_different_lengths_are_kept_as_they_are():
+    rows = [np.arange(n, dtype=np.int16) for n in (3, 0, 2)]
+    column = storage._column(rows)
+    assert column.dtype == object and len(column) == 3
+    for found, row in zip(column[[2, 0, 1]], (rows[2], rows[0], rows[1]), strict=True):
+        np.testing.assert_array_equal(found, row)
+    for frozen in (column, column[0]):
+        with pytest.raises(ValueError, match="read-only"):
+            frozen[0] = 0
+    # Axes behind the first may differ, too; rows of one length are one array.
+    assert storage._column([np.zeros((2, 3)), np.zeros((2, 4))]).shape == (2,)
+    assert storage._column(rows[:1] * 2).shape == (2, 3)
+
+
 def test_what_is_built_is_not_built_again(tmp_path, monkeypatch):
     storage.prepare(Digits, data_dir=str(tmp_path))
     monkeypatch.setattr(Digits, "_split_generators", None)

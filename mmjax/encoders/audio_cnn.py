@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import average_pool, masked_mean
+from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.spectrogram import log_mel
 from mmjax.layers.windows import window_mask
 from mmjax.types import AnyArray, Tokens
@@ -47,7 +48,7 @@ class AudioCnn(nn.Module):
         )  # fmt: skip
         x = x[:, :, :, None]
         for layer, features in enumerate(self.features):
-            x = nn.relu(nn.Conv(features, (3, 3), name=f"conv_{layer}")(clear(x, mask)))
+            x = nn.relu(self._conv(features, f"conv_{layer}")(clear(x, mask)))
             # Filled up to an even number: the last frame must not be left out.
             x = jnp.pad(clear(x, mask), ((0, 0), (0, x.shape[1] % 2), (0, 0), (0, 0)))
             x, mask = average_pool(x, 2), window_mask(mask, 2)
@@ -56,3 +57,6 @@ class AudioCnn(nn.Module):
         if self.pooling == "none":
             return Tokens(clear(x, mask), mask)
         return Tokens(masked_mean(x, mask)[:, None], jnp.any(mask, axis=1, keepdims=True))
+
+    def _conv(self, features: int, name: str) -> nn.Conv:
+        return nn.Conv(features, (3, 3), promote_dtype=in_kernel_dtype, name=name)

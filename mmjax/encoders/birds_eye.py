@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.pooling import average_pool
+from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.raster import rasterise
 from mmjax.types import AnyArray, Tokens
 
@@ -59,7 +60,8 @@ class BirdsEye(nn.Module):
         values, mask = jnp.asarray(values), jnp.asarray(mask)
         x = rasterise(values, mask, self.extent, self.cells).astype(values.dtype)
         for layer, features in enumerate(self.features):
-            x = average_pool(nn.relu(nn.Conv(features, (3, 3), name=f"conv_{layer}")(x)), 2)
+            conv = nn.Conv(features, (3, 3), promote_dtype=in_kernel_dtype, name=f"conv_{layer}")
+            x = average_pool(nn.relu(conv(x)), 2)
         if self.pooling == "flatten":
             x = jnp.reshape(x, (len(x), 1, -1))
         return image_tokens(x, jnp.any(mask, axis=1), self.dim)

@@ -41,7 +41,7 @@ class FtTransformer(nn.Module):
         numbers = cells.numbers[:, :, None]
         if numbers.shape[1]:
             kernel = self.param("number_kernel", init, (numbers.shape[1], self.dim))
-            numbers = numbers * kernel[None].astype(numbers.dtype)
+            numbers = numbers.astype(kernel.dtype) * kernel[None]
         else:
             numbers = jnp.zeros((len(numbers), 0, self.dim), cells.categories.dtype)
         x = jnp.concatenate([numbers, cells.categories], axis=1)

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from mmjax.layers.batch_norm import BatchNorm
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
+from mmjax.layers.precision import in_kernel_dtype
 from mmjax.types import AnyArray, Tokens
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -108,7 +109,14 @@ def _conv(x: Array, features: int, size: int, stride: int, name: str) -> Array:
     # As torch pads: with a stride, SAME would shift the grid.
     padding = [(size // 2, size // 2)] * 2
     conv = nn.Conv(
-        features, (size, size), stride, padding, use_bias=False, kernel_init=_KERNEL, name=name
+        features,
+        (size, size),
+        stride,
+        padding,
+        use_bias=False,
+        kernel_init=_KERNEL,
+        promote_dtype=in_kernel_dtype,
+        name=name,
     )
     return conv(x)
 

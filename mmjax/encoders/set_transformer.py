@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 
 from mmjax.layers.fields import require_at_least, require_share
 from mmjax.layers.masking import clear
+from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.transformer import Block
 from mmjax.types import AnyArray, Tokens
 
@@ -39,7 +40,8 @@ class SetTransformer(nn.Module):
         require_at_least(self, 1, "inducing", "seeds", "dim")
         require_share(self, "dropout")
         mask = jnp.asarray(mask)
-        x = nn.Dense(self.dim, name="input")(clear(jnp.asarray(values), mask))
+        read = nn.Dense(self.dim, promote_dtype=in_kernel_dtype, name="input")
+        x = read(clear(jnp.asarray(values), mask))
         points = mask[:, None, :]
 
         def block(name: str, x: Array, look: Array, context: Array) -> Array:

@@ -10,6 +10,7 @@ from mmjax.layers.fields import require_at_least, require_share
 from mmjax.layers.intervals import with_intervals
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import masked_mean
+from mmjax.layers.precision import in_kernel_dtype
 from mmjax.types import AnyArray, Tokens
 
 
@@ -41,7 +42,8 @@ class Tcn(nn.Module):
         require_at_least(self, 1, "dim", "size")
         require_share(self, "dropout")
         mask = jnp.asarray(mask)
-        x = nn.Dense(self.dim, name="input")(with_intervals(jnp.asarray(values), mask, self.time))
+        x = with_intervals(jnp.asarray(values), mask, self.time)
+        x = nn.Dense(self.dim, promote_dtype=in_kernel_dtype, name="input")(x)
         for layer in range(self.layers):
             y = clear(nn.LayerNorm(1e-6, use_fast_variance=False, name=f"norm_{layer}")(x), mask)
             y = nn.Conv(

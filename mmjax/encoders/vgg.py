@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from mmjax.layers.batch_norm import BatchNorm
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
+from mmjax.layers.precision import in_kernel_dtype
 from mmjax.types import AnyArray, Tokens
 
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each stage
@@ -57,6 +58,7 @@ class Vgg(nn.Module):
                     (3, 3),
                     use_bias=not self.batch_norm,
                     kernel_init=kernel_init,
+                    promote_dtype=in_kernel_dtype,
                     name=f"conv{stage}_{place}",
                 )(x)
                 if self.batch_norm:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from mmjax.layers.fields import size_of
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
+from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.self_attention import SelfAttentionBlock
 from mmjax.types import AnyArray, Tokens
 
@@ -56,7 +57,13 @@ class Vit(nn.Module):
                 f"got {image[0]}x{image[1]}; choose a smaller patch"
             )
         x = nn.Conv(
-            width, (self.patch, self.patch), self.patch, "VALID", kernel_init=_KERNEL, name="patch"
+            width,
+            (self.patch, self.patch),
+            self.patch,
+            "VALID",
+            kernel_init=_KERNEL,
+            promote_dtype=in_kernel_dtype,
+            name="patch",
         )(clear(values, mask))
         x = jnp.reshape(x, (x.shape[0], -1, width))
         first = self.param("class", nn.initializers.zeros, (1, width)).astype(x.dtype)

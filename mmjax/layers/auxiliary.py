@@ -22,6 +22,7 @@ def add_loss(
     """
     if module.is_initializing():  # a loss is no variable of the model
         return
+    loss = loss.astype(jnp.float32)
     counts = counted.astype(loss.dtype)
     # `where`: what is not counted may be anything, and must get no gradient.
     kept = weight * jnp.where(counted, loss, jnp.zeros_like(loss))

@@ -59,8 +59,8 @@ class BatchNorm(nn.Module):
         train: bool,
     ) -> Float[Array, "batch *position channel"]:
         shape = (x.shape[-1],)
-        scale = self.param("scale", nn.initializers.ones, shape)
-        bias = self.param("bias", nn.initializers.zeros, shape)
+        scale = jnp.asarray(self.param("scale", nn.initializers.ones, shape), jnp.float32)
+        bias = jnp.asarray(self.param("bias", nn.initializers.zeros, shape), jnp.float32)
         mean = self.variable("batch_stats", "mean", nn.initializers.zeros, None, shape)
         variance = self.variable("batch_stats", "variance", nn.initializers.ones, None, shape)
         y = x.astype(jnp.float32)

@@ -52,4 +52,4 @@ class CellEmbedding(nn.Module):
             shown = nn.Embed(int(total.sum()), self.width, name="categories")(row)
             shown = clear(shown, mask[:, categorical])
         order = np.concatenate([numeric, categorical])
-        return Cells(values[:, numeric], shown.astype(values.dtype), mask[:, order])
+        return Cells(values[:, numeric], shown, mask[:, order])

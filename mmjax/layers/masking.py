@@ -1,6 +1,7 @@
 """Masks: what is not there must neither change a result nor receive a gradient."""
 
-import math
+import functools
+import operator
 from collections.abc import Sequence
 
 import jax
@@ -37,10 +38,11 @@ def masked_product(
     masks: Sequence[Bool[Array, "batch"]],
 ) -> Float[Array, "batch *axis"] | Complex[Array, "batch *axis"]:
     """The product of the factors that are there; ones for an example without any."""
-    return math.prod(
+    there = (
         jnp.where(mask.reshape(-1, *(1,) * (factor.ndim - 1)), factor, jnp.ones_like(factor))
         for factor, mask in zip(factors, masks, strict=True)
     )
+    return functools.reduce(operator.mul, there)
 
 
 def stand_in(

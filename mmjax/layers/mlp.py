@@ -5,6 +5,7 @@ from jax import Array
 from jaxtyping import Float
 
 from mmjax.layers.fields import require_at_least, require_share
+from mmjax.layers.precision import in_kernel_dtype
 
 
 class Mlp(nn.Module):
@@ -19,6 +20,6 @@ class Mlp(nn.Module):
         require_at_least(self, 1, "dim")
         require_share(self, "dropout")
         for width in self.hidden:
-            x = nn.relu(nn.Dense(width)(x))
+            x = nn.relu(nn.Dense(width, promote_dtype=in_kernel_dtype)(x))
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return nn.Dense(self.dim)(x)
+        return nn.Dense(self.dim, promote_dtype=in_kernel_dtype)(x)

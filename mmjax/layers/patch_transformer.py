@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from mmjax.layers.fields import require_at_least, require_share
 from mmjax.layers.masking import clear
 from mmjax.layers.position import sinusoids
+from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.self_attention import SelfAttentionBlock
 from mmjax.layers.windows import window_mask, windows
 from mmjax.types import Tokens
@@ -33,7 +34,7 @@ class PatchBlocks(nn.Module):
         there = mask[:, :, None].astype(x.dtype)
         x = windows(jnp.concatenate([clear(x, mask), there], axis=-1), self.patch)
         x = jnp.reshape(x, (*x.shape[:2], x.shape[2] * x.shape[3]))
-        x = nn.Dense(self.dim, name="patch")(x)
+        x = nn.Dense(self.dim, promote_dtype=in_kernel_dtype, name="patch")(x)
         x = x + sinusoids(x.shape[1], self.dim)[None].astype(x.dtype)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         mask = window_mask(mask, self.patch)

@@ -91,7 +91,8 @@ class LstmLayer(nn.Module):
     def __call__(
         self, x: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
     ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
-        return lstm(x, mask, **_kernels(self, x, gates=4), reverse=self.reverse)
+        kernels = _kernels(self, x, gates=4)
+        return lstm(x.astype(kernels["bias"].dtype), mask, **kernels, reverse=self.reverse)
 
 
 class GruLayer(nn.Module):
@@ -104,14 +105,9 @@ class GruLayer(nn.Module):
     def __call__(
         self, x: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
     ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
-        candidate_bias = self.param("candidate_bias", nn.initializers.zeros, (self.dim,))
-        return gru(
-            x,
-            mask,
-            **_kernels(self, x, gates=3),
-            candidate_bias=jnp.asarray(candidate_bias, x.dtype),
-            reverse=self.reverse,
-        )
+        kernels = _kernels(self, x, gates=3)
+        kernels["candidate_bias"] = self.param("candidate_bias", nn.initializers.zeros, (self.dim,))
+        return gru(x.astype(kernels["bias"].dtype), mask, **kernels, reverse=self.reverse)
 
 
 def _kernels(layer: LstmLayer | GruLayer, x: Array, gates: int) -> dict[str, Array]:
@@ -128,7 +124,4 @@ def _kernels(layer: LstmLayer | GruLayer, x: Array, gates: int) -> dict[str, Arr
         "recurrent_kernel": (orthogonal, (layer.dim, width)),
         "bias": (nn.initializers.zeros, (width,)),
     }
-    return {
-        name: jnp.asarray(layer.param(name, init, shape), x.dtype)
-        for name, (init, shape) in found.items()
-    }
+    return {name: jnp.asarray(layer.param(name, *how)) for name, how in found.items()}

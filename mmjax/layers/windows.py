@@ -6,6 +6,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Shaped
 
 from mmjax.layers.masking import clear
+from mmjax.layers.precision import in_kernel_dtype
 
 
 def windows(
@@ -39,5 +40,11 @@ class WindowConv(nn.Module):
         count = -(-x.shape[1] // self.stride)
         before = (self.size - self.stride) // 2
         after = (count - 1) * self.stride + self.size - before - x.shape[1]
-        conv = nn.Conv(self.features, (self.size,), self.stride, [(before, max(after, 0))])
+        conv = nn.Conv(
+            self.features,
+            (self.size,),
+            self.stride,
+            [(before, max(after, 0))],
+            promote_dtype=in_kernel_dtype,
+        )
         return conv(clear(x, mask)), window_mask(mask, self.stride)

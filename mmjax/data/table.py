@@ -205,9 +205,8 @@ def _fitted(name: str, rows: Sequence[Mapping[str, Any] | None]) -> Column:
 
 
 def _missing(cell: Any) -> bool:
-    return cell is None or (
-        isinstance(cell, Real) and bool(cell != cell)
-    )  # NaN alone is not itself
+    nan = isinstance(cell, Real) and bool(cell != cell)  # nothing else is unlike itself
+    return cell is None or nan
 
 
 def _is_category(cell: Any) -> bool:

@@ -31,7 +31,9 @@ def test_processes_and_orders_of_the_texts_agree_on_the_last_letter():
 
 @pytest.mark.parametrize("kind", ["words", "bpe", "wordpiece"])
 def test_padding_is_word_0_and_the_unknown_word_is_word_1(kind):
-    tokenizer = parse(train(_TEXTS, kind=kind, vocabulary_size=300))
+    trained = train(_TEXTS, kind=kind, vocabulary_size=300)
+    assert json.loads(trained)["added_tokens"] == []  # whoever else reads it finds none, either
+    tokenizer = parse(trained)
     assert tokenizer.id_to_token(0) == "<pad>" and tokenizer.id_to_token(1) == "<unk>"
     assert unknown(tokenizer) == 1
     typed = tokenizer.encode("<pad> <unk> seven").ids

@@ -9,7 +9,10 @@ from mmjax.layers.fields import size_of
 from mmjax.weights.place import Array, Place, Places, cut, layer_norm
 
 # What reads the tokens, and which words a word may see.
-UNUSED = r"(lm_head|score)\.weight|h\.\d+\.attn\.(bias|masked_bias)"
+UNUSED = (
+    r"(lm_head|score|classifier|qa_outputs|multiple_choice_head\.summary)\.(weight|bias)"
+    r"|h\.\d+\.attn\.(bias|masked_bias)"
+)
 
 
 def places(encoder: Gpt2) -> Places:

@@ -112,7 +112,8 @@ HEADS = {
     + ["cls.seq_relationship.weight", "bert.pooler.dense.weight", "bert.embeddings.position_ids"]
     + ["classifier.bias", "qa_outputs.weight", "bert.encoder.layer.0.attention.self.key.bias"],
     "gpt2": ["lm_head.weight", "score.weight", "transformer.h.0.attn.bias"]
-    + ["transformer.h.1.attn.masked_bias"],
+    + ["transformer.h.1.attn.masked_bias", "qa_outputs.bias", "classifier.weight"]
+    + ["multiple_choice_head.summary.weight"],
 }
 PREFIXES = {"resnet": "model.", "vgg": "model.", "vit": "vit.", "bert": "bert."}
 

@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from mmjax.layers.fields import require_choice, require_share
 from mmjax.layers.masking import clear
+from mmjax.layers.precision import cast_floats
 from mmjax.missing import Mask
 from mmjax.types import Input, Tokens
 
@@ -30,6 +31,8 @@ class Multimodal(nn.Module):
             has, one drawn at random stays (ModDrop, Neverova et al. 2016, arXiv:1501.00102)
         unimodal: heads for each modality alone: none, or to "probe" the encoders, which do not
             notice, or to "train" them
+        frozen: modalities whose encoders stay as they are: run as in evaluation, without gradients
+        precision: of the computation; parameters, statistics and losses are float32 in any case
     """
 
     # Not comments beside the fields: tyro finds no comments of classes made at run time.
@@ -39,6 +42,8 @@ class Multimodal(nn.Module):
     missing: nn.Module = Mask()
     modality_dropout: float = 0.0
     unimodal: Literal["none", "probe", "train"] = "none"
+    frozen: tuple[str, ...] = ()
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, Input], *, train: bool) -> dict[str, Array]:
@@ -50,23 +55,40 @@ class Multimodal(nn.Module):
         Raises:
             ValueError: the inputs' modalities are not the encoders', or a field is out of range.
         """
+        self._check(inputs)
+        if train and self.modality_dropout:
+            inputs = drop_modalities(inputs, self.modality_dropout, self.make_rng("dropout"))
+        if self.precision == "float32" or self.is_initializing():
+            return self._outputs(inputs, train)
+        # Modules compute in the type of their parameters: it is enough to show them others.
+        cast = cast_floats(self.precision)
+        compute = nn.map_variables(Multimodal._outputs, "params", trans_in_fn=cast)
+        return cast_floats("float32")(compute(self, inputs, train))
+
+    def _check(self, inputs: Mapping[str, Input]) -> None:
         require_choice(self, "unimodal", "none", "probe", "train")
+        require_choice(self, "precision", "float32", "bfloat16")
+        require_share(self, "modality_dropout")
         if slashed := [name for name in (*self.encoders, *self.heads) if "/" in name]:
             raise ValueError(f"modalities and heads: {slashed} would be read as parts of names")
         if PRESENT in self.heads:
             raise ValueError(f"heads: {PRESENT!r} is the name of an output that is always there")
+        if unknown := sorted(set(self.frozen) - set(self.encoders)):
+            raise ValueError(
+                f"frozen: unknown modalities {unknown}; choose from {sorted(self.encoders)}"
+            )
         if set(inputs) != set(self.encoders):
             raise ValueError(
                 f"expected the modalities {sorted(self.encoders)}, got {sorted(inputs)}; "
                 "give a missing modality with a mask that is all False"
             )
-        require_share(self, "modality_dropout")
-        if train and self.modality_dropout:
-            inputs = drop_modalities(inputs, self.modality_dropout, self.make_rng("dropout"))
-        tokens = {
-            name: encoder(inputs[name].values, inputs[name].mask, train=train)
-            for name, encoder in sorted(self.encoders.items())
-        }
+
+    def _outputs(self, inputs: Mapping[str, Input], train: bool) -> dict[str, Array]:
+        tokens = {}
+        for name, encoder in sorted(self.encoders.items()):
+            learns = train and name not in self.frozen
+            found = encoder(inputs[name].values, inputs[name].mask, train=learns)
+            tokens[name] = jax.lax.stop_gradient(found) if name in self.frozen else found
         fused = self.fusion(self.missing(tokens, train=train), train=train)
         outputs = {name: head(fused, train=train) for name, head in sorted(self.heads.items())}
         if self.unimodal == "none":

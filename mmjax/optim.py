@@ -2,7 +2,9 @@
 
 import abc
 import dataclasses
-from typing import Literal, final
+import fnmatch
+from collections.abc import Mapping
+from typing import Any, Literal, final
 
 import jax
 import optax
@@ -16,6 +18,10 @@ class Optim(abc.ABC):
     schedule: Literal["constant", "cosine", "linear"] = "cosine"  # after the warmup, down to 0
     warmup: float = 0.05  # share of all steps in which the rate rises from 0, in 0..1
     clip_norm: float | None = None  # largest global norm of the gradient; None: not clipped
+    # Factors of the rate by parameter path, such as `encoders_text 0.1 encoders_text/block_* 0`; a
+    # path is that of a module or an array, the longest one counts, 0 freezes. The table that a
+    # training begins with shows the paths.
+    rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.peak_lr > 0:
@@ -24,6 +30,9 @@ class Optim(abc.ABC):
             raise ValueError(f"optim.warmup: expected a share in 0..1, got {self.warmup}")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"optim.clip_norm: expected more than 0, got {self.clip_norm}")
+        for path, factor in self.rates.items():
+            if not 0 <= factor < float("inf"):
+                raise ValueError(f"optim.rates: {path}: expected 0 or more, got {factor}")
 
     @abc.abstractmethod
     def direction(self) -> optax.GradientTransformation:
@@ -52,16 +61,74 @@ class Optim(abc.ABC):
         return optax.join_schedules([rise, after], [warmup])
 
     def chain(self, steps: int) -> optax.GradientTransformation:
-        """The whole update for a training of `steps` steps."""
+        """The whole update for a training of `steps` steps.
+
+        Its `init` raises ValueError for a path in `rates` that no parameter has.
+        """
         clip = optax.identity()
         if self.clip_norm is not None:
             clip = optax.clip_by_global_norm(self.clip_norm)
+        if not self.rates:
+            return optax.chain(clip, self._descent(steps, 1.0))
+        groups = {str(factor): self._descent(steps, factor) for factor in {1.0, *self.factors}}
         return optax.chain(
+            # Before the norm is taken: what does not move must not shorten the steps of the rest.
+            optax.masked(optax.set_to_zero(), lambda params: self._labelled(params, frozen)),
             clip,
+            optax.multi_transform(groups, lambda params: self._labelled(params, str)),
+        )
+
+    @property
+    def factors(self) -> set[float]:
+        """Those of `rates`."""
+        return {float(factor) for factor in self.rates.values()}
+
+    def _descent(self, steps: int, factor: float) -> optax.GradientTransformation:
+        """Of the parameters of one factor; what is frozen keeps no moments."""
+        if frozen(factor):
+            return optax.set_to_zero()
+        return optax.chain(
             self.direction(),
             optax.add_decayed_weights(self.decay, mask=decayed) if self.decay else optax.identity(),
             optax.scale_by_learning_rate(self.learning_rate(steps)),
+            optax.scale(factor) if factor != 1.0 else optax.identity(),
         )
+
+    def _labelled(self, params: optax.Params, label: Any) -> optax.Params:
+        paths = [path_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+        for pattern in self.rates:
+            if not any(matches(path, pattern) for path in paths):
+                modules = sorted({path.split("/")[0] for path in paths})
+                raise ValueError(
+                    f"--optim.rates {pattern}: no parameter has this path; they begin with "
+                    f"{', '.join(modules)}"
+                )
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: label(self.factor(path_of(path))), params
+        )
+
+    def factor(self, path: str) -> float:
+        """What the rate of the parameter at `path`, such as `fusion/gate/kernel`, is times."""
+        found = [pattern for pattern in self.rates if matches(path, pattern)]
+        return (
+            float(self.rates[max(found, key=lambda p: (p.count("/"), len(p), p))]) if found else 1.0
+        )
+
+
+def frozen(factor: float) -> bool:
+    """Whether parameters of this factor stay as they are."""
+    return factor == 0
+
+
+def path_of(path: tuple[Any, ...]) -> str:
+    """JAX's path of an array in a tree of dicts, with slashes."""
+    return "/".join(str(key.key) for key in path)
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether the pattern, in which * stands for anything, is the path or a module above it."""
+    steps = path.split("/")[: pattern.count("/") + 1]
+    return fnmatch.fnmatchcase("/".join(steps), pattern)
 
 
 def decayed(params: optax.Params) -> optax.Params:

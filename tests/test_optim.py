@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -59,3 +60,42 @@ def test_clipping_bounds_the_global_norm_of_the_gradient():
 def test_impossible_settings_are_refused_by_name(wrong):
     with pytest.raises(ValueError, match=f"optim.{next(iter(wrong))}: expected"):
         Adam(**wrong)
+
+
+RATES = {"a": 0.5, "b/embed*": 0.0, "a/bias": 2.0}
+
+
+@pytest.mark.parametrize("cls", OPTIMISERS.values(), ids=OPTIMISERS)
+def test_rates_are_factors_of_the_longest_path_that_matches(cls):
+    plain, rated = update(cls(), 1.0), update(cls(rates=RATES), 1.0)
+    factors = {
+        "a": {"kernel": 0.5, "bias": 2.0, "scale": 0.5},
+        "b": {"embedding": 0.0, "recurrent_kernel": 1.0},
+        "c": {"nothing": 1.0},
+    }
+    for module, group in factors.items():
+        for name, factor in group.items():
+            np.testing.assert_allclose(rated[module][name], factor * plain[module][name], rtol=1e-6)
+
+
+def test_what_is_frozen_keeps_no_moments_and_neither_decays_nor_clips():
+    optim = AdamW(rates={"a": 0.0, "b": 0.0}, weight_decay=0.5, clip_norm=1.0)
+    tx = optim.chain(10)
+    state = tx.init(PARAMS)
+    moments = [x.shape for x in jax.tree.leaves(state) if x.ndim]
+    assert moments == [(1, 2), (1, 2)]
+    huge = jax.tree.map(lambda x: 1e6 * x, PARAMS)
+    gradients = {**huge, "c": {"nothing": jnp.full((1, 2), 0.1)}}
+    updates, _ = tx.update(gradients, state, PARAMS)
+    assert not any(np.any(x) for name in "ab" for x in updates[name].values())
+    sgd = Sgd(peak_lr=1.0, schedule="constant", warmup=0.0, clip_norm=1.0, rates=optim.rates)
+    tx = sgd.chain(10)
+    updates, _ = tx.update(gradients, tx.init(PARAMS), PARAMS)
+    np.testing.assert_allclose(updates["c"]["nothing"], -0.1)
+
+
+def test_a_path_that_no_parameter_has_is_refused_with_those_that_there_are():
+    with pytest.raises(ValueError, match=r"--optim\.rates d/kernel: no para.* with a, b, c"):
+        Adam(rates={"d/kernel": 0.5}).chain(10).init(PARAMS)
+    with pytest.raises(ValueError, match=r"optim\.rates: a: expected 0 or more, got -1"):
+        Adam(rates={"a": -1.0})

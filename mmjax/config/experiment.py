@@ -75,6 +75,13 @@ class Experiment:
                 f"--balance.weights: unknown modalities {unknown}; choose from {sorted(modalities)}"
             )
 
+    def optim_of_model(self) -> Optim:
+        """The optimiser, with the encoders that the model calls frozen left out."""
+        rates = {f"encoders_{name}": 0.0 for name in getattr(self.model, "frozen", ())}
+        if not rates:
+            return self.optim
+        return dataclasses.replace(self.optim, rates={**self.optim.rates, **rates})
+
     def total_loss(self, means: Mapping[str, float]) -> float:
         """The objectives' losses by their weights; what modules and balances add is left out."""
         return sum(o.weight * means[f"{name}/loss"] for name, o in self.objectives.items())

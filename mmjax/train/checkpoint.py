@@ -15,6 +15,11 @@ from mmjax.train.state import TrainState
 FOLDER = "checkpoints"
 
 
+def begun(run: Path) -> bool:
+    """Whether a training has left any checkpoint to go on from."""
+    return any(path.name.isdecimal() for path in (run / FOLDER).glob("*"))
+
+
 class Checkpoints:
     """A run's checkpoints: the newest `keep`, and the best by one validation metric."""
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import jax
 from jax.sharding import Mesh
+from rich.console import Console
 
 from mmjax.config import Experiment
 from mmjax.data.pipeline import train_batches
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.text import TextTransform
-from mmjax.train import curves, folder, parallel
-from mmjax.train.checkpoint import Checkpoints
+from mmjax.train import curves, folder, parallel, pretrained, trainable
+from mmjax.train.checkpoint import Checkpoints, begun
 from mmjax.train.evaluator import Evaluator
 from mmjax.train.log import Log
 from mmjax.train.meter import Meter
@@ -50,11 +51,14 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
         batch_size=experiment.batch_size,
         seed=experiment.seed,
     )
-    tx = experiment.optim.chain(experiment.steps)
+    optim = experiment.optim_of_model()
+    tx = optim.chain(experiment.steps)
     _check_vocabulary(experiment, preprocessing)
     with contextlib.closing(stream(start=0)) as batches:
         first = next(batches)
-    now = create_state(experiment.model, tx, first, seed=experiment.seed)
+    now, files = create_state(experiment.model, tx, first, seed=experiment.seed), {}
+    if not begun(run):  # weights are where a training begins; one that goes on needs no file
+        now, files = pretrained.start(now, experiment.model)
     step = functools.partial(
         train_step,
         model=experiment.model,
@@ -70,6 +74,7 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
     _check_metric(experiment, evaluator, now)
     folder.claim(run, experiment, functools.partial(print, file=sys.stderr))
     preprocessing.save(run)
+    Console(stderr=True).print(trainable.table(trainable.rows(now.params, optim, files)))
     with Checkpoints(
         run, keep=experiment.keep, best=experiment.best_metric, mode=experiment.best_mode
     ) as checkpoints:

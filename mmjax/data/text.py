@@ -33,13 +33,13 @@ class TextTransform(Transform):
         if not isinstance(self.max_words, int) or self.max_words < 1:
             raise ValueError(f"max_words: expected at least 1, got {self.max_words!r}")
         try:
-            added = self._tokenizer.num_special_tokens_to_add(False)
+            room = self._room
         except ValueError as error:
             raise ValueError(f"tokenizer: {error}") from error
-        if self.max_words <= added:
+        if room < 1:
             raise ValueError(
-                f"max_words: expected more than the {added} special words that the tokenizer "
-                f"adds to each text, got {self.max_words}"
+                f"max_words: expected more than the {self.max_words - room} special words that "
+                f"the tokenizer adds to each text, got {self.max_words}"
             )
 
     @classmethod
@@ -66,6 +66,11 @@ class TextTransform(Transform):
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         return tokenization.parse(self.tokenizer)
+
+    @cached_property
+    def _room(self) -> int:
+        """How many words of a text are read, beside the special ones."""
+        return self.max_words - self._tokenizer.num_special_tokens_to_add(False)
 
     @cached_property
     def _rows(self) -> dict[str, np.ndarray]:
@@ -119,13 +124,12 @@ class TextTransform(Transform):
     def remarks(self, row: Any) -> list[str]:
         """Cut, empty or with unknown words."""
         encoded = self._encoded(row)
-        limit = self.max_words - self._tokenizer.num_special_tokens_to_add(False)
         found = []
-        if len(encoded) > limit:
-            found.append(f"{len(encoded)} words, only the first {limit} were read")
+        if len(encoded) > self._room:
+            found.append(f"{len(encoded)} words, only the first {self._room} were read")
         if len(encoded) == 0:
             found.append("empty")
-        read = encoded.ids[:limit]
+        read = encoded.ids[: self._room]
         if self.unknown in read:
             found.append(f"{read.count(self.unknown)} of {len(read)} words unknown")
         return found
@@ -140,7 +144,7 @@ class TextTransform(Transform):
         if ids is None:
             encoded = self._encoded(text)
             if len(encoded):
-                encoded.truncate(self.max_words - self._tokenizer.num_special_tokens_to_add(False))
+                encoded.truncate(self._room)
                 encoded = self._tokenizer.post_process(encoded)
             ids = np.array(encoded.ids, np.int32)
             if len(self._rows) >= _CACHED_TEXTS:

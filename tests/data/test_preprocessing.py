@@ -51,6 +51,15 @@ def test_a_saved_one_is_equal_and_readable(preprocessing, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("tokens", ["bpe", "wordpiece"])
+def test_parts_of_words_are_saved_and_restored(tmp_path, tokens):
+    text = TextTransform.fit(["a caf\u00e9"], vocabulary_size=300, max_words=9, tokens=tokens)
+    Preprocessing({"text": text}).save(tmp_path)
+    restored = Preprocessing.load(tmp_path).transforms["text"]
+    assert restored == text
+    np.testing.assert_array_equal(restored(["a cafes"]).values, text(["a cafes"]).values)
+
+
 def test_nothing_to_load_is_said_with_the_path(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"preprocessing\.json: expected the file of a"):
         Preprocessing.load(tmp_path)

@@ -65,7 +65,7 @@ def _widened(x: np.ndarray) -> np.ndarray:
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
     with np.errstate(all="ignore"):  # what is infinite or NaN stays so without a word
-        return x.astype(np.float32)
+        return x.astype(np.float32, copy=False)
 
 
 def _sharded(index: Path) -> dict[str, np.ndarray]:

@@ -106,6 +106,39 @@ def predict(
         sys.exit(1)
 
 
+Target = Annotated[
+    Path, tyro.conf.Positional, tyro.conf.arg(help="a run's folder, or an experiment's .py file")
+]
+Changes = Annotated[
+    tuple[str, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(help="choices and, after --, flags of the experiment: model.fusion:mult"),
+]
+
+
+@app.command
+def describe(target: Target, changes: Changes = (), /, memory: bool = True, json: bool = False):
+    """Show a model before it trains: modules, shapes, parameters, operations and memory.
+
+    Args:
+        memory: compile evaluation and a training step to see how much memory they take
+        json: print one JSON object instead of a table
+    """
+    import dataclasses
+
+    from rich.console import Console
+
+    from mmjax.evaluation.describe import describe as measure
+    from mmjax.evaluation.target import load
+
+    found = measure(*load(target, changes), memory=memory)
+    if json:
+        parts = [part._asdict() for part in found.parts]
+        return _print_json(dataclasses.asdict(found) | {"parts": parts})
+    Console().print(found.table())
+    print("\n".join(found.memory()))
+
+
 @app.command
 def table(runs: Runs, /, metric: str = "match/accuracy") -> None:
     """Compare finished runs, as Markdown: mean and spread over seeds, and what else differs.
@@ -140,7 +173,7 @@ def _print_json(value: dict) -> None:
 def main() -> None:
     """The console command; errors that a user can mend end it with a line and exit code 1."""
     try:
-        app.cli(prog="mmjax", description="Read finished runs of mmjax experiments.")
+        app.cli(prog="mmjax", description="Look at mmjax experiments and runs.")
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

@@ -15,10 +15,12 @@ from mmjax.encoders import (
     AudioCnn,
     AudioTransformer,
     Bag,
+    Bert,
     BirdsEye,
     Cnn,
     Features,
     FtTransformer,
+    Gpt2,
     Gru,
     Lstm,
     PatchTransformer,
@@ -92,6 +94,8 @@ INPUTS = {
     "lstm": text,
     "gru": series,
     "bag": text,
+    "bert": text,
+    "gpt2": text,
     "audio_cnn": audio,
     "audio_transformer": audio,
     "wave_cnn": audio,
@@ -127,6 +131,14 @@ ENCODER_VARIANTS = {
         Gru(dim=8, pooling="last"),
     ],
     "bag": [Bag(20, 8, pooling) for pooling in ("mean", "none")],
+    "bert": [
+        Bert(vocabulary_size=20, positions=9, width=8, layers=1, heads=2, pooling=p)
+        for p in ("none", "mean", "first")
+    ],
+    "gpt2": [
+        Gpt2(vocabulary_size=20, positions=9, width=8, layers=1, heads=2, pooling=p)
+        for p in ("none", "last")
+    ],
     "audio_cnn": [AudioCnn(**_AUDIO, features=(4, 6), pooling=p) for p in ("mean", "none")],
     "audio_transformer": [AudioTransformer(**_AUDIO, patch=2, layers=1, heads=2)],
     "wave_cnn": [WaveCnn(features=(4, 6), size=10, dim=8, pooling=p) for p in ("mean", "none")],

@@ -18,7 +18,7 @@ from mmjax.train.loop import fit
 
 pytestmark = pytest.mark.usefixtures("standard_promotion", "beside")
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*_match.py"))
-SIDES = {"digits_match": 8, "mnist_match": 28, "fashion_match": 28}
+SIDES = {"digits_match": 8, "mnist_match": 28, "fashion_match": 28, "spoken_match": 8}
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def load(path):
 
 
 def made_up(data, side, monkeypatch):
-    """Random pictures in the place of the data set's own."""
+    """Random pictures in the place of the data set's own, and silence for recordings."""
     assert isinstance(data, Match)
 
     def columns(self, split):
@@ -45,6 +45,9 @@ def made_up(data, side, monkeypatch):
 
     monkeypatch.setattr(type(data), "columns", columns)
     monkeypatch.setattr(type(data), "prepare", lambda self: None)
+    if isinstance(data, mmjax.SpokenMatch):
+        silence = [[np.zeros(800, np.int16)]] * 10
+        monkeypatch.setattr(type(data), "partners", lambda self, split: silence)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

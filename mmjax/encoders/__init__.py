@@ -3,10 +3,12 @@
 from mmjax.encoders.audio_cnn import AudioCnn as AudioCnn
 from mmjax.encoders.audio_transformer import AudioTransformer as AudioTransformer
 from mmjax.encoders.bag import Bag as Bag
+from mmjax.encoders.bert import Bert as Bert
 from mmjax.encoders.birds_eye import BirdsEye as BirdsEye
 from mmjax.encoders.cnn import Cnn as Cnn
 from mmjax.encoders.features import Features as Features
 from mmjax.encoders.ft_transformer import FtTransformer as FtTransformer
+from mmjax.encoders.gpt2 import Gpt2 as Gpt2
 from mmjax.encoders.gru import Gru as Gru
 from mmjax.encoders.lstm import Lstm as Lstm
 from mmjax.encoders.patch_transformer import PatchTransformer as PatchTransformer
@@ -27,6 +29,8 @@ ENCODERS = {
     "lstm": Lstm,
     "gru": Gru,
     "bag": Bag,
+    "bert": Bert,
+    "gpt2": Gpt2,
     "audio_cnn": AudioCnn,
     "audio_transformer": AudioTransformer,
     "wave_cnn": WaveCnn,

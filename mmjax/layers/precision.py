@@ -1,4 +1,4 @@
-"""Mixed precision, Micikevicius et al. 2018, arXiv:1710.03740: float32 parameters, bfloat16 compute.
+"""Mixed precision, Micikevicius et al. 2018, arXiv:1710.03740: half-precision compute.
 
 Nothing here or in any module names a precision: each computes in that of the parameters that it is
 given, and reads its raw input in whatever that comes in. Statistics and losses are float32.
@@ -12,8 +12,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
+from mmjax.types import AnyArray
 
-def in_kernel_dtype(*arrays: Array | None, dtype: Any = None, inexact: bool = True) -> list:
+
+def in_kernel_dtype(*arrays: AnyArray | None, dtype: Any = None, inexact: bool = True) -> list:
     """For linen's `promote_dtype`: input and bias in the kernel's type, whatever the input's is.
 
     For the first layer that reads raw input. Time stamps, samples of sound and numbers of

@@ -12,8 +12,10 @@ from jax.sharding import Mesh
 from rich.console import Console
 
 from mmjax.config import Experiment
+from mmjax.data.audio import AudioTransform
 from mmjax.data.pipeline import train_batches
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.table import TableTransform
 from mmjax.data.text import TextTransform
 from mmjax.train import curves, folder, parallel, pretrained, trainable
 from mmjax.train.checkpoint import Checkpoints, begun
@@ -53,7 +55,7 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
     )
     optim = experiment.optim_of_model()
     tx = optim.chain(experiment.steps)
-    _check_vocabulary(experiment, preprocessing)
+    _check_fit(experiment, preprocessing)
     with contextlib.closing(stream(start=0)) as batches:
         first = next(batches)
     now, files = create_state(experiment.model, tx, first, seed=experiment.seed), {}
@@ -102,16 +104,28 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
     return metrics
 
 
-def _check_vocabulary(experiment: Experiment, preprocessing: Preprocessing) -> None:
-    """An embedding answers an id beyond its rows with NaN, in silence."""
-    encoders = getattr(experiment.model, "encoders", {})
-    for name, transform in preprocessing.transforms.items():
-        rows = getattr(encoders.get(name), "vocabulary_size", None)
-        words = transform.vocabulary_size if isinstance(transform, TextTransform) else 0
-        if rows is not None and rows < words:
+def _check_fit(experiment: Experiment, preprocessing: Preprocessing) -> None:
+    """What an encoder would take for missing, in silence: ids and categories beyond its tables."""
+    for name, encoder in getattr(experiment.model, "encoders", {}).items():
+        transform = preprocessing.transforms.get(name)
+        flag = f"--model.encoders.{name}"
+        if isinstance(transform, TextTransform) and hasattr(encoder, "vocabulary_size"):
+            rows, words = encoder.vocabulary_size, transform.vocabulary_size
+            if rows < words:
+                raise ValueError(
+                    f"{flag}.vocabulary-size {rows}: the texts' tokenizer has {words} words; "
+                    "allow as many, or lower --data.vocabulary-size"
+                )
+        if isinstance(transform, TableTransform) and hasattr(encoder, "categories"):
+            given, wanted = encoder.categories, transform.categories
+            if (given or (0,) * len(wanted)) != wanted:
+                raise ValueError(
+                    f"{flag}.categories {given}: the table's columns have {wanted} (0: a number)"
+                )
+        rate = getattr(encoder, "sample_rate", None)
+        if isinstance(transform, AudioTransform) and rate not in (None, transform.sample_rate):
             raise ValueError(
-                f"--model.encoders.{name}.vocabulary-size {rows}: the training captions have "
-                f"{words} words; allow as many, or lower --data.vocabulary-size"
+                f"{flag}.sample-rate {rate}: the recordings come at {transform.sample_rate} Hz"
             )
 
 

@@ -1,0 +1,108 @@
+import dataclasses
+import io
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+from mmjax.config import Experiment
+from mmjax.evaluation.describe import describe
+from mmjax.evaluation.restore import restore
+from mmjax.evaluation.target import load
+from mmjax.train import folder
+
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+
+
+@pytest.fixture(scope="module")
+def described(finished):
+    run, _ = finished
+    with jax.numpy_dtype_promotion("standard"):
+        return describe(*load(run))
+
+
+def test_the_modules_are_those_of_the_model_with_what_they_return_and_cost(described, finished):
+    run, _ = finished
+    assert [(part.path, part.kind, part.output) for part in described.parts] == [
+        ("encoders_image", "Cnn", "[1, 8]"),
+        ("encoders_text", "Lstm", "[1, 8]"),
+        ("missing", "Mask", "image [1, 8], text [1, 8]"),
+        ("fusion", "Concat", "[1, 16]"),
+        ("heads_match", "Logit", "[]"),
+    ]
+    params = restore(run).variables["params"]
+    for part in described.parts:
+        assert part.parameters == sum(x.size for x in jax.tree.leaves(params.get(part.path, {})))
+    assert described.parameters == folder.read_json(run / folder.RESULTS)["parameters"]
+    # One 3x3 convolution of 8x8 pixels from 1 channel to 4, and 4x4x4 numbers to 8.
+    assert described.parts[0].flops == 2 * 8 * 8 * 4 * 9 + 2 * 64 * 8
+    assert described.flops == sum(part.flops for part in described.parts)
+
+
+def test_memory_holds_at_least_what_must_be_there(described):
+    """Parameters, twice (before and after), with Adam's two moments; the batch."""
+    parameters = 4 * described.parameters
+    assert described.evaluation_bytes >= parameters
+    assert described.training_bytes >= 6 * parameters
+    assert all("MiB" in line for line in described.memory()) and len(described.memory()) == 2
+
+
+def test_the_table_is_readable(described):
+    console = Console(width=100, file=io.StringIO())
+    console.print(described.table())
+    shown = console.file.getvalue()
+    assert "encoders_image" in shown and f"{described.parameters:,}" in shown
+
+
+def test_a_larger_batch_takes_more_memory_and_costs_the_same_an_example(finished, described):
+    experiment, preprocessing = load(finished[0])
+    larger = describe(dataclasses.replace(experiment, batch_size=64), preprocessing)
+    assert larger.training_bytes > described.training_bytes
+    assert larger.flops == described.flops
+
+
+def test_a_model_of_half_precision_is_described_and_memory_only_where_it_is_asked_for(finished):
+    experiment, preprocessing = load(finished[0])
+    half = dataclasses.replace(experiment.model, precision="bfloat16")
+    found = describe(dataclasses.replace(experiment, model=half), preprocessing, memory=False)
+    assert found.evaluation_bytes is None and found.memory() == []
+    assert found.parts[0].path == "encoders_image"
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_an_experiments_file_is_described_with_changes_as_on_its_command_line(tmp_path, digits_dir):
+    path = write(tmp_path / "mine.py", "from tests.config.experiments import SMALL as experiment\n")
+    changes = ["model.fusion:sum", "--data.data-dir", digits_dir, "--batch-size", "4"]
+    experiment, preprocessing = load(path, changes)
+    assert isinstance(experiment, Experiment) and experiment.batch_size == 4
+    assert type(experiment.model.fusion).__name__ == "Sum"
+    assert np.shape(preprocessing({"image": [None]})["image"].values) == (1, 8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("x = 1\n", "called `experiment`, got none"),
+        ("from tests.config.experiments import SMALL as a\nb = a\n", "`experiment`, got a, b"),
+        ("x = (\n", r"mine\.py:1: '\(' was never closed"),
+    ],
+)
+def test_a_file_without_an_experiment_is_refused(text, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        load(write(tmp_path / "mine.py", text))
+
+
+def test_what_is_neither_a_run_nor_a_file_is_refused(finished, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere: expected a run's folder or an experim"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"a\.md: expected a run's folder or an experiment's \.py"):
+        load(write(tmp_path / "a.md", ""))
+    with pytest.raises(ValueError, match="a run is as it is"):
+        load(finished[0], ["model.fusion:sum"])
+    with pytest.raises(ValueError, match=r"is not a run: it has no config\.json"):
+        load(tmp_path)

@@ -1,0 +1,98 @@
+"""Any encoders with any fusion and any head, from the command line, for one training step.
+
+There are more combinations than a test can run. Every fusion is run with three encoders of a deck
+that is shuffled anew each day, so that within days every pair has been seen; `MMJAX_SEED` repeats a
+day. Each encoder is dealt several times a day, each head too.
+"""
+
+import datetime
+import functools
+import os
+import random
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from mmjax.config.command_line import parse
+from mmjax.config.registry import fields
+from mmjax.encoders import ENCODERS, Features
+from mmjax.fusion import FUSIONS, Concat
+from mmjax.heads import HEADS, Logit
+from mmjax.model import Multimodal
+from mmjax.train.state import create_state
+from mmjax.train.step import train_step
+from mmjax.types import Batch
+from tests import samples
+from tests.config.experiments import small
+
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+SEED = int(os.environ.get("MMJAX_SEED", datetime.date.today().toordinal()))
+MODALITIES = ("a", "b", "c")
+
+
+def dealt():
+    """{fusion: three (encoder's name, small variant)}, and a head's name."""
+    draws = random.Random(SEED)
+    deck = []
+    while len(deck) < len(MODALITIES) * len(FUSIONS):
+        deck += draws.sample(sorted(ENCODERS), len(ENCODERS))
+    hands = {}
+    for place, fusion in enumerate(sorted(FUSIONS)):
+        names = deck[place * len(MODALITIES) :][: len(MODALITIES)]
+        variants = [draws.choice(samples.ENCODER_VARIANTS[name]) for name in names]
+        hands[fusion] = list(zip(names, variants, strict=True)), draws.choice(sorted(HEADS))
+    return hands
+
+
+HANDS = dealt()
+
+
+def flags(path, module):
+    """What a user types to get these fields instead of the defaults."""
+    found = []
+    for field in fields(type(module)):
+        value, name = getattr(module, field.name), field.name.replace("_", "-")
+        flag = f"--{path.replace('_', '-')}.{'no-' if value is False else ''}{name}"
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            found.append(flag)
+        else:
+            found += [flag, *map(str, value if isinstance(value, tuple) else [value])]
+    return found
+
+
+@pytest.mark.parametrize("fusion", sorted(FUSIONS))
+def test_encoders_fusions_and_heads_go_together(fusion):
+    encoders, head = HANDS[fusion]
+    typed = [f"model.fusion:{fusion}"]
+    typed += [f"model.heads.match:{head}"] if len(HEADS) > 1 else []  # the only one is no choice
+    if getattr(FUSIONS[fusion], "dim", 0) is None:
+        typed += ["--model.fusion.dim", "8"]  # encoders of any width
+    for modality, (name, module) in zip(MODALITIES, encoders, strict=True):
+        typed += [f"model.encoders.{modality}:{name}"]
+        typed += flags(f"model.encoders.{modality}", module)
+    start = Multimodal({name: Features() for name in MODALITIES}, Concat(), {"match": Logit()})
+    experiment, _ = parse(small(model=start), Path("runs/x"), typed, "")
+    model = experiment.model
+    assert [type(model.encoders[m]) for m in MODALITIES] == [type(e) for _, e in encoders]
+    assert list(model.encoders.values()) == [module for _, module in encoders]
+    assert type(model.fusion) is FUSIONS[fusion]
+
+    inputs = {
+        modality: samples.INPUTS[name]()
+        for modality, (name, _) in zip(MODALITIES, encoders, strict=True)
+    }
+    labels = {"match": np.array([1, 0, 1, 0], np.float32)}
+    batch = Batch(inputs, labels, weight=np.ones(4, np.float32), ids=np.arange(4))
+    tx = experiment.optim.chain(3)
+    state = create_state(model, tx, batch, seed=0)
+    step = functools.partial(
+        train_step, model=model, objectives=experiment.objectives, tx=tx, axis=None
+    )
+    after, sums = jax.jit(step)(state, batch)
+    assert np.isfinite(sums["match/loss"].mean())
+    assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(after.params))
+    assert jax.tree.structure(after) == jax.tree.structure(state)

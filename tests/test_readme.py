@@ -1,5 +1,6 @@
 """The README's Python and its commands do what it says."""
 
+import os
 import re
 import shlex
 import shutil
@@ -31,7 +32,7 @@ def beside_a_run(finished, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("standard_promotion", "beside_a_run")
 def test_the_python_runs(capsys):
-    assert len(blocks("python")) == 4
+    assert len(blocks("python")) == 5
     names = {}
     for block in blocks("python"):
         assert len(block.splitlines()) < 10
@@ -55,6 +56,7 @@ COMMANDS = [
 def test_a_command_runs(command, beside_a_run, digits_dir):
     program, *arguments = shlex.split(command)
     if program == "mmjax":
+        arguments = [str(ROOT / a) if a.startswith("experiments/") else a for a in arguments]
         whole = [sys.executable, "-m", "mmjax", *arguments]
     else:
         script = str(ROOT / arguments[0])
@@ -63,7 +65,13 @@ def test_a_command_runs(command, beside_a_run, digits_dir):
         short += [] if "--workdir" in arguments else ["--workdir", "runs/new"]
         whole = [sys.executable, script, *arguments[1:], *short]
     done = subprocess.run(
-        whole, cwd=beside_a_run, capture_output=True, text=True, timeout=240, check=False
+        whole,
+        cwd=beside_a_run,
+        env={**os.environ, "TFDS_DATA_DIR": digits_dir},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "match" in done.stdout

@@ -1,5 +1,6 @@
-"""What a fusion costs: parameters, floating-point operations, time."""
+"""What modules cost: parameters, floating-point operations, time."""
 
+import functools
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
@@ -9,18 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from mmjax.evaluation.flops import flops
 from mmjax.types import Tokens
 
-ROUNDS = 15  # of all fusions in turn, so that a disturbance hits them alike
+ROUNDS = 15  # of all modules in turn, so that a disturbance hits them alike
 LENGTHS = {"a": 6, "b": 12}  # tokens of the modalities that are fused
 
 
 class Cost(NamedTuple):
-    """Of one fusion, for one width of its tokens."""
+    """Of one module, for inputs of one size."""
 
     parameters: int
-    flops: float  # of a forward pass, per example, by the compiler's own count
+    flops: float  # of a forward pass, per example, as `flops` counts
     milliseconds: float  # median, of a forward and a backward pass over one batch
+    forward: float = float("nan")  # of these the forward pass, measured alone
 
 
 def measure_costs(
@@ -30,10 +33,7 @@ def measure_costs(
     batch: int,
     lengths: Mapping[str, int] = LENGTHS,
 ) -> dict[str, Cost]:
-    """Each fusion alone, compiled, on made-up tokens of which nothing is missing.
-
-    Times are for comparison within one call: on shared cores they are noisy.
-    """
+    """Each fusion alone, on made-up tokens of which nothing is missing. As `measure` does."""
     rng = np.random.default_rng(0)
     tokens = {
         name: Tokens(
@@ -42,35 +42,48 @@ def measure_costs(
         )
         for name, length in lengths.items()
     }
-    compiled = {name: _compiled(module, tokens) for name, module in fusions.items()}
-    times: dict[str, list[float]] = {name: [] for name in fusions}
-    for _ in range(ROUNDS):
-        for name, (variables, _, both) in compiled.items():
-            begin = time.perf_counter()
-            jax.block_until_ready(both(variables, tokens))
-            times[name].append(1e3 * (time.perf_counter() - begin))
-    return {
-        name: Cost(
-            parameters=sum(x.size for x in jax.tree.leaves(variables.get("params", {}))),
-            flops=flops / batch,
-            milliseconds=float(np.median(times[name][1:])),
-        )
-        for name, (variables, flops, _) in compiled.items()
-    }
+    return measure({name: (module, (tokens,)) for name, module in fusions.items()}, batch)
 
 
-def _compiled(module: nn.Module, tokens: Mapping[str, Tokens]) -> tuple[Any, float, Any]:
-    """(variables, floating-point operations of a forward pass, forward and backward pass)."""
+def measure(
+    calls: Mapping[str, tuple[nn.Module, tuple[Any, ...]]], batch: int, rounds: int = ROUNDS
+) -> dict[str, Cost]:
+    """Modules that return Tokens, each with its arguments, compiled.
 
-    def forward(variables: Any, tokens: Mapping[str, Tokens]) -> jax.Array:
-        return cast(Tokens, module.apply(variables, tokens, train=False)).values
+    Times are for comparison within one call: on shared cores they are noisy.
+    """
+    compiled = {name: _compiled(module, args) for name, (module, args) in calls.items()}
+    times = {name: ([], []) for name in calls}
+    for _ in range(rounds):
+        for name, (variables, *programs) in compiled.items():
+            for program, found in zip(programs, times[name], strict=True):
+                begin = time.perf_counter()
+                jax.block_until_ready(program(variables, *calls[name][1]))
+                found.append(1e3 * (time.perf_counter() - begin))
+    costs = {}
+    for name, (module, args) in calls.items():
+        variables = compiled[name][0]
+        forward, both = (float(np.median(found[1:])) for found in times[name])
+        count = flops(functools.partial(_values, module), variables, *args)
+        parameters = sum(x.size for x in jax.tree.leaves(variables.get("params", {})))
+        costs[name] = Cost(parameters, count / batch, both, forward)
+    return costs
 
-    def loss(variables: Any, tokens: Mapping[str, Tokens]) -> jax.Array:
-        return jnp.sum(forward(variables, tokens) ** 2)
 
-    start = jax.jit(lambda tokens: module.init(jax.random.key(0), tokens, train=False))
-    variables = start(tokens)
-    analysis = jax.jit(forward).lower(variables, tokens).compile().cost_analysis() or {}
-    # To the tokens too: a fusion passes the gradient on to the encoders.
-    both = jax.jit(jax.grad(loss, argnums=(0, 1), allow_int=True))
-    return variables, float(analysis.get("flops", np.nan)), both.lower(variables, tokens).compile()
+def _values(module: nn.Module, variables: Any, *args: Any) -> jax.Array:
+    return cast(Tokens, module.apply(variables, *args, train=False)).values
+
+
+def _compiled(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    """(variables, forward pass, forward and backward pass)."""
+
+    def loss(variables: Any, *args: Any) -> jax.Array:
+        return jnp.sum(_values(module, variables, *args) ** 2)
+
+    start = jax.jit(lambda *args: module.init(jax.random.key(0), *args, train=False))
+    variables = start(*args)
+    forward = jax.jit(functools.partial(_values, module)).lower(variables, *args).compile()
+    # To the inputs too: a fusion passes the gradient on to the encoders.
+    wanted = tuple(range(1 + len(args)))
+    both = jax.jit(jax.grad(loss, argnums=wanted, allow_int=True))
+    return variables, forward, both.lower(variables, *args).compile()

@@ -1,8 +1,9 @@
 """Floating-point operations of a function, counted from its program before anything runs.
 
 XLA's own count takes a loop for one turn of it: an LSTM over 400 words would cost what one word
-costs. Here a scan counts as often as it turns. Counted are products of matrices and convolutions,
-a multiplication with its addition as 2, as papers do; what acts number by number is left out.
+costs. Here a scan counts as often as it turns. Counted are products of matrices and convolutions, a
+multiplication with its addition as 2, and Fourier transforms as 5/2 n log2 n for n real numbers, as
+papers do; what acts number by number is left out.
 """
 
 import math
@@ -33,6 +34,11 @@ def _of_equation(equation: core.JaxprEqn) -> int:
             features = equation.params["dimension_numbers"].rhs_spec[0]
             # A result is a sum over the window and over the input channels of its group.
             return 2 * _size(out) * _size(kernel) // _shape(kernel)[features]
+        case "fft":
+            lengths = equation.params["fft_lengths"]
+            real = min(_size(equation.invars[0].aval), _size(equation.outvars[0].aval))
+            transforms = real // (math.prod(lengths[:-1]) * (lengths[-1] // 2 + 1))
+            return round(2.5 * transforms * math.prod(lengths) * math.log2(math.prod(lengths)))
         case "cond":
             return max(_of(branch.jaxpr) for branch in equation.params["branches"])
     turns = equation.params["length"] if equation.primitive.name == "scan" else 1

@@ -51,6 +51,8 @@ def table(rows: list[Row]) -> Table:
     shown = Table("parameters of", "number", "highest learning rate", *["from"] * sources)
     for column in shown.columns[1:3]:
         column.justify = "right"
+    for column in shown.columns[3:]:
+        column.overflow = "fold"  # a path is read whole or not at all
     for row in rows:
         rate = "frozen" if frozen(row.peak_lr) else f"{row.peak_lr:g}"
         shown.add_row(row.path, f"{row.parameters:,}", rate, *[row.source] * sources)

@@ -16,10 +16,9 @@ def test_parameters_and_operations_are_those_of_the_equations():
     assert costs["sum"].parameters == 2 * width * 5
     assert costs["tensor"].parameters == (width + 1) ** 2 * 7
     assert costs["concat"].parameters == 0
-    # The product with W alone is 2 * 25 * 7 operations; pooling and the outer product add some.
-    assert 350 < costs["tensor"].flops < 700
-    assert costs["concat"].flops < costs["sum"].flops < costs["tensor"].flops
-    assert all(cost.milliseconds > 0 for cost in costs.values())
+    assert costs["tensor"].flops >= 2 * 25 * 7  # the product with W
+    assert costs["sum"].flops == 2 * 2 * width * 5 and costs["concat"].flops == 0
+    assert all(cost.forward > 0 and cost.milliseconds > 0 for cost in costs.values())
 
 
 def test_a_wider_fusion_costs_more():

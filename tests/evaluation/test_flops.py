@@ -32,6 +32,13 @@ def test_a_loop_counts_as_often_as_it_turns():
     assert flops(looped, jnp.ones((2, 4))) == 9 * 2 * 2 * 4 * 4
 
 
+def test_a_fourier_transform_counts_five_halves_n_log_n():
+    for inverse in (False, True):
+        x = jnp.ones((3, 33), jnp.complex64) if inverse else jnp.ones((3, 64))
+        transform = jnp.fft.irfft if inverse else jnp.fft.rfft
+        assert flops(transform, x) == 3 * 2.5 * 64 * 6
+
+
 def test_what_is_jitted_or_chosen_between_is_counted_too():
     x = jnp.ones((2, 4))
     assert flops(jax.jit(lambda x: x @ x.T), x) == 2 * 2 * 4 * 2

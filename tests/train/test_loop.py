@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from mmjax.data.datasets import DigitsMatch
-from mmjax.encoders import Lstm
+from mmjax.encoders import Bert, Lstm
 from mmjax.heads import Logit
 from mmjax.optim import Sgd
 from mmjax.train import log
@@ -204,3 +205,50 @@ def test_a_stopped_run_goes_on_bit_for_bit(straight, number, tmp_path, digits_di
     expected, found = outcome(expected_run), outcome(tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, found[0], expected[0])
     assert found[1:] == expected[1:]
+
+
+@pytest.fixture
+def pretrained(tmp_path, digits_dir):
+    """An experiment whose frozen text encoder starts from the stored weights of BERT."""
+    with np.load(ROOT / "tests" / "parity" / "bert.npz") as stored:
+        arrays = {
+            name.removeprefix("weight/"): x for name, x in stored.items() if "weight/" in name
+        }
+        text = Bert(vocabulary_size=31, positions=9, width=24, heads=int(stored["heads"]))
+    layers = sum(name.endswith("intermediate.dense.bias") for name in arrays)
+    path = tmp_path / "bert.safetensors"
+    save_file(arrays, path)
+    text = dataclasses.replace(text, layers=layers, weights=str(path))
+    network = dataclasses.replace(small().model, frozen=("text",))
+    network = dataclasses.replace(network, encoders={**network.encoders, "text": text})
+    data = DigitsMatch(data_dir=digits_dir, vocabulary_size=31, max_words=9)
+    return small(model=network, data=data), path, arrays
+
+
+def test_a_training_starts_from_published_weights_says_so_and_needs_them_once(
+    pretrained, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "300")
+    experiment, path, arrays = pretrained
+    metrics = fit(experiment, tmp_path / "run")
+    shown = capsys.readouterr().err
+    assert "bert.safetensors" in shown and "frozen" in shown and "parameters learn" in shown
+    with Checkpoints(tmp_path / "run", read_only=True) as checkpoints:
+        params = checkpoints.arrays(6, "variables")["params"]["encoders_text"]
+    words = arrays["embeddings.word_embeddings.weight"]
+    np.testing.assert_array_equal(params["word"]["embedding"], words)
+    path.unlink()
+    assert fit(experiment, tmp_path / "run") == metrics
+
+
+def test_weights_that_do_not_fit_are_refused_before_anything_is_written(pretrained, tmp_path):
+    experiment, path, arrays = pretrained
+    del arrays["embeddings.word_embeddings.weight"]
+    save_file(arrays, path)
+    message = r"--model\.encoders\.text\.weights .*bert\.safetensors: .*another architecture"
+    with pytest.raises(ValueError, match=message):
+        fit(experiment, tmp_path / "run")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"--model\.encoders\.text\.weights .*no such file"):
+        fit(experiment, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

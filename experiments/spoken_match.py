@@ -5,8 +5,8 @@ with its own test split; a CNN on the pixels, a CNN on a log-mel spectrogram.
 
     python experiments/spoken_match.py --data.manual-dir DIR
 
-where DIR holds free-spoken-digit-dataset.tar.gz.
-MEASURED
+where DIR holds free-spoken-digit-dataset.tar.gz. On 2 CPU cores about 2 minutes when nothing else
+runs; test accuracy 97.49 ± 0.48 % (mean ± standard deviation over 3 seeds).
 """
 
 import mmjax

@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, final
 
 import jax
@@ -19,8 +19,9 @@ class Optim(abc.ABC):
     warmup: float = 0.05  # share of all steps in which the rate rises from 0, in 0..1
     clip_norm: float | None = None  # largest global norm of the gradient; None: not clipped
     # Factors of the rate by parameter path, such as `encoders_text 0.1 encoders_text/block_* 0`; a
-    # path is that of a module or an array, the longest one counts, 0 freezes. The table that a
-    # training begins with shows the paths.
+    # path is that of a module or an array, and the longest one counts. 0 keeps parameters as they
+    # are (dropout and running statistics go on: --model.frozen freezes an encoder whole). The table
+    # that a training begins with shows the paths.
     rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,64 +61,61 @@ class Optim(abc.ABC):
         rise = optax.linear_schedule(self.peak_lr / warmup, self.peak_lr, max(warmup - 1, 1))
         return optax.join_schedules([rise, after], [warmup])
 
-    def chain(self, steps: int) -> optax.GradientTransformation:
-        """The whole update for a training of `steps` steps.
+    def chain(self, steps: int, frozen: Sequence[str] = ()) -> optax.GradientTransformation:
+        """The whole update for a training of `steps` steps; the modules `frozen` stay as they are.
 
         Its `init` raises ValueError for a path in `rates` that no parameter has.
         """
         clip = optax.identity()
         if self.clip_norm is not None:
             clip = optax.clip_by_global_norm(self.clip_norm)
-        if not self.rates:
-            return optax.chain(clip, self._descent(steps, 1.0))
-        groups = {str(factor): self._descent(steps, factor) for factor in {1.0, *self.factors}}
+        if not self.rates and not frozen:
+            return optax.chain(clip, *self._descent(steps))
+        groups = {
+            str(factor): optax.chain(*self._descent(steps), optax.scale(factor))
+            for factor in {1.0, *map(float, self.rates.values())}
+        }
+        groups[str(0.0)] = optax.set_to_zero()  # keeps no moments
+
+        def labelled(label: Callable[[float], Any]) -> Callable[[optax.Params], optax.Params]:
+            return lambda params: self._labelled(params, frozen, label)
+
         return optax.chain(
             # Before the norm is taken: what does not move must not shorten the steps of the rest.
-            optax.masked(optax.set_to_zero(), lambda params: self._labelled(params, frozen)),
+            optax.masked(optax.set_to_zero(), labelled(lambda factor: factor == 0)),
             clip,
-            optax.multi_transform(groups, lambda params: self._labelled(params, str)),
+            optax.multi_transform(groups, labelled(str)),
         )
 
-    @property
-    def factors(self) -> set[float]:
-        """Those of `rates`."""
-        return {float(factor) for factor in self.rates.values()}
+    def factor(self, path: str, frozen: Sequence[str] = ()) -> float:
+        """What the rate of the parameter at `path`, such as `fusion/gate/kernel`, is times."""
+        if path.split("/")[0] in frozen:
+            return 0.0
+        found = [pattern for pattern in self.rates if _matches(path, pattern)]
+        longest = max(found, key=lambda p: (p.count("/"), len(p), p), default=None)
+        return 1.0 if longest is None else float(self.rates[longest])
 
-    def _descent(self, steps: int, factor: float) -> optax.GradientTransformation:
-        """Of the parameters of one factor; what is frozen keeps no moments."""
-        if frozen(factor):
-            return optax.set_to_zero()
-        return optax.chain(
+    def _descent(self, steps: int) -> tuple[optax.GradientTransformation, ...]:
+        return (
             self.direction(),
             optax.add_decayed_weights(self.decay, mask=decayed) if self.decay else optax.identity(),
             optax.scale_by_learning_rate(self.learning_rate(steps)),
-            optax.scale(factor) if factor != 1.0 else optax.identity(),
         )
 
-    def _labelled(self, params: optax.Params, label: Any) -> optax.Params:
+    def _labelled(
+        self, params: optax.Params, frozen: Sequence[str], label: Callable[[float], Any]
+    ) -> optax.Params:
         paths = [path_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
         for pattern in self.rates:
-            if not any(matches(path, pattern) for path in paths):
+            if not any(_matches(path, pattern) for path in paths):
                 modules = sorted({path.split("/")[0] for path in paths})
                 raise ValueError(
                     f"--optim.rates {pattern}: no parameter has this path; they begin with "
                     f"{', '.join(modules)}"
                 )
         return jax.tree_util.tree_map_with_path(
-            lambda path, _: label(self.factor(path_of(path))), params
+            lambda path, _: label(self.factor(path_of(path), frozen)), params
         )
-
-    def factor(self, path: str) -> float:
-        """What the rate of the parameter at `path`, such as `fusion/gate/kernel`, is times."""
-        found = [pattern for pattern in self.rates if matches(path, pattern)]
-        return (
-            float(self.rates[max(found, key=lambda p: (p.count("/"), len(p), p))]) if found else 1.0
-        )
-
-
-def frozen(factor: float) -> bool:
-    """Whether parameters of this factor stay as they are."""
-    return factor == 0
 
 
 def path_of(path: tuple[Any, ...]) -> str:
@@ -125,7 +123,7 @@ def path_of(path: tuple[Any, ...]) -> str:
     return "/".join(str(key.key) for key in path)
 
 
-def matches(path: str, pattern: str) -> bool:
+def _matches(path: str, pattern: str) -> bool:
     """Whether the pattern, in which * stands for anything, is the path or a module above it."""
     steps = path.split("/")[: pattern.count("/") + 1]
     return fnmatch.fnmatchcase("/".join(steps), pattern)

@@ -1,8 +1,9 @@
 """Any encoders with any fusion and any head, from the command line, for one training step.
 
 There are more combinations than a test can run. Every fusion is run with three encoders of a deck
-that is shuffled anew each day, so that within days every pair has been seen; `MMJAX_SEED` repeats a
-day. Each encoder is dealt several times a day, each head too.
+that is shuffled anew each day: each encoder is dealt four times a day, and after about three weeks
+every fusion has met every encoder. A test's name ends in the day's number, and MMJAX_SEED=<number>
+repeats it.
 """
 
 import datetime
@@ -64,7 +65,7 @@ def flags(path, module):
     return found
 
 
-@pytest.mark.parametrize("fusion", sorted(FUSIONS))
+@pytest.mark.parametrize("fusion", sorted(FUSIONS), ids=lambda name: f"{name}-{SEED}")
 def test_encoders_fusions_and_heads_go_together(fusion):
     encoders, head = HANDS[fusion]
     typed = [f"model.fusion:{fusion}"]

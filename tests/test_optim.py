@@ -99,3 +99,10 @@ def test_a_path_that_no_parameter_has_is_refused_with_those_that_there_are():
         Adam(rates={"d/kernel": 0.5}).chain(10).init(PARAMS)
     with pytest.raises(ValueError, match=r"optim\.rates: a: expected 0 or more, got -1"):
         Adam(rates={"a": -1.0})
+
+
+def test_what_is_frozen_moves_by_no_rate():
+    tx = AdamW(rates={"a/kernel": 3.0}, weight_decay=0.5).chain(10, frozen=("a",))
+    updates, _ = tx.update(PARAMS, tx.init(PARAMS), PARAMS)
+    assert not any(np.any(x) for x in updates["a"].values())
+    assert all(np.any(x) for name in "bc" for x in updates[name].values())

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
+import optax
 from flax import linen as nn
 
 from mmjax.balance import JOINT, Balance
@@ -75,12 +76,14 @@ class Experiment:
                 f"--balance.weights: unknown modalities {unknown}; choose from {sorted(modalities)}"
             )
 
-    def optim_of_model(self) -> Optim:
-        """The optimiser, with the encoders that the model calls frozen left out."""
-        rates = {f"encoders_{name}": 0.0 for name in getattr(self.model, "frozen", ())}
-        if not rates:
-            return self.optim
-        return dataclasses.replace(self.optim, rates={**self.optim.rates, **rates})
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The modules, as parameters call them, that the model says are not to learn."""
+        return tuple(f"encoders_{name}" for name in getattr(self.model, "frozen", ()))
+
+    def update(self) -> optax.GradientTransformation:
+        """The optimiser's, for these steps and this model."""
+        return self.optim.chain(self.steps, self.frozen)
 
     def total_loss(self, means: Mapping[str, float]) -> float:
         """The objectives' losses by their weights; what modules and balances add is left out."""

@@ -17,7 +17,7 @@ from mmjax.data.dataset import Dataset
 from mmjax.objectives import Objective
 from mmjax.optim import Optim
 
-FORMAT = 1
+FORMAT = 2  # 1: before recurrent encoders named their parts `embedding` and `lstm`
 # Where a run is computed and where its data lies does not make it another run.
 CIRCUMSTANCES = ("parallel", "devices", "tensorboard", "data.data_dir", "data.manual_dir")
 
@@ -46,7 +46,10 @@ def from_json(data: Mapping[str, Any], source: str = "config") -> Experiment:
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         got = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-        raise ValueError(f"{source}: expected a configuration of format {FORMAT}, got {got!r}")
+        raise ValueError(
+            f"{source}: expected a configuration of format {FORMAT}, got {got!r}; another version "
+            "of mmjax wrote it"
+        )
     try:
         rest = {key: value for key, value in data.items() if key != "format"}
         return _converter().structure(rest, Experiment)

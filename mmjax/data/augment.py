@@ -95,7 +95,7 @@ class WordDropout:
         if not self.rate:
             return text
         if transform.unknown is None:
-            raise ValueError("word_dropout: expected 0, the tokenizer has no unknown word")
+            raise ValueError("--data.word-dropout: expected 0, the tokenizer has no unknown word")
         mask, values = np.asarray(text.mask), np.asarray(text.values)
         dropped = mask & (rng.random(mask.shape) < self.rate) & ~np.isin(values, transform.special)
         return Input(np.where(dropped, np.int32(transform.unknown), values), mask)

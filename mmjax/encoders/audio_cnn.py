@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.fields import require_at_least
+from mmjax.layers.fields import require_at_least, require_choice
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import average_pool, masked_mean
 from mmjax.layers.precision import in_kernel_dtype
@@ -41,6 +41,7 @@ class AudioCnn(nn.Module):
             ValueError: there are fewer than 2^len(features) bands, or `log_mel`'s reasons.
         """
         del train
+        require_choice(self, "pooling", "mean", "none")
         require_at_least(self, 2 ** len(self.features), "mels")
         x, mask = log_mel(
             jnp.asarray(values), jnp.asarray(mask),

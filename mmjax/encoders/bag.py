@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Int
 
+from mmjax.layers.fields import require_choice
 from mmjax.layers.pooling import masked_mean
 from mmjax.layers.word_embedding import WordEmbedding
 from mmjax.types import AnyArray, Tokens
@@ -29,6 +30,7 @@ class Bag(nn.Module):
     ) -> Tokens:
         """Returns one token, or one for each word with `pooling="none"`."""
         del train
+        require_choice(self, "pooling", "mean", "none")
         embedding = WordEmbedding(self.vocabulary_size, self.dim, name="embedding")
         words = embedding(jnp.asarray(values), jnp.asarray(mask))
         if self.pooling == "none":

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.fields import require_at_least
+from mmjax.layers.fields import require_at_least, require_choice
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.pooling import average_pool
 from mmjax.layers.precision import in_kernel_dtype
@@ -43,6 +43,7 @@ class BirdsEye(nn.Module):
         """
         del train
         require_at_least(self, 1, "dim")
+        require_choice(self, "pooling", "flatten", "none")
         x_low, x_high, y_low, y_high = self.extent
         if not (x_low < x_high and y_low < y_high):
             raise ValueError(

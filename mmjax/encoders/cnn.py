@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
+from mmjax.layers.fields import require_choice
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import AttentionPool, average_pool
 from mmjax.layers.precision import in_kernel_dtype
@@ -35,6 +36,7 @@ class Cnn(nn.Module):
     ) -> Tokens:
         """Returns one token, or height/2 * width/2 of them with `pooling="none"`."""
         del train
+        require_choice(self, "pooling", "flatten", "mean", "attention", "none")
         batch, height, width, _ = values.shape
         if height < 2 or width < 2:
             raise ValueError(f"cnn: an image must be at least 2x2 pixels, got {height}x{width}")

@@ -7,6 +7,7 @@ from flax import linen as nn
 from jaxtyping import Bool, Float
 
 from mmjax.layers.cells import CellEmbedding
+from mmjax.layers.fields import require_at_least
 from mmjax.layers.masking import clear
 from mmjax.layers.self_attention import SelfAttentionBlock
 from mmjax.types import AnyArray, Tokens
@@ -35,6 +36,7 @@ class FtTransformer(nn.Module):
         train: bool,
     ) -> Tokens:
         """Returns 1 + columns tokens; raises ValueError where `categories` does not fit them."""
+        require_at_least(self, 0, "layers")
         embedding = CellEmbedding(self.categories, self.dim, name="cells")
         cells = embedding(jnp.asarray(values), jnp.asarray(mask))
         init = nn.initializers.normal(self.dim**-0.5)

@@ -7,6 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
+from mmjax.layers.fields import require_choice
 from mmjax.layers.masking import clear
 from mmjax.layers.mlp import Mlp
 from mmjax.layers.pooling import masked_max
@@ -40,6 +41,7 @@ class PointNet(nn.Module):
         Raises:
             ValueError: `align` is more than there are features.
         """
+        require_choice(self, "pooling", "max", "none")
         mask = jnp.asarray(mask)
         x = clear(jnp.asarray(values), mask)
         if not 0 <= self.align <= x.shape[-1]:

@@ -38,6 +38,7 @@ class SetTransformer(nn.Module):
     ) -> Tokens:
         """Returns `seeds` tokens."""
         require_at_least(self, 1, "inducing", "seeds", "dim")
+        require_at_least(self, 0, "layers")
         require_share(self, "dropout")
         mask = jnp.asarray(mask)
         read = nn.Dense(self.dim, promote_dtype=in_kernel_dtype, name="input")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.fields import require_at_least, require_share
+from mmjax.layers.fields import require_at_least, require_choice, require_share
 from mmjax.layers.intervals import with_intervals
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import masked_mean
@@ -40,7 +40,9 @@ class Tcn(nn.Module):
     ) -> Tokens:
         """Returns one token, or one for each step with `pooling="none"`."""
         require_at_least(self, 1, "dim", "size")
+        require_at_least(self, 0, "layers")
         require_share(self, "dropout")
+        require_choice(self, "pooling", "mean", "none")
         mask = jnp.asarray(mask)
         x = with_intervals(jnp.asarray(values), mask, self.time)
         x = nn.Dense(self.dim, promote_dtype=in_kernel_dtype, name="input")(x)

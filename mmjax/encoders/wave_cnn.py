@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.fields import require_at_least
+from mmjax.layers.fields import require_at_least, require_choice
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import masked_mean
 from mmjax.layers.windows import WindowConv
@@ -37,6 +37,7 @@ class WaveCnn(nn.Module):
     ) -> Tokens:
         """Returns one token, or one for every so many samples with `pooling="none"`."""
         del train
+        require_choice(self, "pooling", "mean", "none")
         require_at_least(self, 1, "stride")
         require_at_least(self, self.stride, "size")
         mask = jnp.asarray(mask)

@@ -126,7 +126,7 @@ def _parameters(variables: Mapping[str, Any]) -> int:
 
 def _update(experiment: Experiment, variables: Mapping[str, Any]) -> tuple[Callable, Any]:
     """A step on the mean square of all outputs, and the shapes of its state."""
-    tx = experiment.optim_of_model().chain(experiment.steps)
+    tx = experiment.update()
     collections = {name: tree for name, tree in variables.items() if name != "params"}
 
     def loss(params, collections, inputs, key):

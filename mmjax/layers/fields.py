@@ -36,11 +36,13 @@ def size_of(module: nn.Module, sizes: Mapping[str, tuple[int, int, int]]) -> tup
     """Width, layers and heads of a transformer: its fields, or where None those of its `size`.
 
     Raises:
-        ValueError: `size` is none of the sizes.
+        ValueError: `size` is none of the sizes, or there are fewer than 0 layers.
     """
     require_choice(module, "size", *sizes)
     size, *chosen = (getattr(module, name) for name in ("size", "width", "layers", "heads"))
     width, layers, heads = (
         given if own is None else own for own, given in zip(chosen, sizes[size], strict=True)
     )
+    if layers < 0:
+        raise ValueError(f"{type(module).__name__}.layers: expected at least 0, got {layers}")
     return width, layers, heads

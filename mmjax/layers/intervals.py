@@ -18,8 +18,9 @@ def with_intervals(
 ) -> Float[Array, "batch token _"]:
     """The values, zeros under the mask, and behind them log(1 + |t_i - t_j|), t = values[channel].
 
-    j is the token before i of those that are there; the first one's interval is 0. With
-    `channel=None` there are no time stamps and nothing is added.
+    Time in any unit in which intervals are about 1, from the start of the series on: in float32 the
+    seconds since 1970 tell no two minutes apart. j is the token before i of those that are there;
+    the first one's interval is 0. With `channel=None` there are no time stamps: nothing is added.
 
     Raises:
         ValueError: there is no such channel.

@@ -7,7 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
-from mmjax.layers.fields import require_at_least
+from mmjax.layers.fields import require_at_least, require_choice, require_share
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import masked_mean
 from mmjax.layers.recurrent import GruLayer, LstmLayer
@@ -38,6 +38,8 @@ class RecurrentStack(nn.Module):
     ) -> Tokens:
         """Returns one token, or one for each that was read with `pooling="none"`."""
         require_at_least(self, 1, "layers", "dim")
+        require_share(self, "dropout")
+        require_choice(self, "pooling", "last", "mean", "none")
         layer_of = CELLS[self.cell]
         directions = (
             {"forward": False, "backward": True} if self.bidirectional else {"forward": False}

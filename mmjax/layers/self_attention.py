@@ -11,6 +11,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from mmjax.layers.attention import attend
+from mmjax.layers.fields import require_share
 
 _KERNEL = nn.initializers.xavier_uniform()
 
@@ -37,7 +38,8 @@ class SelfAttentionBlock(nn.Module):
         *,
         train: bool,
     ) -> Float[Array, "batch token width"]:
-        """Raises ValueError where the heads do not divide the width."""
+        """Raises ValueError where the heads do not divide the width, or dropout is out of 0..1."""
+        require_share(self, "dropout")
         width = x.shape[-1]
         if self.heads < 1 or width % self.heads:
             raise ValueError(

@@ -44,7 +44,7 @@ class WindowConv(nn.Module):
             self.features,
             (self.size,),
             self.stride,
-            [(before, max(after, 0))],
+            [(before, after)],
             promote_dtype=in_kernel_dtype,
         )
         return conv(clear(x, mask)), window_mask(mask, self.stride)

@@ -32,6 +32,8 @@ def word_tokens(
 
 def _end(x: Array, mask: Array, which: str) -> Array:
     """The first or last word that is there."""
+    if mask.shape[1] == 0:
+        return jnp.zeros((x.shape[0], x.shape[2]), x.dtype)
     place = jnp.argmax(mask, axis=1)
     if which == "last":
         place = mask.shape[1] - 1 - jnp.argmax(mask[:, ::-1], axis=1)

@@ -53,8 +53,7 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
         batch_size=experiment.batch_size,
         seed=experiment.seed,
     )
-    optim = experiment.optim_of_model()
-    tx = optim.chain(experiment.steps)
+    tx = experiment.update()
     _check_fit(experiment, preprocessing)
     with contextlib.closing(stream(start=0)) as batches:
         first = next(batches)
@@ -76,7 +75,7 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
     _check_metric(experiment, evaluator, now)
     folder.claim(run, experiment, functools.partial(print, file=sys.stderr))
     preprocessing.save(run)
-    Console(stderr=True).print(trainable.table(trainable.rows(now.params, optim, files)))
+    Console(stderr=True).print(trainable.table(trainable.rows(now.params, experiment, files)))
     with Checkpoints(
         run, keep=experiment.keep, best=experiment.best_metric, mode=experiment.best_mode
     ) as checkpoints:
@@ -114,7 +113,7 @@ def _check_fit(experiment: Experiment, preprocessing: Preprocessing) -> None:
             if rows < words:
                 raise ValueError(
                     f"{flag}.vocabulary-size {rows}: the texts' tokenizer has {words} words; "
-                    "allow as many, or lower --data.vocabulary-size"
+                    "allow as many, or choose a smaller vocabulary with --data.vocabulary-size"
                 )
         if isinstance(transform, TableTransform) and hasattr(encoder, "categories"):
             given, wanted = encoder.categories, transform.categories

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 from rich.table import Table
 
-from mmjax.optim import Optim, frozen, path_of
+from mmjax.config import Experiment
+from mmjax.optim import path_of
 
 
 class Row(NamedTuple):
@@ -14,11 +15,12 @@ class Row(NamedTuple):
 
     path: str
     parameters: int
-    peak_lr: float  # 0: frozen
-    source: str  # a file of weights, or ""
+    peak_lr: float
+    source: str = ""  # a file of weights
+    frozen: bool = False  # the whole module, its statistics too
 
 
-def rows(params: Mapping[str, Any], optim: Optim, files: Mapping[str, str]) -> list[Row]:
+def rows(params: Mapping[str, Any], experiment: Experiment, files: Mapping[str, str]) -> list[Row]:
     """One row for each top-level module, or several where its parts have different rates.
 
     `files` says which modality's encoder began with which file.
@@ -26,14 +28,16 @@ def rows(params: Mapping[str, Any], optim: Optim, files: Mapping[str, str]) -> l
     found: dict[tuple[str, float], list[str]] = {}
     sizes = {path_of(path): x.size for path, x in jax.tree_util.tree_leaves_with_path(params)}
     for path in sizes:
-        found.setdefault((path.split("/")[0], optim.factor(path)), []).append(path)
+        factor = experiment.optim.factor(path, experiment.frozen)
+        found.setdefault((path.split("/")[0], factor), []).append(path)
     split = {module for module, _ in found if sum(other == module for other, _ in found) > 1}
     return [
         Row(
             path=f"{module} ({_parts(paths)})" if module in split else module,
             parameters=sum(sizes[path] for path in paths),
-            peak_lr=optim.peak_lr * factor,
+            peak_lr=experiment.optim.peak_lr * factor,
             source=files.get(module.removeprefix("encoders_"), ""),
+            frozen=module in experiment.frozen,
         )
         for (module, factor), paths in sorted(found.items())
     ]
@@ -54,9 +58,9 @@ def table(rows: list[Row]) -> Table:
     for column in shown.columns[3:]:
         column.overflow = "fold"  # a path is read whole or not at all
     for row in rows:
-        rate = "frozen" if frozen(row.peak_lr) else f"{row.peak_lr:g}"
+        rate = "frozen" if row.frozen else f"{row.peak_lr:g}"
         shown.add_row(row.path, f"{row.parameters:,}", rate, *[row.source] * sources)
-    moving = sum(row.parameters for row in rows if not frozen(row.peak_lr))
+    moving = sum(row.parameters for row in rows if row.peak_lr > 0)
     total = sum(row.parameters for row in rows)
     shown.caption = f"{moving:,} of {total:,} parameters learn"
     return shown

@@ -65,7 +65,7 @@ def broken(path, value):
 @pytest.mark.parametrize(
     "path, value, message",
     [
-        (["format"], 99, r"expected a configuration of format 1, got 99"),
+        (["format"], 99, r"expected a configuration of format 2, got 99; another version"),
         (["model", "fusion", "type"], "fusion/sun", r"unknown type 'fusion/sun'.*'fusion/sum'"),
         (["optim", "type"], "fusion/sum", r"unknown type 'fusion/sum'.*'optim/adam'"),
         (["optim", "peak"], 1.0, r"optim/adam has no field \['peak'\]; its fields are \['peak_lr'"),

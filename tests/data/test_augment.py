@@ -143,7 +143,7 @@ def test_words_that_begin_and_end_a_text_are_never_dropped():
 
 def test_without_an_unknown_word_nothing_can_be_dropped():
     gpt2 = TextTransform(max_words=6, tokenizer=gpt2_json())
-    with pytest.raises(ValueError, match="word_dropout: expected 0, the tokenizer has no unknown"):
+    with pytest.raises(ValueError, match=r"--data\.word-dropout: expected 0, the tokenizer has no"):
         WordDropout(0.1)(gpt2(["hello"]), gpt2, _rng())
     assert WordDropout(0.0)(gpt2(["hello"]), gpt2, _rng()).mask.any()
 

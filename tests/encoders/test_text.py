@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.encoders import Bag, Gru, Lstm
+from mmjax.encoders import Bag, Bert, Gru, Lstm
 from tests.samples import text
 
 
@@ -33,3 +33,13 @@ def test_a_bag_has_no_order_and_is_the_mean():
 
 def _args(given):
     return given.values, given.mask
+
+
+@pytest.mark.parametrize("pooling", ["first", "mean", "none"])
+def test_a_batch_of_texts_without_any_word_is_read(pooling):
+    module = Bert(vocabulary_size=9, positions=4, width=4, layers=1, heads=1, pooling=pooling)
+    one = jnp.ones((2, 1), jnp.int32), jnp.ones((2, 1), bool)
+    variables = module.init(jax.random.key(0), *one, train=False)
+    none = jnp.zeros((2, 0), jnp.int32), jnp.zeros((2, 0), bool)
+    found = module.apply(variables, *none, train=False)
+    assert not np.any(found.mask) and not np.any(found.values)

@@ -74,7 +74,9 @@ def test_an_encoder_that_knows_fewer_words_than_the_captions_have_is_refused(dig
     network = small().model
     network = dataclasses.replace(network, encoders={**network.encoders, "text": Lstm(20)})
     data = DigitsMatch(data_dir=digits_dir)
-    with pytest.raises(ValueError, match=r"--model.encoders.text.vocabulary-size 20: .* have \d+"):
+    with pytest.raises(
+        ValueError, match=r"--model.encoders.text.vocabulary-size 20: .* has \d+ words"
+    ):
         fit(small(model=network, data=data), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

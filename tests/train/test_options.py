@@ -50,7 +50,7 @@ OPTIMS = {"adamw": AdamW(weight_decay=0.5, warmup=0.0), "sgd": Sgd(peak_lr=0.1)}
 @functools.cache
 def trained(frozen=(), precision="float32", optim="adamw", steps=3, wrapper="jit", devices=1):
     model = dataclasses.replace(MODEL, frozen=frozen, precision=precision)
-    tx = small(model=model, optim=OPTIMS[optim]).optim_of_model().chain(steps)
+    tx = small(model=model, optim=OPTIMS[optim], steps=steps).update()
     mesh = parallel.mesh_of(devices)
     state = parallel.replicate(create_state(model, tx, batch(0), seed=0), mesh)
     before = jax.device_get(state)

@@ -1,7 +1,8 @@
 """Multimodal model: encoders -> fusion -> heads."""
 
+import inspect
 from collections.abc import Mapping
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import PRNGKeyArray
 
+from mmjax.encoders import ENCODERS
 from mmjax.layers.fields import require_choice, require_share
 from mmjax.layers.masking import clear
 from mmjax.layers.precision import cast_floats
@@ -82,6 +84,8 @@ class Multimodal(nn.Module):
                 f"expected the modalities {sorted(self.encoders)}, got {sorted(inputs)}; "
                 "give a missing modality with a mask that is all False"
             )
+        for name, encoder in self.encoders.items():
+            check_kind(name, encoder, inputs[name])
 
     def _outputs(self, inputs: Mapping[str, Input], train: bool) -> dict[str, Array]:
         tokens = {}
@@ -106,6 +110,25 @@ class Multimodal(nn.Module):
                 outputs[f"{name}/{modality}"] = alone(tokens, train=train)
             outputs[f"{PRESENT}/{modality}"] = tokens.present().astype(tokens.values.dtype)
         return outputs
+
+
+def check_kind(modality: str, encoder: nn.Module, given: Input) -> None:
+    """ValueError where the encoder reads another kind of input, with those that read this one."""
+    if _reads(type(encoder), given):
+        return
+    fitting = [name for name, cls in ENCODERS.items() if _reads(cls, given)]
+    raise ValueError(
+        f"modality {modality!r}: {type(encoder).__name__} does not read {given.values.dtype} "
+        f"{given.values.shape}; choose with model.encoders.{modality}:NAME from "
+        f"{', '.join(fitting) or 'none'}"
+    )
+
+
+def _reads(encoder: type[nn.Module], given: Input) -> bool:
+    """Whether the values are of a type that the signature states, or it states none."""
+    kind = inspect.get_annotations(encoder.__call__).get("values")
+    # One by one: isinstance would ask a Union about classes, not about shapes.
+    return kind is None or any(isinstance(given.values, k) for k in get_args(kind) or (kind,))
 
 
 def drop_modalities(

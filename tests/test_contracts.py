@@ -115,6 +115,13 @@ class TestEncoder:
         assert not np.any(long.mask[:, count:])
         np.testing.assert_allclose(long.values[:, :count], short.values, atol=1e-6)
 
+    def test_a_sequence_of_nothing_is_one_that_is_missing(self, encoder):
+        given = encoder.given
+        if given.mask.ndim == 1 or hasattr(encoder.module, "categories"):
+            return
+        tokens = encoder.encode(given.values[:, :0], given.mask[:, :0])
+        assert not np.any(tokens.mask) and not np.any(tokens.values)
+
     def test_every_parameter_is_alive(self, encoder):
         gradients, _ = encoder(encoder.given.values, encoder.given.mask)
         alive(gradients[0])

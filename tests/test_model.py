@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.encoders import Cnn, Lstm
+from mmjax.encoders import ENCODERS, Cnn, Lstm
 from mmjax.fusion import Concat
 from mmjax.heads import Logit
 from mmjax.missing import MISSING
-from mmjax.model import Multimodal, drop_modalities
+from mmjax.model import Multimodal, check_kind, drop_modalities
 from mmjax.types import Input
 from tests import samples
 
@@ -144,4 +144,27 @@ def test_names_that_would_be_read_as_parts_of_others_are_refused():
         network.init(jax.random.key(0), INPUTS, train=False)
     network = dataclasses.replace(model(Concat()), heads={"present": Logit()})
     with pytest.raises(ValueError, match="'present' is the name of an output"):
+        network.init(jax.random.key(0), INPUTS, train=False)
+
+
+@pytest.mark.parametrize("modality", INPUTS)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_reads_its_kind_of_input_and_no_other(modality, name):
+    """As its signature says: by the number of axes, and by whether there are words or numbers."""
+    module, given = samples.ENCODER_VARIANTS[name][0], INPUTS[modality]
+    own = samples.INPUTS[name]().values
+    same = own.ndim == given.values.ndim and own.dtype == given.values.dtype
+    if same or (name in ("lstm", "gru") and modality == "text"):
+        return check_kind(modality, module, given)
+    with pytest.raises(
+        ValueError, match=rf"{modality}.*does not read .* choose with.*:NAME from "
+    ) as e:
+        check_kind(modality, module, given)
+    fitting = {"image": "cnn, resnet, vgg, vit", "text": "lstm, gru, bag, bert, gpt2"}
+    assert str(e.value).endswith(fitting[modality])
+
+
+def test_a_model_with_an_encoder_of_another_kind_says_so():
+    network = dataclasses.replace(model(Concat()), encoders={"image": Lstm(), "text": Cnn()})
+    with pytest.raises(ValueError, match="'image': Lstm does not read float32"):
         network.init(jax.random.key(0), INPUTS, train=False)

@@ -1,7 +1,8 @@
 """Match on speech: does the recording say the digit that the picture shows?
 
 scikit-learn's digits (8 x 8 pixels) and the Free Spoken Digit Dataset (8 kHz, six speakers), each
-with its own test split; a CNN on the pixels, a CNN on a log-mel spectrogram.
+with its own test split (other recordings of the same speakers); a CNN on the pixels, a CNN on a
+log-mel spectrogram.
 
     python experiments/spoken_match.py --data.manual-dir DIR
 

@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal, final
 
 import jax
@@ -71,7 +71,7 @@ class Optim(abc.ABC):
             clip = optax.clip_by_global_norm(self.clip_norm)
         if not self.rates and not frozen:
             return optax.chain(clip, *self._descent(steps))
-        groups = {
+        groups: dict[Hashable, optax.GradientTransformation] = {
             str(factor): optax.chain(*self._descent(steps), optax.scale(factor))
             for factor in {1.0, *map(float, self.rates.values())}
         }

@@ -153,9 +153,7 @@ def _update(experiment: Experiment, variables: Mapping[str, Any]) -> tuple[Calla
 def _bytes(function: Callable, *args: Any) -> int:
     """Arguments, results and what is needed in between, as the compiler has laid it out."""
     plan = jax.jit(function).lower(*args).compile().memory_analysis()
-    return (
-        plan.argument_size_in_bytes
-        + plan.output_size_in_bytes
-        + plan.temp_size_in_bytes
-        - plan.alias_size_in_bytes
-    )
+    if plan is None:
+        raise ValueError("this device's compiler tells no memory; leave it out with --no-memory")
+    held = plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
+    return held + plan.temp_size_in_bytes

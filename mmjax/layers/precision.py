@@ -22,8 +22,8 @@ def in_kernel_dtype(*arrays: AnyArray | None, dtype: Any = None, inexact: bool =
     categories would be wrong in bfloat16, so they come as float32 and are read before this.
     """
     del dtype, inexact
-    inputs, kernel, bias = arrays
-    return [x if x is None else x.astype(kernel.dtype) for x in (inputs, kernel, bias)]
+    kernel = jnp.asarray(arrays[1])
+    return [x if x is None else x.astype(kernel.dtype) for x in arrays]
 
 
 def cast_floats(dtype: DTypeLike) -> Callable[[Any], Any]:

@@ -106,3 +106,9 @@ def test_what_is_neither_a_run_nor_a_file_is_refused(finished, tmp_path):
         load(finished[0], ["model.fusion:sum"])
     with pytest.raises(ValueError, match=r"is not a run: it has no config\.json"):
         load(tmp_path)
+
+
+def test_a_compiler_that_tells_no_memory_is_named(finished, monkeypatch):
+    monkeypatch.setattr(jax.stages.Compiled, "memory_analysis", lambda self: None)
+    with pytest.raises(ValueError, match="tells no memory; leave it out with --no-memory"):
+        describe(*load(finished[0]))

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import optax
 from jax.sharding import Mesh
 from rich.console import Console
 
 from mmjax.config import Experiment
-from mmjax.data.audio import AudioTransform
 from mmjax.data.pipeline import train_batches
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.table import TableTransform
-from mmjax.data.text import TextTransform
 from mmjax.train import curves, folder, parallel, pretrained, trainable
+from mmjax.train.agreement import require_agreement
 from mmjax.train.checkpoint import Checkpoints, begun
 from mmjax.train.evaluator import Evaluator
 from mmjax.train.log import Log
@@ -54,12 +53,10 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
         seed=experiment.seed,
     )
     tx = experiment.update()
-    _check_fit(experiment, preprocessing)
+    require_agreement(experiment, preprocessing)
     with contextlib.closing(stream(start=0)) as batches:
         first = next(batches)
-    now, files = create_state(experiment.model, tx, first, seed=experiment.seed), {}
-    if not begun(run):  # weights are where a training begins; one that goes on needs no file
-        now, files = pretrained.start(now, experiment.model)
+    now, files = _fresh(experiment, run, tx, first)
     step = functools.partial(
         train_step,
         model=experiment.model,
@@ -103,29 +100,14 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
     return metrics
 
 
-def _check_fit(experiment: Experiment, preprocessing: Preprocessing) -> None:
-    """What an encoder would take for missing, in silence: ids and categories beyond its tables."""
-    for name, encoder in getattr(experiment.model, "encoders", {}).items():
-        transform = preprocessing.transforms.get(name)
-        flag = f"--model.encoders.{name}"
-        if isinstance(transform, TextTransform) and hasattr(encoder, "vocabulary_size"):
-            rows, words = encoder.vocabulary_size, transform.vocabulary_size
-            if rows < words:
-                raise ValueError(
-                    f"{flag}.vocabulary-size {rows}: the texts' tokenizer has {words} words; "
-                    "allow as many, or choose a smaller vocabulary with --data.vocabulary-size"
-                )
-        if isinstance(transform, TableTransform) and hasattr(encoder, "categories"):
-            given, wanted = encoder.categories, transform.categories
-            if (given or (0,) * len(wanted)) != wanted:
-                raise ValueError(
-                    f"{flag}.categories {given}: the table's columns have {wanted} (0: a number)"
-                )
-        rate = getattr(encoder, "sample_rate", None)
-        if isinstance(transform, AudioTransform) and rate not in (None, transform.sample_rate):
-            raise ValueError(
-                f"{flag}.sample-rate {rate}: the recordings come at {transform.sample_rate} Hz"
-            )
+def _fresh(
+    experiment: Experiment, run: Path, tx: optax.GradientTransformation, first: Batch
+) -> tuple[TrainState, dict[str, str]]:
+    """The state before the first step, and which modality's encoder comes from which file."""
+    state = create_state(experiment.model, tx, first, seed=experiment.seed)
+    if begun(run):  # weights are where a training begins; one that goes on needs no file
+        return state, {}
+    return pretrained.start(state, experiment.model)
 
 
 def _check_metric(experiment: Experiment, evaluator: Evaluator, fresh: TrainState) -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 from mmjax.config import Experiment
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.evaluation.flops import flops
+from mmjax.layers.auxiliary import COLLECTION
 from mmjax.types import Input
 
 
@@ -135,7 +136,7 @@ def _update(experiment: Experiment, variables: Mapping[str, Any]) -> tuple[Calla
             inputs,
             train=True,
             rngs={"dropout": key},
-            mutable=[*collections, "losses"],
+            mutable=[*collections, COLLECTION],
         )
         return sum(jnp.mean(jnp.square(x)) for x in jax.tree.leaves(outputs)), changed
 

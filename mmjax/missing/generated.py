@@ -41,7 +41,8 @@ class Generated(nn.Module):
             mlp = Mlp(hidden=self.hidden, dim=target.shape[-1], name=f"generate_{name}")
             token = mlp(jnp.concatenate(known, axis=-1), train=train).astype(target.dtype)
             possible = jnp.any(bits, axis=1)
-            error = jnp.mean((token - jax.lax.stop_gradient(target)) ** 2, axis=-1)
+            gap = token.astype(jnp.float32) - jax.lax.stop_gradient(target).astype(jnp.float32)
+            error = jnp.mean(gap**2, axis=-1)
             add_loss(self, f"reconstruction_{name}", error, there & possible, self.weight)
             filled[name] = stand_in(modalities[name], token, possible)
         return filled

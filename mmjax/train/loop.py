@@ -39,10 +39,7 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
     parallel.request_host_devices(experiment.batch_size, experiment.devices)
     mesh = parallel.choose(experiment.batch_size, experiment.devices)
     experiment.data.prepare()
-    try:
-        preprocessing = Preprocessing.load(run)
-    except FileNotFoundError:
-        preprocessing = experiment.data.preprocessing()
+    preprocessing = _preprocessing(experiment, run)
     source = experiment.data.source("train")
     stream = functools.partial(
         train_batches,
@@ -98,6 +95,14 @@ def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
     metrics = evaluator(now.variables, "test")
     _finish(run, experiment, now, metrics, seconds)
     return metrics
+
+
+def _preprocessing(experiment: Experiment, run: Path) -> Preprocessing:
+    """The run's own, or fitted anew where it has none yet."""
+    try:
+        return Preprocessing.load(run)
+    except FileNotFoundError:
+        return experiment.data.preprocessing()
 
 
 def _fresh(

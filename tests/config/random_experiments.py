@@ -1,0 +1,140 @@
+"""Random experiments from all registries: any registered class with any legal fields."""
+
+import contextlib
+import dataclasses
+import random
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, Union
+
+from hypothesis import strategies as st
+
+from mmjax.balance import BALANCES, Blend
+from mmjax.config import Experiment
+from mmjax.config.registry import FAMILIES, fields
+from mmjax.data.datasets import Planted
+from mmjax.fusion import MixtureOfExperts
+from mmjax.model import PRESENT, Multimodal
+
+COUNTS = st.integers(1, 64)
+# Every float of a configuration may be such a small positive number, down to the smallest one.
+SHARES = st.floats(0, 0.49, exclude_min=True)
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), min_size=1)
+OUTPUTS = NAMES.filter(lambda name: name not in (PRESENT, "auxiliary"))
+TIMED = ("vision_touch", "camera_radar_lidar", "camera_radar_lidar_imu")
+
+
+def values(hint: Any) -> st.SearchStrategy:
+    """Of a field with this type hint."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin in (Union, types.UnionType):
+        return st.one_of([st.none() if kind is type(None) else values(kind) for kind in arguments])
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return st.lists(values(arguments[0]), max_size=3).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(values, arguments))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return st.dictionaries(*map(values, arguments), max_size=3)
+    if dataclasses.is_dataclass(hint):
+        return instances(hint)
+    plain = {bool: st.booleans(), int: COUNTS, float: SHARES, str: st.text(max_size=8)}
+    if hint not in plain:
+        raise LookupError(f"tests/config/random_experiments.py: say how to draw a {hint}")
+    return plain[hint]
+
+
+@contextlib.contextmanager
+def beartype():
+    """It picks at random what it checks, where hypothesis wants to draw all that is random."""
+    state = random.getstate()
+    yield
+    random.setstate(state)
+
+
+@st.composite
+def instances(draw, cls: type, **given: Any) -> Any:
+    """Of a class, with any legal fields and those that are given."""
+    with beartype():
+        return cls(**legal(draw, cls, given))
+
+
+def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a class."""
+    hints = typing.get_type_hints(cls)
+    drawn = {
+        field.name: draw(values(hints[field.name]))
+        for field in fields(cls)
+        if field.name not in given
+    }
+    drawn |= given
+    # What one field asks of another.
+    wide = next((name for name in ("width", "dim") if name in drawn), None)
+    if wide and "heads" in drawn:
+        if drawn["heads"] is None or drawn[wide] is None:
+            drawn["heads"] = drawn[wide] = None
+        else:
+            drawn[wide] *= drawn["heads"]
+    if drawn.get("method") == "sinkhorn":
+        drawn["steps"] += 1
+    if cls is MixtureOfExperts:
+        drawn["experts"] = draw(st.integers(drawn["k"] + 1, 99))
+        drawn["k"] += 1
+    if cls is Planted and drawn["task"] == "misaligned":
+        drawn["shape"] = draw(st.sampled_from(TIMED))
+    return drawn
+
+
+def registered(family: str) -> st.SearchStrategy:
+    """Any class of a family, with any legal fields."""
+    return st.sampled_from(sorted(FAMILIES[family])).flatmap(
+        lambda name: instances(FAMILIES[family][name])
+    )
+
+
+@st.composite
+def balances(draw, modalities: list[str]) -> Any:
+    """Only `Blend` speaks of modalities, and only of those that there are."""
+    cls = BALANCES[draw(st.sampled_from(sorted(BALANCES)))]
+    if cls is Blend:
+        return Blend(draw(SHARES), draw(st.dictionaries(st.sampled_from(modalities), SHARES)))
+    return draw(instances(cls))
+
+
+@st.composite
+def models(draw, unimodal: str, modalities: list[str], outputs: list[str]) -> Multimodal:
+    """Any encoders, fusion, heads and stand-ins for what is missing."""
+    return draw(
+        instances(
+            Multimodal,
+            encoders={name: draw(registered("encoder")) for name in modalities},
+            fusion=draw(registered("fusion")),
+            heads={name: draw(registered("head")) for name in outputs},
+            missing=draw(registered("missing")),
+            unimodal=unimodal,
+            frozen=tuple(draw(st.lists(st.sampled_from(modalities), unique=True))),
+        )
+    )
+
+
+@st.composite
+def experiments(draw) -> Experiment:
+    """Any model, data, objectives and optimiser."""
+    with beartype():
+        modalities = draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
+        outputs = draw(st.lists(OUTPUTS, min_size=1, max_size=2, unique=True))
+        balance = draw(balances(modalities))
+        unimodal = draw(st.sampled_from(balance.unimodal))
+        return draw(
+            instances(
+                Experiment,
+                model=draw(models(unimodal, modalities, outputs)),
+                objectives={name: draw(registered("objective")) for name in outputs},
+                data=draw(registered("data")),
+                optim=draw(registered("optim")),
+                balance=balance,
+                seed=draw(st.integers(0, 2**32 - 1)),
+            )
+        )

@@ -1,10 +1,9 @@
 """The `mmjax` command. Heavy imports stand in the commands that need them: help answers at once."""
 
-import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -30,7 +29,8 @@ def evaluate(
 
     Args:
         split: train, validation or test
-        checkpoint: last, best (by the run's validation metric), or the number of a step
+        checkpoint: last, best (by the run's validation metric), whole (the last that is not damaged),
+            or the number of a step
         data_dir: where prepared data sets lie, if not where they lay in training
         manual_dir: where the raw files of the data set lie, if not where they lay in training
         json: print one JSON object instead of a table
@@ -53,24 +53,30 @@ def predict(
     text: str | None = None,
     input: tuple[str, ...] = (),
     batch: Path | None = None,
+    on_bad_row: Literal["stop", "skip"] = "stop",
+    report: Path | None = None,
     checkpoint: str = "last",
     json: bool = False,
 ) -> None:
     """Ask a run about an image, a text, a recording or other things of your own, or about many.
 
-    Exit code 1 when a row of the batch could not be answered; the others are.
-
     Args:
-        image: a PNG or JPEG file; it is brought to the size that the run was trained on
+        image: a PNG, JPEG or WebP file; it is brought to the size that the run was trained on
         text: any text; unknown words are read as unknown
         input: name=value for each other modality: the path of a WAV or .npy file, or a JSON object
         batch: a CSV file with a header such as image,text, paths relative to it; empty is missing
-        checkpoint: last, best (by the run's validation metric), or the number of a step
+        on_bad_row: what a row does that cannot be read: end the command with exit code 1, the rows
+            before it answered, or be left out and written to the report
+        report: a CSV file for line and reason of each row left out; by default
+            <name of the batch>.skipped.csv in the current folder
+        checkpoint: last, best (by the run's validation metric), whole (the last that is not damaged),
+            or the number of a step
         json: print one JSON object per answer
     """
+    from mmjax.data.rows import BadRows
     from mmjax.evaluation.predict import (
-        CHUNK,
         Predictor,
+        chunks,
         read_csv,
         read_value,
         remarks,
@@ -86,11 +92,17 @@ def predict(
             "--batch: the rows come from the file; leave --image, --text and --input out"
         )
     row = {name: read_value(preprocessing, name, value) for name, value in given.items()}
-    lines = iter([(0, row)]) if batch is None else read_csv(batch, preprocessing)
-    wrong = 0
-    while part := list(itertools.islice(lines, CHUNK)):  # so many images at once, not all
-        rows = [(number, row) for number, row in part if not isinstance(row, ValueError)]
-        for (number, row), answer in zip(rows, predictor([row for _, row in rows]), strict=True):
+    skip = on_bad_row == "skip"
+    if report is not None and not (batch and skip):
+        raise ValueError("--report: only --batch with --on-bad-row skip writes one")
+    if skip and batch is not None:
+        report = report or Path(f"{batch.stem}.skipped.csv")
+        if report.absolute() == batch.absolute():
+            raise ValueError(f"--report: {report} is the batch itself")
+    bad = BadRows(report)
+    lines = [(0, row)] if batch is None else bad.left_out(read_csv(batch, preprocessing))
+    for part in chunks(lines):  # so many images at once, not all
+        for (number, row), answer in zip(part, predictor([row for _, row in part]), strict=True):
             notes = remarks(preprocessing, row)
             if json:
                 _print_json(({"line": number} if batch else {}) | answer | {"notes": notes})
@@ -98,12 +110,9 @@ def predict(
                 place = [f"{batch}:{number}"] if batch else []
                 shown = [f"{name} {value:.4f}" for name, value in answer.items()]
                 print("  ".join(place + shown + [f"({note})" for note in notes]))
-        for _, error in part:
-            if isinstance(error, ValueError):
-                print(f"error: {error}", file=sys.stderr)
-                wrong += 1
-    if wrong:
-        sys.exit(1)
+    if bad.report is not None:
+        rows = "1 row was" if bad.count == 1 else f"{bad.count} rows were"
+        print(f"{rows} skipped; lines and reasons: {bad.report}", file=sys.stderr)
 
 
 Target = Annotated[

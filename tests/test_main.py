@@ -9,9 +9,15 @@ import pytest
 from PIL import Image
 
 
-def mmjax(*arguments, code=0):
+def process(*arguments, cwd=None):
     command = [sys.executable, "-m", "mmjax", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd
+    )
+
+
+def mmjax(*arguments, code=0):
+    done = process(*arguments)
     assert done.returncode == code, done.stderr
     return done.stdout if code == 0 else done.stderr
 
@@ -62,12 +68,30 @@ def test_predict_answers_one_and_many(finished, tmp_path):
 
     (tmp_path / "pairs.csv").write_text("image,text\na.png,a 3\nb.png,a 3\n,a xylophone\n")
     batch = ("predict", run, "--batch", tmp_path / "pairs.csv", "--json")
-    command = [sys.executable, "-m", "mmjax", *map(str, batch)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = process(*batch)
     assert done.returncode == 1 and "pairs.csv:3: " in done.stderr
+    assert [json.loads(line)["line"] for line in done.stdout.splitlines()] == [2]
+
+    done = process(*batch, "--on-bad-row", "skip", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "1 row was skipped; lines and reasons: pairs.skipped.csv" in done.stderr
+    report = (tmp_path / "pairs.skipped.csv").read_text().splitlines()
+    assert report[0] == "line,reason" and report[1].startswith("3,") and "b.png" in report[1]
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["line"] for line in lines] == [2, 4]
     assert lines[1]["notes"] == ["image was missing", "text: 1 of 2 words unknown"]
+
+
+def test_a_report_goes_with_rows_that_are_skipped(finished, tmp_path):
+    batch = ("predict", finished[0], "--batch", tmp_path / "pairs.csv")
+    (tmp_path / "pairs.csv").write_text("text\na 3\n")
+    assert "--report: only --batch with --on-bad-row skip" in mmjax(
+        *batch, "--report", tmp_path / "bad.csv", code=1
+    )
+    skip = (*batch, "--on-bad-row", "skip", "--report")
+    assert "is the batch itself" in mmjax(*skip, tmp_path / "pairs.csv", code=1)
+    mmjax(*skip, tmp_path / "bad.csv")
+    assert (tmp_path / "bad.csv").read_text().strip() == "line,reason"
 
 
 def test_table_is_markdown(finished):

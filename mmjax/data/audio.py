@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from mmjax.data.opening import read_file
 from mmjax.data.transform import Transform
 from mmjax.types import Input
 
@@ -42,7 +43,8 @@ class Recording:
             raise ValueError(
                 f"expected samples [sample] or [sample, channel], got {self.samples.shape}"
             )
-        peak = np.abs(self.samples).max(initial=0.0)
+        # Without a copy of samples that take hundreds of megabytes; NaN comes through.
+        peak = np.maximum(self.samples.max(initial=0.0), -self.samples.min(initial=0.0))
         if not np.isfinite(peak):
             raise ValueError("expected samples in -1..1, got NaN or infinity")
         if peak > PEAK_LIMIT:
@@ -54,11 +56,7 @@ def open_audio(path: str | os.PathLike[str]) -> Recording:
 
     No more than `BYTE_LIMIT` is read, and each size in the file is held against what is there.
     """
-    try:
-        with open(path, "rb") as file:
-            content = file.read(BYTE_LIMIT + 1)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: expected a WAV file, got no file at all") from None
+    content = read_file(path, f"{path}: expected a WAV file", BYTE_LIMIT)
     return decode_audio(content, name=str(path))
 
 
@@ -109,11 +107,14 @@ def _in_unit_range(samples: np.ndarray) -> np.ndarray:
 
     8 bits are unsigned, 24 bits come as the upper ones of 32.
     """
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128) / 128
     if np.issubdtype(samples.dtype, np.integer):
-        return (samples / 2.0 ** (8 * samples.dtype.itemsize - 1)).astype(np.float32)
-    if np.abs(samples).max(initial=0.0) <= PEAK_LIMIT:
+        # In place: 106 MB of 8 bits are 424 MB of floats.
+        floats = samples.astype(np.float32)
+        if samples.dtype == np.uint8:
+            floats -= 128
+        floats /= 2.0 ** (8 * samples.dtype.itemsize - 1)
+        return floats
+    if max(samples.max(initial=0.0), -samples.min(initial=0.0)) <= PEAK_LIMIT:
         return samples.astype(np.float32)
     return samples  # what is wrong with these is said in `Recording`, without an overflow before
 
@@ -130,8 +131,9 @@ class AudioTransform(Transform):
             raise ValueError(
                 f"sample_rate: expected 1 to {RATE_LIMIT:,} Hz, got {self.sample_rate!r}"
             )
-        if not isinstance(self.max_samples, int) or self.max_samples < 1:
-            raise ValueError(f"max_samples: expected at least 1, got {self.max_samples!r}")
+        limit = BYTE_LIMIT // 2
+        if not isinstance(self.max_samples, int) or not 1 <= self.max_samples <= limit:
+            raise ValueError(f"max_samples: expected 1 to {limit:,}, got {self.max_samples!r}")
 
     def __call__(self, rows: Sequence | np.ndarray) -> Input:
         """Values float32 [b, max_samples], mask [b, max_samples], padded at the end.
@@ -153,8 +155,10 @@ class AudioTransform(Transform):
         return Input(values, mask)
 
     def read(self, text: str, folder: Path) -> Recording:
-        """The WAV file of this path."""
-        return open_audio(folder / text)
+        """The WAV file of this path, or the part of it that is heard: it may last ten minutes."""
+        found = open_audio(folder / text)
+        heard = found.samples[: self._reach(found.sample_rate)]
+        return Recording(heard.copy(), found.sample_rate)
 
     def remarks(self, row: Any) -> list[str]:
         """Resampled, cut or empty."""
@@ -182,12 +186,8 @@ class AudioTransform(Transform):
 
     def _resampled(self, recording: Recording) -> np.ndarray:
         """At most `max_samples`, at the rate of the transform."""
-        common = math.gcd(recording.sample_rate, self.sample_rate)
-        up, down = self.sample_rate // common, recording.sample_rate // common
-        # No more than will be read, and what SciPy's filter of 20 max(up, down) + 1 taps looks
-        # ahead: the same result, however long the recording and however low its rate.
-        ahead = 10 * max(up, down) // up + 1
-        samples = recording.samples[: -(-self.max_samples * down // up) + ahead]
+        up, down = self._ratio(recording.sample_rate)
+        samples = recording.samples[: self._reach(recording.sample_rate)]
         if samples.ndim == 2:
             samples = samples.mean(axis=1)
         if up != down and len(samples):
@@ -195,3 +195,16 @@ class AudioTransform(Transform):
 
             samples = resample_poly(samples.astype(np.float64), up, down)
         return samples[: self.max_samples]
+
+    def _ratio(self, rate: int) -> tuple[int, int]:
+        common = math.gcd(rate, self.sample_rate)
+        return self.sample_rate // common, rate // common
+
+    def _reach(self, rate: int) -> int:
+        """How many samples of a recording decide what is heard.
+
+        Those that will be read, and what SciPy's filter of 20 max(up, down) + 1 taps looks ahead:
+        the same result, however long the recording and however low its rate.
+        """
+        up, down = self._ratio(rate)
+        return -(-self.max_samples * down // up) + 10 * max(up, down) // up + 1

@@ -1,6 +1,7 @@
 """Precomputed features: rows of numbers, brought to one length, standardised."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from mmjax.data.opening import open_file
 from mmjax.data.transform import Transform
 from mmjax.types import Input
+
+# Standardised in float64, numbers of 16 bits take four times as much.
+BYTE_LIMIT = 100_000_000
 
 
 def open_features(path: str | os.PathLike[str]) -> np.ndarray:
@@ -18,12 +23,15 @@ def open_features(path: str | os.PathLike[str]) -> np.ndarray:
     Nothing is ever unpickled, and the size that the header claims is held against the file's.
     """
     expected = f"{path}: expected a .npy file of floats"
+    with open_file(path, expected) as file:
+        size = os.fstat(file.fileno()).st_size
+    if size > BYTE_LIMIT:
+        raise ValueError(f"{expected} of at most {BYTE_LIMIT:,} bytes, got {size:,}")
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{expected}, got no file at all") from None
-    except OSError:
-        raise
+        with warnings.catch_warnings():
+            # Of headers by Python 2, and of escapes that mean nothing in a damaged one.
+            warnings.simplefilter("ignore")
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a broken header raises whatever Python's own parser does
         raise ValueError(f"{expected}, got another or a damaged one: {error}") from error
     if not isinstance(found, np.ndarray):
@@ -43,6 +51,11 @@ class FeatureTransform(Transform):
     def __post_init__(self):
         if not isinstance(self.max_tokens, int) or self.max_tokens < 1:
             raise ValueError(f"max_tokens: expected at least 1, got {self.max_tokens!r}")
+        if self.max_tokens * len(self.mean) > BYTE_LIMIT // 2:
+            raise ValueError(
+                f"max_tokens: expected at most {BYTE_LIMIT // 2:,} numbers in a row, got "
+                f"{self.max_tokens:,} times {len(self.mean)}"
+            )
         if not self.mean:
             raise ValueError("mean: expected one number per feature, got none")
         for name, values in (("mean", self.mean), ("std", self.std)):
@@ -109,8 +122,11 @@ class FeatureTransform(Transform):
         if row.ndim not in (1, 2) or row.shape[-1] != width:
             raise ValueError(f"{expected}, got the shape {row.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
-            tokens = (row.astype(np.float64) - np.array(self.mean)) / np.array(self.std)
-        if not (np.abs(tokens) <= np.finfo(np.float32).max).all():
+            tokens = row.astype(np.float64)
+            tokens -= np.array(self.mean)
+            tokens /= np.array(self.std)
+        peak = np.maximum(tokens.max(initial=0.0), -tokens.min(initial=0.0))  # NaN comes through
+        if not peak <= np.finfo(np.float32).max:
             raise ValueError(f"{expected}, got NaN, infinity or a number too large for float32")
         return np.atleast_2d(tokens)
 

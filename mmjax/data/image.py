@@ -1,6 +1,11 @@
 """Images: opened safely, brought to one shape, standardised."""
 
+import io
+import math
+import mmap
 import os
+import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,44 +13,71 @@ from typing import Any, Union
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
+from mmjax.data.opening import open_file
 from mmjax.data.transform import Transform
 from mmjax.types import Input
 
 # Decoded, 50 megapixels of RGB take 150 MB. Pillow itself refuses only above 179.
 PIXEL_LIMIT = 50_000_000
 
-_FORMATS = ("PNG", "JPEG")
+# Scans of a progressive JPEG: usual are 10, and each may go over all pixels in a few bytes.
+SCAN_LIMIT = 100
+
+_FORMATS = ("PNG", "JPEG", "WEBP")
 
 AnyImage = Union[np.ndarray, Image.Image]
 
 
 def open_image(path: str | os.PathLike[str]) -> Image.Image:
-    """A PNG or JPEG file, fully decoded; ValueError for whatever is not exactly that.
+    """A PNG, JPEG or WebP file, decoded and upright; ValueError for whatever is not exactly that.
 
-    The size is read from the header and held against `PIXEL_LIMIT` before a pixel is decoded.
+    The size is read from the header and held against `PIXEL_LIMIT` before a pixel is decoded. Of
+    an animation it is the first picture.
     """
-    expected = f"{path}: expected a PNG or JPEG image of at most {PIXEL_LIMIT:,} pixels"
+    expected = f"{path}: expected a PNG, JPEG or WebP image of at most {PIXEL_LIMIT:,} pixels"
+    with open_file(path, expected) as file, warnings.catch_warnings():
+        # Of damage that does not keep the picture from being shown, and of its size.
+        warnings.simplefilter("ignore")
+        try:
+            return _decoded(file)
+        except Image.UnidentifiedImageError:
+            raise ValueError(f"{expected}, got a file of another kind or a damaged one") from None
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"{expected}, got {error}") from None
+        except Exception as error:  # a decoder raises whatever it computes from a broken header
+            raise ValueError(f"{expected}, got a damaged one: {error!r:.300}") from error
+
+
+def _decoded(file: io.BufferedReader) -> Image.Image:
+    image = Image.open(file, formats=_FORMATS)
+    if image.width * image.height > PIXEL_LIMIT:
+        raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+    if 0 in image.size:
+        raise ValueError("no pixels")
+    if isinstance(image, JpegImageFile) and _scans(file) > SCAN_LIMIT:
+        raise Image.DecompressionBombError(f"more than {SCAN_LIMIT} scans over the pixels")
+    # Pillow shows a PNG whose end is missing; this reads every chunk and its checksum.
+    image.verify()
+    file.seek(0)
+    image = Image.open(file, formats=_FORMATS)
+    image.load()
+    return upright(image)
+
+
+def _scans(file: io.BufferedReader) -> int:
+    """At least as many as a JPEG has: how often the marker is found that begins one."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return sum(1 for _ in re.finditer(rb"\xff\xda", content))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF data say; as it is, where these cannot be read."""
     try:
-        with open(path, "rb") as file:
-            image = Image.open(file, formats=_FORMATS)
-            if image.width * image.height > PIXEL_LIMIT:
-                raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-            # Pillow shows a PNG whose end is missing; this reads every chunk and its checksum.
-            image.verify()
-            file.seek(0)
-            image = Image.open(file, formats=_FORMATS)
-            image.load()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{expected}, got no file at all") from None
-    except Image.UnidentifiedImageError:
-        raise ValueError(f"{expected}, got a file that is neither") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"{expected}, got {error}") from None
-    # Pillow's decoders report damage by any of these, SyntaxError ("broken PNG file") included.
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(f"{expected}, got a damaged one: {error}") from error
-    return image
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF data raise whatever is computed from them
+        return image
 
 
 @dataclass(frozen=True)
@@ -59,6 +91,8 @@ class ImageTransform(Transform):
     def __post_init__(self):
         if len(self.shape) != 3 or not all(isinstance(n, int) and n > 0 for n in self.shape):
             raise ValueError(f"shape: expected (height, width, channels), got {self.shape}")
+        if math.prod(self.shape) > PIXEL_LIMIT:
+            raise ValueError(f"shape: expected at most {PIXEL_LIMIT:,} numbers, got {self.shape}")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != self.shape[2] or not np.isfinite(values).all():
                 raise ValueError(f"{name}: expected {self.shape[2]} finite numbers, got {values}")
@@ -109,9 +143,15 @@ class ImageTransform(Transform):
         values[~mask] = 0
         return Input(values, mask)
 
-    def read(self, text: str, folder: Path) -> Image.Image:
-        """The PNG or JPEG file of this path."""
-        return open_image(folder / text)
+    def read(self, text: str, folder: Path) -> np.ndarray:
+        """The PNG, JPEG or WebP file of this path, in `shape`: so many more fit into memory."""
+        path = folder / text
+        try:
+            return self._resized(open_image(path))
+        except ValueError as error:
+            raise ValueError(
+                str(error) if str(path) in str(error) else f"{path}: {error}"
+            ) from None
 
     def remarks(self, row: Any) -> list[str]:
         """None: every picture is brought to one shape."""
@@ -126,7 +166,10 @@ class ImageTransform(Transform):
     def _levels(self, image: AnyImage, row: int) -> np.ndarray:
         """One image as grey levels in 0..255."""
         if isinstance(image, Image.Image):
-            return self._resized(image, row)
+            try:
+                return self._resized(image)
+            except ValueError as error:
+                raise ValueError(f"image in row {row}: {error}") from None
         if not isinstance(image, np.ndarray) or image.shape != self.shape:
             got = image.shape if isinstance(image, np.ndarray) else type(image).__name__
             raise ValueError(f"image in row {row}: expected an array {self.shape}, got {got}")
@@ -145,25 +188,21 @@ class ImageTransform(Transform):
             )
         return image * 255
 
-    def _resized(self, image: Image.Image, row: int) -> np.ndarray:
+    def _resized(self, image: Image.Image) -> np.ndarray:
         h, w, c = self.shape
         modes = {1: "L", 3: "RGB"}
         if c not in modes:
-            raise ValueError(
-                f"image in row {row}: a picture has 1 or 3 channels, the model expects {c}"
-            )
+            raise ValueError(f"a picture has 1 or 3 channels, the model expects {c}")
         if image.mode in ("I", "F"):
-            raise ValueError(
-                f"image in row {row}: expected 8 or 16 bits per channel, got mode {image.mode!r}"
-            )
-        image = ImageOps.exif_transpose(image)
+            raise ValueError(f"expected 8 or 16 bits per channel, got mode {image.mode!r}")
+        image = upright(image)
         if image.mode.startswith("I;16"):
             # Pillow's own conversion clips 16 bits at 255: everything would turn white.
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         if image.has_transparency_data:
             # What is under full transparency is arbitrary: show it as on white paper.
             layer = image.convert("RGBA")
-            paper = Image.new("RGBA", layer.size, "white")
-            image = Image.alpha_composite(paper, layer)
+            image = Image.new("RGB", layer.size, "white")
+            image.paste(layer, mask=layer)
         image = image.convert(modes[c]).resize((w, h), Image.Resampling.BILINEAR)
         return np.asarray(image).reshape(h, w, c)

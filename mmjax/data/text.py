@@ -17,6 +17,7 @@ from mmjax.types import Input
 
 PAD = 0  # what stands under a False mask: a number that every vocabulary has
 _CACHED_TEXTS = 65_536
+WORD_LIMIT = 1_000_000  # of one row: more are a typing error or an attack, and take the memory
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class TextTransform(Transform):
     tokenizer: str  # JSON of the `tokenizers` library
 
     def __post_init__(self):
-        if not isinstance(self.max_words, int) or self.max_words < 1:
-            raise ValueError(f"max_words: expected at least 1, got {self.max_words!r}")
+        if not isinstance(self.max_words, int) or not 1 <= self.max_words <= WORD_LIMIT:
+            raise ValueError(f"max_words: expected 1 to {WORD_LIMIT:,}, got {self.max_words!r}")
         try:
             room = self._room
         except ValueError as error:
@@ -118,7 +119,8 @@ class TextTransform(Transform):
         return Input(values, mask)
 
     def read(self, text: str, folder: Path) -> str:
-        """The text itself."""
+        """The text itself; that it can be read is tried here, where its row is known."""
+        self._encoded(text)
         return text
 
     def remarks(self, row: Any) -> list[str]:
@@ -137,7 +139,7 @@ class TextTransform(Transform):
     def _encoded(self, text: str) -> Encoding:
         """Without special words; blanks alone are no text, though bytes have words for them."""
         text = tokenization.printable(text)
-        return self._tokenizer.encode(text if text.strip() else "", add_special_tokens=False)
+        return tokenization.encode(self._tokenizer, text if text.strip() else "")
 
     def _ids(self, text: str) -> np.ndarray:
         ids = self._rows.get(text)

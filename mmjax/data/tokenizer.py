@@ -5,18 +5,32 @@ WordPiece: Schuster and Nakajima 2012, as BERT reads it, arXiv:1810.04805.
 """
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Encoding,
+    Regex,
+    Tokenizer,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+
+from mmjax.data.opening import read_file
 
 Kind = Literal["words", "bpe", "wordpiece"]
 
 PAD, UNKNOWN = "<pad>", "<unk>"  # numbers 0 and 1 of what is trained here
 BYTE_LIMIT = 100_000_000  # of a file; those of the largest multilingual models have 35 MB
+# How many letters one may become before it is read; Unicode's own compositions reach 18.
+GROWTH_LIMIT = 1000
 
 
 def train(texts: Iterable[str], *, kind: Kind, vocabulary_size: int) -> str:
@@ -58,13 +72,7 @@ def load(path: str | os.PathLike[str]) -> str:
     expected = f"{path}: expected a tokenizer.json or a vocab.txt"
     if path.suffix not in (".json", ".txt"):
         raise ValueError(f"{expected}, got another name")
-    try:
-        with path.open("rb") as file:
-            content = file.read(BYTE_LIMIT + 1)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{expected}, got no file at all") from None
-    if len(content) > BYTE_LIMIT:
-        raise ValueError(f"{expected} of at most {BYTE_LIMIT:,} bytes, got a larger one")
+    content = read_file(path, expected, BYTE_LIMIT)
     try:
         text = content.decode("utf-8-sig")
         if path.suffix == ".txt":
@@ -85,6 +93,8 @@ def parse(text: str) -> Tokenizer:
         state["padding"] = state["truncation"] = None
         if state["model"].get("dropout"):
             state["model"]["dropout"] = None
+        if _growth(state.get("normalizer")) > GROWTH_LIMIT:
+            raise ValueError(f"a normalizer that makes more than {GROWTH_LIMIT} letters of one")
         tokenizer = Tokenizer.from_str(json.dumps(state))
         tokenizer.encode_special_tokens = True
         # Words that no vocabulary has: a tokenizer without its own unknown word fails here.
@@ -92,11 +102,39 @@ def parse(text: str) -> Tokenizer:
     except BaseException as error:  # the library raises no narrower class, and Rust's panics
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
-        raise ValueError(f"expected the JSON of a tokenizer, got {error!r}") from error
+        raise ValueError(f"expected the JSON of a tokenizer, got {error!r:.500}") from error
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if not 0 <= largest < 2**31 or max(ids, default=0) > largest:
         raise ValueError("expected words with numbers below 2**31, all in the vocabulary")
     return tokenizer
+
+
+def _growth(normalizer: Any) -> int:
+    """How many letters one letter can become: replacements in a row multiply."""
+    if not isinstance(normalizer, dict):
+        return 1
+    match normalizer.get("type"):
+        case "Sequence":
+            return math.prod(map(_growth, normalizer["normalizers"]))
+        case "Replace":
+            return max(len(normalizer["content"]), 1)
+        case "NFKC" | "NFKD" | "Precompiled":
+            return 18
+    return 1
+
+
+def encode(tokenizer: Tokenizer, text: str) -> Encoding:
+    """Without special words.
+
+    Raises:
+        ValueError: the tokenizer fails on this text, as expressions that take for ever do.
+    """
+    try:
+        return tokenizer.encode(text, add_special_tokens=False)
+    except BaseException as error:  # as in `parse`
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        raise ValueError(f"the run's tokenizer fails on {text!r:.60}: {error!r:.200}") from error
 
 
 def unknown(tokenizer: Tokenizer) -> int | None:

@@ -1,13 +1,13 @@
 """Answers for examples that no data set holds: files and texts from a user."""
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.rows import RowError, read_rows
 from mmjax.evaluation.restore import restore
 from mmjax.train import folder
 
@@ -93,41 +93,42 @@ def remarks(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
 
 def read_csv(
     path: Path, preprocessing: Preprocessing
-) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
-    """Line number and row, or what is wrong with it. Paths in it start at its own folder.
+) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
+    """The line on which a row begins, with the row or with what is wrong with it.
+
+    Paths in it start at its own folder, and may lead anywhere: the file is the user's own, as a
+    command line is. An empty cell is a missing modality, as is a column that is not there.
 
     Raises:
-        ValueError: the file is no text, or its header names no modality or an unknown one.
+        ValueError: the file is no CSV, or its header names no modality or an unknown one.
     """
+    for line, cells in read_rows(path, known=sorted(preprocessing.transforms)):
+        if isinstance(cells, RowError):
+            yield line, cells
+            continue
+        try:
+            row = {
+                name: read_value(preprocessing, name, cell or None, path.parent)
+                for name, cell in cells.items()
+            }
+        except (ValueError, OSError) as error:
+            yield line, RowError(path, line, str(error))
+        else:
+            yield line, row
+
+
+def chunks(rows: Iterable[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
+    """Up to `CHUNK` rows at a time; where reading ends in an error, first those before it."""
+    part = []
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            known = sorted(preprocessing.transforms)
-            if not header or set(header) - set(known) or len(set(header)) < len(header):
-                raise ValueError(f"{path}:1: expected a header with columns {known}, got {header}")
-            while True:
-                try:
-                    cells = next(reader)
-                    if cells:
-                        yield reader.line_num, _row(path, preprocessing, header, cells)
-                except StopIteration:
-                    return
-                except (csv.Error, ValueError, OSError) as error:
-                    if isinstance(error, UnicodeDecodeError):
-                        raise
-                    yield reader.line_num, ValueError(f"{path}:{reader.line_num}: {error}")
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected a CSV file in UTF-8, got {error}") from error
-
-
-def _row(
-    path: Path, preprocessing: Preprocessing, header: Sequence[str], cells: Sequence[str]
-) -> dict[str, Any]:
-    """An empty cell is a missing modality."""
-    if len(cells) != len(header):
-        raise ValueError(f"expected {len(header)} cells, got {len(cells)}")
-    return {
-        name: read_value(preprocessing, name, cell or None, path.parent)
-        for name, cell in zip(header, cells, strict=True)
-    }
+        for row in rows:
+            part.append(row)
+            if len(part) == CHUNK:
+                yield part
+                part = []
+    except (ValueError, OSError):
+        if part:
+            yield part
+        raise
+    if part:
+        yield part

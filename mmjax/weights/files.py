@@ -11,7 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from mmjax.data.opening import open_file, read_file
+
 SUFFIX, INDEX = ".safetensors", ".safetensors.index.json"
+INDEX_LIMIT = 20_000_000  # bytes; names of 100,000 tensors take 10 MB
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -46,6 +49,7 @@ def _chosen(path: Path) -> Path:
 
 def _tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
     """Those of one file, all or the ones named."""
+    open_file(path, f"{path}: expected a {SUFFIX} file").close()
     try:
         with safe_open(path, framework="np") as file:
             held = set(file.keys())
@@ -71,7 +75,8 @@ def _widened(x: np.ndarray) -> np.ndarray:
 def _sharded(index: Path) -> dict[str, np.ndarray]:
     """Those that an index places in the files beside it."""
     try:
-        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        text = read_file(index, f"{index}: expected an index", INDEX_LIMIT).decode()
+        places = json.loads(text)["weight_map"]
         shards: dict[str, list[str]] = {}
         for name, shard in places.items():
             shards.setdefault(shard, []).append(name)
@@ -83,11 +88,14 @@ def _sharded(index: Path) -> dict[str, np.ndarray]:
         if not isinstance(shard, str) or not _is_plain(shard):
             raise ValueError(f"{index}: {shard!r} is not the name of a file beside it")
         if not (index.parent / shard).is_file():
-            raise ValueError(f"{index}: names {shard}, which is not beside it")
+            raise ValueError(f"{index}: names {shard!r}, which is not beside it")
         arrays |= _tensors(index.parent / shard, names)
     return arrays
 
 
 def _is_plain(name: str) -> bool:
-    """Whether it is a file's name and no path: an index may not reach out of its folder."""
+    """Whether it is a file's name and no path: an index may not reach out of its folder.
+
+    The file may be a link, as all are in the cache of a hub: whoever made it owns the folder.
+    """
     return name.endswith(SUFFIX) and not set(name) & set("/\\:\0")

@@ -210,7 +210,7 @@ def test_a_row_that_is_no_sound_is_named(row, message):
     ("changes", "message"),
     [
         ({"sample_rate": 0}, "sample_rate: expected 1 to 384,000 Hz, got 0"),
-        ({"max_samples": 0}, "max_samples: expected at least 1, got 0"),
+        ({"max_samples": 0}, "max_samples: expected 1 to 53,000,000, got 0"),
     ],
 )
 def test_a_transform_that_cannot_be_is_refused(changes, message):

@@ -153,18 +153,18 @@ def test_png_and_jpeg_are_opened(tmp_path):
 def test_a_file_that_is_no_image_is_refused_by_name(tmp_path, content):
     path = tmp_path / "words.png"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"words\.png: expected a PNG or JPEG image"):
+    with pytest.raises(ValueError, match=r"words\.png: expected a PNG, JPEG or WebP image"):
         open_image(path)
 
 
 def test_another_format_is_refused_even_under_the_name_of_a_png(tmp_path):
     Image.fromarray(_COLOUR).save(tmp_path / "a.png", format="GIF")
-    with pytest.raises(ValueError, match="got a file that is neither"):
+    with pytest.raises(ValueError, match="got a file of another kind"):
         open_image(tmp_path / "a.png")
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.png: expected a PNG or JPEG image"):
+    with pytest.raises(FileNotFoundError, match=r"none\.png: expected a PNG, JPEG or WebP image"):
         open_image(tmp_path / "none.png")
 
 
@@ -175,7 +175,7 @@ def test_an_image_cut_short_anywhere_is_refused(tmp_path_factory, share, suffix)
     content = path.read_bytes()
     # The last four bytes of a PNG are the checksum of an empty chunk: nobody misses them.
     path.write_bytes(content[: int(share * (len(content) - 4))])
-    with pytest.raises(ValueError, match=rf"a\{suffix}: expected a PNG or JPEG image"):
+    with pytest.raises(ValueError, match=rf"a\{suffix}: expected a PNG, JPEG or WebP image"):
         open_image(path)
 
 

@@ -97,7 +97,7 @@ def _set(content, *keys, value):
         (
             ["transforms", "text", "max_words"],
             0,
-            r"transforms\.text: max_words: expected at least 1",
+            r"transforms\.text: max_words: expected 1 to 1,000,000",
         ),
         (["transforms", "image", "shape"], 3, r"transforms\.image\.shape: expected .*, got 3"),
         (["transforms", "image", "shape"], [3], r"transforms\.image\.shape: expected"),

@@ -77,7 +77,7 @@ def test_a_missing_modality_gives_one_answer_whatever_the_rest_of_the_batch(pred
 
 @pytest.mark.parametrize(
     "content, message",
-    [(b"no image at all", "neither"), (None, "no file"), ("cut", "damaged")],
+    [(b"no image at all", "another kind"), (None, "no file"), ("cut", "damaged")],
 )
 def test_a_file_that_is_no_image_is_named(predictor, image, content, message):
     if content == "cut":
@@ -103,11 +103,11 @@ def test_bad_rows_of_a_csv_are_named_by_line_and_the_others_are_read(predictor, 
         encoding="utf-8",
     )
     rows = dict(read_csv(path, predictor.preprocessing))
-    assert list(rows) == [2, 4, 5, 6, 7, 8, 9]
+    assert list(rows) == [2, 3, 5, 6, 7, 8, 9]
     assert "pairs.csv:8: " in str(rows[8]) and rows[9] == {"image": None, "text": "last"}
-    assert "pairs.csv:4: " in str(rows[4]) and "b.png" in str(rows[4])
+    assert "pairs.csv:3: " in str(rows[3]) and "b.png" in str(rows[3])
     assert str(rows[5]).endswith("pairs.csv:5: expected 2 cells, got 1")
-    assert rows[2]["text"] == "the digit seven" and rows[2]["image"].size == (30, 20)
+    assert rows[2]["text"] == "the digit seven" and rows[2]["image"].shape == (8, 8, 1)
     assert rows[6] == {"image": None, "text": "only text"}
     assert rows[7]["text"] is None and rows[7]["image"] is not None
 
@@ -120,10 +120,22 @@ def test_a_csv_with_a_wrong_header_is_refused(predictor, tmp_path, header):
 
 
 def test_a_file_that_is_no_csv_is_named(predictor, tmp_path):
-    for content in (b"\xff\xfe\x00", b"image,text\n,a 3\n,\xff\n"):
-        (tmp_path / "pairs.csv").write_bytes(content)
-        with pytest.raises(ValueError, match=r"pairs\.csv: expected a CSV file in UTF-8"):
-            list(read_csv(tmp_path / "pairs.csv", predictor.preprocessing))
+    (tmp_path / "pairs.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"pairs\.csv:1: expected a header"):
+        list(read_csv(tmp_path / "pairs.csv", predictor.preprocessing))
+
+
+def test_rows_before_an_error_are_a_chunk(monkeypatch):
+    def broken():
+        yield from [(1, "a"), (2, "b"), (3, "c")]
+        raise ValueError("no more")
+
+    monkeypatch.setattr(predict, "CHUNK", 2)
+    found = predict.chunks(broken())
+    assert next(found) == [(1, "a"), (2, "b")] and next(found) == [(3, "c")]
+    with pytest.raises(ValueError, match="no more"):
+        next(found)
+    assert list(predict.chunks(enumerate("abcd"))) == [[(0, "a"), (1, "b")], [(2, "c"), (3, "d")]]
 
 
 @pytest.fixture

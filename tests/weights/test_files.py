@@ -136,7 +136,7 @@ def test_an_index_may_not_reach_out_of_its_folder(tmp_path, shard):
 
 
 def test_an_index_that_does_not_fit_its_files_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=rf"{INDEX}: names no\.safetensors, which is not beside"):
+    with pytest.raises(ValueError, match=rf"{INDEX}: names 'no\.safetensors', which is not beside"):
         read(shards(tmp_path, **{"a.bias": "no.safetensors"}))
     with pytest.raises(ValueError, match=r"model-1\.safetensors: does not hold a\.bias, which the"):
         read(shards(tmp_path, **{"a.bias": "model-1.safetensors"}))

@@ -1,0 +1,32 @@
+"""Files that other people made, opened: nothing but regular files, and errors that name them."""
+
+import io
+import os
+import stat
+
+
+def open_file(path: str | os.PathLike[str], expected: str) -> io.BufferedReader:
+    """A file for reading; errors begin with `expected`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is a folder, a device or a pipe, whose reader might wait for ever.
+    """
+    try:
+        regular = stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{expected}, got no file at all") from None
+    except ValueError as error:  # a NUL byte in the name
+        raise ValueError(f"{expected}, got a name that no file has: {error}") from error
+    if not regular:
+        raise ValueError(f"{expected}, got a folder or another thing that is no file")
+    return open(path, "rb")
+
+
+def read_file(path: str | os.PathLike[str], expected: str, limit: int) -> bytes:
+    """All of a file of at most `limit` bytes; errors as in `open_file`."""
+    with open_file(path, expected) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{expected} of at most {limit:,} bytes, got a larger one")
+    return content

@@ -30,11 +30,10 @@ import tyro
 from tqdm import tqdm
 
 import mmjax
-from mmjax import eval_batches, train_batches
+from mmjax import eval_batches, json_file, train_batches
 from mmjax.evaluation.comparison import Comparison
 from mmjax.evaluation.cost import measure_costs
 from mmjax.fusion import FUSIONS
-from mmjax.train import folder
 
 WIDTH = 32  # of every encoder's tokens and, where it can be chosen, of the fusion
 TASKS = ("redundant", "unique", "synergy", "missing", "noisy", "misaligned")
@@ -222,7 +221,7 @@ def compute(
     rows: Sequence[str], todo: Sequence[Column], seeds: tuple[int, ...], path: Path, jobs: int
 ) -> list[dict[str, Any]]:
     """All cells: those in the file, and the others; the file holds what is done so far."""
-    stored = folder.read_json(path) if path.exists() else []
+    stored = json_file.read(path)["cells"] if path.exists() else []
     known = {(cell["fusion"], cell["column"]): cell for cell in stored}
     asked = [
         (name, column)
@@ -239,7 +238,7 @@ def compute(
     with tqdm(total=len(asked), desc="cells", disable=not sys.stderr.isatty()) as bar:
         for cells in everything(groups, jobs):
             known |= {(cell["fusion"], cell["column"]): cell for cell in cells}
-            folder.write(path, list(known.values()))
+            json_file.write(path, {"cells": list(known.values())})
             bar.update(len(cells))
             for cell in cells if bar.disable else ():
                 mean = np.mean(cell["accuracies"])

@@ -22,7 +22,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Not `types`: JAX also builds a pytree's dataclass of shapes and sentinels.
 _CHECKED = ["layers", "metrics", "encoders", "fusion", "missing", "heads", "objectives", "data"]
-_CHECKED += ["weights", "optim", "balance", "model", "config", "train", "evaluation"]
+_CHECKED += ["json_file", "weights", "optim", "balance", "model", "config", "train", "evaluation"]
 install_import_hook([f"mmjax.{name}" for name in _CHECKED], "beartype.beartype")
 
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mmjax"
 LEVELS = [
-    {"types"},
+    {"types", "json_file"},
     {"layers", "metrics"},
     {"encoders", "fusion", "missing", "heads", "objectives", "balance", "data", "optim"},
     {"model", "weights"},

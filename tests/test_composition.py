@@ -76,7 +76,7 @@ def test_encoders_fusions_and_heads_go_together(fusion):
         typed += [f"model.encoders.{modality}:{name}"]
         typed += flags(f"model.encoders.{modality}", module)
     start = Multimodal({name: Features() for name in MODALITIES}, Concat(), {"match": Logit()})
-    experiment, _ = parse(small(model=start), Path("runs/x"), typed, "")
+    experiment, *_ = parse(small(model=start), Path("runs/x"), typed, "")
     model = experiment.model
     assert [type(model.encoders[m]) for m in MODALITIES] == [type(e) for _, e in encoders]
     assert list(model.encoders.values()) == [module for _, module in encoders]

@@ -17,13 +17,14 @@ from typing import Annotated, Any, Union
 import tyro
 
 from mmjax.config.experiment import Experiment
+from mmjax.config.processes import Processes
 from mmjax.config.registry import FAMILIES, TAGS, fields, required, siblings
 
 
 def parse(
     experiment: Experiment, workdir: Path, arguments: Sequence[str], description: str
-) -> tuple[Experiment, Path]:
-    """The experiment and the run's folder as the command line changes them.
+) -> tuple[Experiment, Path, Processes]:
+    """The experiment, the run's folder and its processes as the command line changes them.
 
     A wrong flag or choice ends the process with what was meant, perhaps, and the choices.
     """
@@ -31,23 +32,26 @@ def parse(
     kind, shown = _view(experiment)
     whole = dataclasses.make_dataclass(
         "Run",
-        [("workdir", Annotated[Path, tyro.conf.arg(help=about)])],
+        [
+            ("workdir", Annotated[Path, tyro.conf.arg(help=about)]),
+            ("processes", Annotated[Processes, tyro.conf.arg(name="")]),
+        ],
         bases=(kind,),
         frozen=True,
         kw_only=True,
     )
     values = {f.name: getattr(shown, f.name) for f in fields(type(shown))}
-    parsed = tyro.cli(
-        whole,
-        # tyro applies flags to the choices before them: choices first, and any order will do.
-        args=sorted(arguments, key=lambda argument: not _is_choice(argument)),
-        default=whole(**values, workdir=workdir),
-        description=description,
-        config=(tyro.conf.CascadeSubcommandArgs,),
-    )
-    values = {f.name: _real(getattr(parsed, f.name)) for f in fields(type(shown))}
     try:
-        return Experiment(**values), parsed.workdir
+        parsed = tyro.cli(
+            whole,
+            # tyro applies flags to the choices before them: choices first, and any order will do.
+            args=sorted(arguments, key=lambda argument: not _is_choice(argument)),
+            default=whole(**values, workdir=workdir, processes=Processes()),
+            description=description,
+            config=(tyro.conf.CascadeSubcommandArgs,),
+        )
+        values = {f.name: _real(getattr(parsed, f.name)) for f in fields(type(shown))}
+        return Experiment(**values), parsed.workdir, parsed.processes
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -31,8 +31,14 @@ class Experiment:
         keep: newest checkpoints to keep
         best_metric: validation metric whose best checkpoint is kept too
         best_mode: whether more or less of it is better
+        ema: decay of an average of the parameters over the steps, which is then what is evaluated
+            (Polyak and Juditsky 1992); 0: none
+        on_nonfinite: where a loss, a gradient or an update is NaN or infinite: stop at once; skip
+            the update; or ignore it, so that the parameters become NaN
+        skip_limit: updates skipped in a row before the training stops after all
         parallel: how a step is spread over devices
         devices: how many; None: all, and on a CPU up to 8 cores that divide the batch
+        workers: processes that make the batches; 0: a thread
         tensorboard: write TensorBoard event files too
     """
 
@@ -50,17 +56,25 @@ class Experiment:
     keep: int = 2
     best_metric: str = "loss"
     best_mode: Literal["max", "min"] = "min"
+    ema: float = 0.0
+    on_nonfinite: Literal["stop", "skip", "ignore"] = "stop"
+    skip_limit: int = 10
     parallel: Literal["jit", "pmap"] = "pmap"
     devices: int | None = None
+    workers: int = 0
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "eval_every", "log_every", "keep"):
+        for name in ("steps", "batch_size", "eval_every", "log_every", "keep", "skip_limit"):
             if getattr(self, name) < 1:
                 flag = name.replace("_", "-")
                 raise ValueError(f"--{flag}: expected at least 1, got {getattr(self, name)}")
         if self.devices is not None and self.devices < 1:
             raise ValueError(f"--devices: expected at least 1, got {self.devices}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"--ema: expected 0 or more and less than 1, got {self.ema}")
+        if self.workers < 0:
+            raise ValueError(f"--workers: expected 0 or more, got {self.workers}")
         for name in self.objectives:
             if "/" in name or name == "auxiliary":
                 raise ValueError(f"objectives: {name!r} would be read as a part of another's name")

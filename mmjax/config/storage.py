@@ -1,15 +1,16 @@
 """An experiment as JSON, and back to an equal object; nothing is imported by name from a file."""
 
 import dataclasses
-import json
+import os
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import cattrs
 from flax import linen as nn
 
+from mmjax import json_file
 from mmjax.balance import Balance
 from mmjax.config.experiment import Experiment
 from mmjax.config.registry import TAGS, fields
@@ -17,9 +18,14 @@ from mmjax.data.dataset import Dataset
 from mmjax.objectives import Objective
 from mmjax.optim import Optim
 
-FORMAT = 2  # 1: before recurrent encoders named their parts `embedding` and `lstm`
+FORMAT = 3
+# What turns a configuration of each older format into one of the next. 1 was never published.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    2: lambda old: old,  # 3 added the file's checksum, and fields that have defaults
+}
 # Where a run is computed and where its data lies does not make it another run.
-CIRCUMSTANCES = ("parallel", "devices", "tensorboard", "data.data_dir", "data.manual_dir")
+CIRCUMSTANCES = ("parallel", "devices", "workers", "tensorboard", "on_nonfinite", "skip_limit")
+CIRCUMSTANCES += ("data.data_dir", "data.manual_dir")
 
 
 def to_json(experiment: Experiment) -> dict[str, Any]:
@@ -35,7 +41,13 @@ def _encode(value: Any) -> Any:
         return {key: _encode(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_encode(item) for item in value]
-    return value
+    return _without_home(value) if isinstance(value, str) else value
+
+
+def _without_home(text: str) -> str:
+    """Who made a run, and where, is nobody's business: /home/ada/data is written ~/data."""
+    home = str(Path.home())
+    return "~" + text.removeprefix(home) if text.startswith(home + os.sep) else text
 
 
 def from_json(data: Mapping[str, Any], source: str = "config") -> Experiment:
@@ -44,18 +56,27 @@ def from_json(data: Mapping[str, Any], source: str = "config") -> Experiment:
     Raises:
         ValueError: naming `source`, the field, what was expected and the choices.
     """
-    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        got = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-        raise ValueError(
-            f"{source}: expected a configuration of format {FORMAT}, got {got!r}; another version "
-            "of mmjax wrote it"
-        )
+    rest = _migrated(data, source)
     try:
-        rest = {key: value for key, value in data.items() if key != "format"}
         return _converter().structure(rest, Experiment)
     except Exception as error:
         reasons = cattrs.transform_error(error, format_exception=_reason)
         raise ValueError(f"{source}: " + "; ".join(reasons)) from error
+
+
+def _migrated(data: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The fields of a configuration of any format that there has been, as they are called today."""
+    got = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+    known = [*sorted(MIGRATIONS), FORMAT]
+    if type(got) is not int or got not in known:
+        raise ValueError(
+            f"{source}: expected a configuration of format {' or '.join(map(str, known))}, got "
+            f"{got!r:.60}; another version of mmjax wrote it"
+        )
+    rest = {key: value for key, value in data.items() if key != "format"}
+    for number in range(got, FORMAT):
+        rest = MIGRATIONS[number](rest)
+    return rest
 
 
 def _converter() -> cattrs.Converter:
@@ -89,6 +110,8 @@ def _literal(value: Any, kind: type) -> Any:
     exact = type(value) is kind or (kind is float and type(value) is int)
     if not exact:
         raise ValueError(f"expected {kind.__name__}, got {value!r:.60}")
+    if isinstance(value, str) and value.startswith("~/"):
+        return os.path.expanduser(value)
     return kind(value)
 
 
@@ -109,9 +132,18 @@ def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
 
 
 def load(path: Path) -> Experiment:
-    """Reads a config.json."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a JSON file: {error}") from error
-    return from_json(data, str(path))
+    """Reads a config.json.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: as `from_json`, and where the file is damaged.
+    """
+    content = json_file.parse(path)
+    if content.get("format") != 2:  # files of that format had no checksum
+        content = json_file.read(path)
+    return from_json(content, str(path))
+
+
+def save(path: Path, experiment: Experiment) -> None:
+    """Writes a config.json."""
+    json_file.write(path, to_json(experiment))

@@ -1,18 +1,17 @@
-"""Batches: the order from Grain, the examples from columns in memory, a thread that runs ahead."""
+"""Batches: the order from Grain, the examples from columns in memory, made ahead of their use."""
 
+import dataclasses
+import functools
 import itertools
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator
 
 import grain
 import numpy as np
 
+from mmjax.data.ahead import ahead
 from mmjax.data.dataset import Dataset, Examples, Source
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.types import AnyArray, Batch, Input
-
-_AHEAD = 4  # batches
 
 
 def train_batches(
@@ -23,27 +22,63 @@ def train_batches(
     batch_size: int,
     seed: int,
     start: int,
+    workers: int = 0,
+    share: tuple[int, int] = (0, 1),
 ) -> Generator[Batch, None, None]:
     """Batch number `start` and all that follow, without end.
 
     Every epoch has an order of its own and batches run on across epochs, so no example is lost.
     Batch s depends on (seed, s) alone: a run that stopped after s steps goes on with `start=s`.
+    `share=(p, n)` gives the rows of process p of n, the p-th n-th of the same batch. `workers`
+    processes make the batches, the same ones; 0: a thread.
     """
     _check(source, batch_size)
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed: expected 0 to 2**32 - 1, got {seed}")
     if start < 0:
         raise ValueError(f"start: expected a step of 0 or more, got {start}")
-    order = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().batch(batch_size)
+    if workers < 0:
+        raise ValueError(f"workers: expected 0 or more, got {workers}")
+    part, parts = share
+    if not 0 <= part < parts or batch_size % parts:
+        raise ValueError(f"share: {share} is no equal share of a batch of {batch_size}")
+    make = _TrainBatch(data, source, preprocessing, batch_size, seed, share)
+    return ahead(make, itertools.count(start), workers)
 
-    def batch(step: int) -> Batch:
-        indices = np.asarray(order[step])
-        rng = np.random.default_rng([seed, step])
-        examples = source.read(indices, rng)
-        inputs = data.perturb(preprocessing(examples.inputs), preprocessing, rng)
-        return _batch(inputs, examples, indices)
 
-    return _ahead(batch, itertools.count(start))
+@dataclasses.dataclass(frozen=True)
+class _TrainBatch:
+    """A function of the step; a class, so that it can be sent to a worker."""
+
+    data: Dataset
+    source: Source
+    preprocessing: Preprocessing
+    batch_size: int
+    seed: int
+    share: tuple[int, int]
+
+    def __call__(self, step: int) -> Batch:
+        indices = np.asarray(_order(len(self.source), self.seed, self.batch_size)[step])
+        rng = np.random.default_rng([self.seed, step])
+        examples = self.source.read(indices, rng)
+        inputs = self.data.perturb(self.preprocessing(examples.inputs), self.preprocessing, rng)
+        batch = _batch(inputs, examples, indices)
+        # Of the whole batch, so that what is drawn does not depend on how many share it.
+        part, parts = self.share
+        size = self.batch_size // parts
+        rows = slice(part * size, (part + 1) * size)
+        return Batch(
+            inputs={k: Input(x.values[rows], x.mask[rows]) for k, x in batch.inputs.items()},
+            labels={name: labels[rows] for name, labels in batch.labels.items()},
+            weight=batch.weight[rows],
+            ids=batch.ids[rows],
+        )
+
+
+@functools.lru_cache(maxsize=8)
+def _order(length: int, seed: int, batch_size: int) -> grain.MapDataset:
+    """Of all batches that there will ever be, the examples."""
+    return grain.MapDataset.range(length).seed(seed).shuffle().repeat().batch(batch_size)
 
 
 def eval_batches(
@@ -58,7 +93,7 @@ def eval_batches(
         found = _batch(preprocessing(examples.inputs), examples, indices)
         return _filled(found, batch_size)
 
-    return _ahead(batch, range(0, len(source), batch_size))
+    return ahead(batch, range(0, len(source), batch_size))
 
 
 def _check(source: Source, batch_size: int) -> None:
@@ -66,23 +101,6 @@ def _check(source: Source, batch_size: int) -> None:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
     if len(source) == 0:
         raise ValueError("source: expected at least one example, got none")
-
-
-def _ahead(make: Callable[[int], Batch], steps: Iterable[int]) -> Generator[Batch, None, None]:
-    """make(step) for each step, computed in a thread that ends when the generator is closed."""
-    pending: deque[Future[Batch]] = deque()
-    # One thread: the work holds Python's lock for most of its time.
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as thread:
-        try:
-            for step in steps:
-                pending.append(thread.submit(make, step))
-                if len(pending) > _AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for batch in pending:
-                batch.cancel()
 
 
 def _batch(inputs: dict[str, Input], examples: Examples, indices: np.ndarray) -> Batch:

@@ -1,7 +1,6 @@
 """All transforms of a model: fitted on the training split, kept beside its parameters."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import cattrs
 import numpy as np
 
+from mmjax import json_file
 from mmjax.data.audio import AudioTransform
 from mmjax.data.features import FeatureTransform
 from mmjax.data.image import ImageTransform
@@ -26,9 +26,11 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "features": FeatureTransform,
 }
 
-FORMAT = 1
+FORMAT = 2  # 1 had no checksum
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
-_FILE = "preprocessing.json"
+for _kind in (int, float, str):
+    _CONVERTER.register_structure_hook(_kind, lambda value, kind: _literal(value, kind))
+FILE = "preprocessing.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,12 @@ class Preprocessing:
     """From raw examples to what encoders read: {modality: examples} -> {modality: Input}."""
 
     transforms: Mapping[str, Transform]
+
+    def __post_init__(self):
+        for name in self.transforms:
+            # Files are called after it: none outside the folder of a run.
+            if not name or set(name) & set("/\\\0"):
+                raise ValueError(f"modality {name!r}: expected a name without slashes")
 
     def __call__(self, examples: Mapping[str, Sequence | np.ndarray]) -> dict[str, Input]:
         """A modality that `examples` does not have at all is missing in every row."""
@@ -59,38 +67,36 @@ class Preprocessing:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         transforms = {name: _to_json(value) for name, value in self.transforms.items()}
-        text = json.dumps({"format": FORMAT, "transforms": transforms}, indent=2)
-        # Replaced in one piece: a reader never meets a half-written file.
-        draft = folder / f"{_FILE}.{os.getpid()}"
-        draft.write_text(text + "\n", encoding="utf-8")
-        draft.replace(folder / _FILE)
+        json_file.write(folder / FILE, {"format": FORMAT, "transforms": transforms})
         for name, transform in self.transforms.items():
             if isinstance(transform, TextTransform):
                 words = "".join(f"{word}\n" for word in transform.vocabulary())
-                (folder / f"vocabulary.{name}.txt").write_text(words, encoding="utf-8")
+                json_file.write_text(folder / f"vocabulary.{name}.txt", words)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Preprocessing":
         """What `save` wrote; ValueError where the file is damaged or of another format."""
-        path = Path(folder) / _FILE
+        path = Path(folder) / FILE
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json_file.parse(path)
         except FileNotFoundError:
             raise FileNotFoundError(f"{path}: expected the file of a finished run") from None
-        except ValueError as error:
-            raise ValueError(f"{path}: expected JSON, got {error}; is it cut short?") from error
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            got = content.get("format") if isinstance(content, dict) else content
-            raise ValueError(f"{path}: expected format {FORMAT}, got {got!r}")
+        got = content.get("format")
+        if type(got) is not int or not 1 <= got <= FORMAT:
+            raise ValueError(f"{path}: expected format 1 to {FORMAT}, got {got!r:.60}")
+        if got > 1:
+            content = json_file.read(path)
         transforms = content.get("transforms")
         if not isinstance(transforms, dict):
-            raise ValueError(f"{path}: transforms: expected an object, got {transforms!r}")
-        return cls(
-            {
-                name: _from_json(value, where=f"{path}: transforms.{name}")
-                for name, value in transforms.items()
-            }
-        )
+            raise ValueError(f"{path}: transforms: expected an object, got {transforms!r:.200}")
+        fitted = {
+            name: _from_json(value, where=f"{path}: transforms.{name}")
+            for name, value in transforms.items()
+        }
+        try:
+            return cls(fitted)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
 
 def _to_json(transform: Transform) -> dict[str, Any]:
@@ -98,11 +104,18 @@ def _to_json(transform: Transform) -> dict[str, Any]:
     return {"type": tag, **dataclasses.asdict(transform)}
 
 
+def _literal(value: Any, kind: type) -> Any:
+    """No coercion: 3.7 is no number of words, and a list no text."""
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise ValueError(f"expected {kind.__name__}, got {value!r:.60}")
+    return kind(value)
+
+
 def _from_json(value: Any, *, where: str) -> Transform:
-    if not isinstance(value, dict) or value.get("type") not in TRANSFORMS:
-        got = value.get("type") if isinstance(value, dict) else value
-        raise ValueError(f"{where}.type: got {got!r}, choose from {', '.join(TRANSFORMS)}")
-    kind = TRANSFORMS[value["type"]]
+    tag = value.get("type") if isinstance(value, dict) else value
+    if not isinstance(value, dict) or not isinstance(tag, str) or tag not in TRANSFORMS:
+        raise ValueError(f"{where}.type: got {tag!r:.200}, choose from {', '.join(TRANSFORMS)}")
+    kind = TRANSFORMS[tag]
     parts = {name: part for name, part in value.items() if name != "type"}
     types: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(kind)}
     if parts.keys() != types.keys():

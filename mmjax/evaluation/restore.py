@@ -1,16 +1,15 @@
 """A run's folder back into a model: no data, no script, and any devices."""
 
-import contextlib
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 from flax import linen as nn
 
+from mmjax.config import Experiment
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.train import folder
-from mmjax.train.checkpoint import Checkpoints
+from mmjax.train import folder, stored
+from mmjax.train.fingerprint import forms, misfits
 
 
 class Restored(NamedTuple):
@@ -21,48 +20,58 @@ class Restored(NamedTuple):
     preprocessing: Preprocessing
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Orbax warns that what is opened for reading can only be read."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
 def restore(run: str | Path, checkpoint: str | int = "last") -> Restored:
     """The model of a run, its variables and its preprocessing.
 
-    `checkpoint` is "last", "best" (by the run's validation metric) or the number of a step.
+    `checkpoint` is "last", "best" (by the run's validation metric), "whole" (the last that is not
+    damaged) or the number of a step. Nothing that the folder holds is executed.
 
     Raises:
         ValueError: the folder is not a run's, or has no such checkpoint; says which it has.
+        DamagedError: the checkpoint is not what was saved; names the file, and the newest good one.
+        MisfitError: this version of the model has other parameters; names them.
     """
     run = Path(run)
     experiment = folder.require(run)
-    with (
-        _quiet(),
-        Checkpoints(
-            run, best=experiment.best_metric, mode=experiment.best_mode, read_only=True
-        ) as checkpoints,
-    ):
-        steps = checkpoints.steps()
-        if not steps:
-            raise ValueError(f"{run} has no finished checkpoint; run its training again to go on")
-        match checkpoint:
-            case "last":
-                step = steps[-1]
-            case "best":
-                step = checkpoints.best() or steps[-1]
-            case _:
-                step = int(checkpoint) if str(checkpoint).isdecimal() else -1
-        if step not in steps:
-            raise ValueError(
-                f"{run}: no checkpoint {checkpoint!r}; choose from last, best, "
-                + ", ".join(map(str, steps))
-            )
-        variables = checkpoints.arrays(step, "variables")
-    return Restored(experiment.model, variables, Preprocessing.load(run))
+    preprocessing = Preprocessing.load(run)
+    step = _step(run, experiment, checkpoint)
+    try:
+        variables = stored.arrays(run, step, "variables")
+    except stored.DamagedError as error:
+        whole = stored.newest_whole(run)
+        offer = "no checkpoint of this run is whole"
+        if whole is not None:
+            offer = f"the newest whole checkpoint is step {whole} (--checkpoint whole takes it)"
+        raise stored.DamagedError(f"checkpoint {step} is damaged: {error}\n{offer}") from error
+    _require_fit(experiment.model, variables, preprocessing, f"{run}: checkpoint {step}")
+    return Restored(experiment.model, variables, preprocessing)
+
+
+def _step(run: Path, experiment: Experiment, checkpoint: str | int) -> int:
+    steps = stored.steps(run)
+    if not steps:
+        raise ValueError(f"{run} has no finished checkpoint; run its training again to go on")
+    match checkpoint:
+        case "last":
+            return steps[-1]
+        case "best":
+            return stored.best(run, experiment.best_metric, experiment.best_mode) or steps[-1]
+        case "whole":
+            whole = stored.newest_whole(run)
+            return steps[-1] if whole is None else whole
+    if str(checkpoint).isdecimal() and int(checkpoint) in steps:
+        return int(checkpoint)
+    raise ValueError(
+        f"{run}: no checkpoint {checkpoint!r}; choose from last, best, whole, "
+        + ", ".join(map(str, steps))
+    )
+
+
+def _require_fit(
+    model: nn.Module, variables: dict[str, Any], preprocessing: Preprocessing, where: str
+) -> None:
+    """MisfitError where the model would make other variables than these."""
+    inputs = preprocessing({name: [None] for name in preprocessing.transforms})
+    made = jax.eval_shape(lambda: model.init(jax.random.key(0), inputs, train=False))
+    if lines := misfits(made, forms(variables)):
+        raise stored.MisfitError("\n  ".join([f"{where} does not fit the model:", *lines]))

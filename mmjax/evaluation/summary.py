@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mmjax import json_file
 from mmjax.config import storage
 from mmjax.train import folder
 
@@ -26,7 +27,7 @@ def summarise(runs: Sequence[Path], metric: str) -> tuple[list[str], list[list[s
         configs.append({k: v for k, v in config.items() if k not in storage.CIRCUMSTANCES})
         if not (run / folder.RESULTS).is_file():
             raise ValueError(f"{run} has no {folder.RESULTS}: its training has not ended")
-        results.append(folder.read_json(run / folder.RESULTS))
+        results.append(json_file.read(run / folder.RESULTS))
         if metric not in results[-1]["metrics"]:
             choices = sorted(results[-1]["metrics"])
             raise ValueError(f"{run}: no metric {metric!r}; choose from {choices}")
@@ -38,7 +39,7 @@ def summarise(runs: Sequence[Path], metric: str) -> tuple[list[str], list[list[s
         groups.setdefault(tuple(str(config.get(key, "")) for key in varying), []).append(result)
     rows = []
     for key, group in groups.items():
-        values = np.array([result["metrics"][metric] for result in group])
+        values = np.array([result["metrics"][metric] for result in group], float)  # null: NaN
         spread = f"{values.std(ddof=1):.4f}" if len(values) > 1 else "-"
         minutes = np.mean([result["training_minutes"] for result in group])
         rows.append(

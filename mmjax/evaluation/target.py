@@ -27,7 +27,7 @@ def load(target: Path, changes: Sequence[str] = ()) -> tuple[Experiment, Preproc
         return folder.require(target), Preprocessing.load(target)
     if not target.exists():
         raise FileNotFoundError(f"{target}: expected a run's folder or an experiment's .py file")
-    experiment, _ = parse(_experiment(target), Path("runs") / target.stem, changes, str(target))
+    experiment, *_ = parse(_experiment(target), Path("runs") / target.stem, changes, str(target))
     experiment.data.prepare()
     return experiment, experiment.data.preprocessing()
 

@@ -1,128 +1,101 @@
-"""Checkpoints: Orbax's CheckpointManager, with the variables as an item of their own."""
+"""Saving checkpoints: Orbax's CheckpointManager, with the record that `stored` reads them by."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from jax.sharding import Sharding
 from orbax.checkpoint import checkpoint_managers
 
+from mmjax import json_file
+from mmjax.train import stored
+from mmjax.train.fingerprint import fingerprints
 from mmjax.train.state import TrainState
 
-FOLDER = "checkpoints"
 
+class _NewestAndBest(checkpoint_managers.PreservationPolicy):
+    """The newest `keep` and the best; Orbax's own BestN deletes the best for a NaN."""
 
-def begun(run: Path) -> bool:
-    """Whether a training has left any checkpoint to go on from."""
-    return any(path.name.isdecimal() for path in (run / FOLDER).glob("*"))
+    def __init__(self, keep: int, scores: Mapping[int, float]) -> None:
+        self._keep = keep
+        self._scores = scores
+
+    def should_preserve(
+        self,
+        checkpoints: Sequence[checkpoint_managers.PolicyCheckpointInfo],
+        *,
+        context: checkpoint_managers.PreservationContext,
+    ) -> Sequence[bool]:
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        newest = sorted(steps)[-self._keep :]
+        best = max(self._scores, key=self._scores.__getitem__, default=None)
+        return [step in newest or step == best for step in steps]
 
 
 class Checkpoints:
-    """A run's checkpoints: the newest `keep`, and the best by one validation metric."""
+    """A run's checkpoints: the newest `keep`, and the best by one validation metric.
+
+    An old one is deleted when a newer one is whole, and not before.
+    """
 
     def __init__(
-        self,
-        run: Path,
-        *,
-        keep: int = 2,
-        best: str | None = None,
-        mode: Literal["max", "min"] = "min",
-        read_only: bool = False,
+        self, run: Path, *, keep: int = 2, best: str = "loss", mode: Literal["max", "min"] = "min"
     ) -> None:
-        def score(metrics: Mapping[str, float]) -> float:
-            """Higher is better. A NaN compares with nothing: Orbax would delete the best for it."""
-            value = metrics[best] if best is not None else np.nan
-            return -np.inf if np.isnan(value) else value if mode == "max" else -value
-
-        self._folder = (run / FOLDER).absolute()
-        policies: list[Any] = [checkpoint_managers.LatestN(keep)]
-        if best is not None:
-            policies.append(
-                checkpoint_managers.BestN(
-                    get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False
-                )
-            )
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
-            best_fn=None if best is None else score,
-            cleanup_tmp_directories=not read_only,
-            create=not read_only,
-            read_only=read_only,
-            save_interval_steps=0 if read_only else 1,
-        )
+        self._best = best
+        self._mode: Literal["max", "min"] = mode
+        self._folder = (run / stored.FOLDER).absolute()
+        self._scores: dict[int, float] = {}
+        for step in stored.steps(run):
+            with contextlib.suppress(stored.DamagedError):  # it cannot be the best
+                self._rate(step, stored.record(run, step)["metrics"])
         self._manager = ocp.CheckpointManager(
             self._folder,
-            options=options,
-            item_names=("variables", "training", "progress"),
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=_NewestAndBest(keep, self._scores),
+                cleanup_tmp_directories=True,
+            ),
+            item_names=("variables", "training", "record"),
         )
 
-    def latest(self) -> int | None:
-        """The newest finished step."""
-        return self._manager.latest_step()
-
-    def best(self) -> int | None:
-        """The step with the best validation metric."""
-        return self._manager.best_step()
-
-    def steps(self) -> list[int]:
-        """All finished steps, ascending."""
-        return sorted(self._manager.all_steps())
+    def _rate(self, step: int, metrics: Mapping[str, Any] | None) -> None:
+        score = stored.score(metrics, self._best, self._mode)
+        if score > -np.inf:
+            self._scores[step] = score
 
     def save(
         self, state: TrainState, progress: Mapping[str, Any], metrics: Mapping[str, float] | None
     ) -> None:
-        """Start saving; goes on in the background until the next call or `close`."""
+        """Start saving; goes on in the background until the next call or `close`.
+
+        Raises:
+            OSError: this checkpoint, or the one before, could not be written.
+        """
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                variables=ocp.args.PyTreeSave(state.variables),
-                training=ocp.args.PyTreeSave(_training(state)),
-                progress=ocp.args.JsonSave(dict(progress)),
-            ),
-            metrics=None if metrics is None else dict(metrics),
+        record = json_file.plain(
+            {
+                "format": stored.FORMAT,
+                "step": step,
+                "progress": progress,
+                "metrics": metrics,
+                "variables": fingerprints(state.variables),
+                "training": fingerprints(state.training),
+            }
         )
-
-    def restore(
-        self, like: TrainState, step: int, sharding: Sharding
-    ) -> tuple[TrainState, dict[str, Any]]:
-        """The state of a step, placed as `sharding` says, whatever devices it was saved from."""
-
-        def item(tree):
-            target = jax.tree.map(
-                lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
+        record[json_file.CHECKSUM] = json_file.checksum(record)
+        self._rate(step, metrics)
+        with _writing(self._folder):
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    variables=ocp.args.PyTreeSave(state.variables),
+                    training=ocp.args.PyTreeSave(state.training),
+                    record=ocp.args.JsonSave(record),
+                ),
             )
-            arguments = ocp.checkpoint_utils.construct_restore_args(target)
-            return ocp.args.PyTreeRestore(target, restore_args=arguments)
-
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                variables=item(like.variables),
-                training=item(_training(like)),
-                progress=ocp.args.JsonRestore(),
-            ),
-        )
-        variables = dict(restored["variables"])
-        params = variables.pop("params")
-        state = TrainState(params=params, collections=variables, **restored["training"])
-        return state, restored["progress"]
-
-    def arrays(self, step: int, item: Literal["training", "variables"]) -> dict[str, Any]:
-        """One item of a step as NumPy arrays: needs no device and no model.
-
-        `variables` are parameters and collections; `training` is what only a training needs.
-        """
-        path = self._folder / str(step) / item
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
-            tree = reader.metadata(path).item_metadata.tree
-            arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
-            return reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=arguments))
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -130,12 +103,28 @@ class Checkpoints:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def wait(self) -> None:
+        """Until what is being saved is on the disk; OSError if it could not be."""
+        with _writing(self._folder):
+            self._manager.wait_until_finished()
+
     def close(self) -> None:
-        """Wait for what is being saved; raises if it could not be."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Wait, then let go of everything."""
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
 
 
-def _training(state: TrainState) -> dict[str, Any]:
-    """What only a training needs."""
-    return {"step": state.step, "opt_state": state.opt_state, "key": state.key}
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Orbax and its storage raise many things when a disk is full or gone."""
+    try:
+        yield
+    except Exception as error:
+        text = next((line for line in str(error).splitlines() if line.strip()), "")
+        raise OSError(
+            f"{folder}: a checkpoint could not be written: {type(error).__name__}: {text:.300}\n"
+            "The checkpoints before it are as they were: mend the cause (is the disk full?) and "
+            "run the same command again to go on"
+        ) from error

@@ -1,7 +1,6 @@
 """A run's folder: whose it is, and what it was made with."""
 
 import importlib.metadata
-import json
 import platform
 import subprocess
 import sys
@@ -11,13 +10,14 @@ from typing import Any
 
 import jax
 
+from mmjax import json_file
 from mmjax.config import Experiment, storage
 from mmjax.train import parallel
 
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 RESULTS = "results.json"
-_DRAFT = ".draft-"
+LOCK = ".lock"
 PACKAGES = ("mmjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
@@ -29,7 +29,7 @@ def check(run: Path, experiment: Experiment) -> None:
     """
     if run.is_file():
         raise ValueError(f"{run}: is a file; choose a folder with --workdir")
-    if not run.exists() or all(path.name.startswith(_DRAFT) for path in run.iterdir()):
+    if not run.exists() or all(_unborn(path.name) for path in run.iterdir()):
         return
     if not (run / CONFIG).is_file():
         raise ValueError(
@@ -45,15 +45,20 @@ def check(run: Path, experiment: Experiment) -> None:
         )
 
 
+def _unborn(name: str) -> bool:
+    """What a run leaves that was killed before it had written anything."""
+    return name == LOCK or name.startswith(json_file.DRAFT)
+
+
 def claim(run: Path, experiment: Experiment, say: Callable[[str], None]) -> None:
     """Write config.json and environment.json, or warn of what has changed since then."""
     run.mkdir(parents=True, exist_ok=True)
     now = environment(experiment)
     if not (run / CONFIG).exists():
-        write(run / CONFIG, storage.to_json(experiment))
+        storage.save(run / CONFIG, experiment)
     if not (run / ENVIRONMENT).exists():
-        write(run / ENVIRONMENT, now)
-    before = read_json(run / ENVIRONMENT)
+        json_file.write(run / ENVIRONMENT, now)
+    before = json_file.read(run / ENVIRONMENT)
     for name in ("python", "packages", "platform", "devices", "parallel", "cores"):
         if name in before and before[name] != now[name]:
             say(
@@ -74,8 +79,12 @@ def environment(experiment: Experiment) -> dict[str, Any]:
         "cores": parallel.cores(),
         "seed": experiment.seed,
         "git_commit": _git_commit(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *map(_without_home, sys.argv[1:])],
     }
+
+
+def _without_home(argument: str) -> str:
+    return argument.replace(str(Path.home()), "~")
 
 
 def _git_commit() -> str | None:
@@ -97,18 +106,3 @@ def require(run: Path) -> Experiment:
     if not (run / CONFIG).is_file():
         raise ValueError(f"{run} is not a run: it has no {CONFIG}")
     return storage.load(run / CONFIG)
-
-
-def read_json(path: Path) -> Any:
-    """Reads one of a run's JSON files."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a JSON file: {error}") from error
-
-
-def write(path: Path, content: Any) -> None:
-    """Write a JSON file in one piece: whoever is killed here leaves the file as it was."""
-    draft = path.with_name(_DRAFT + path.name)
-    draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    draft.replace(path)

@@ -1,12 +1,17 @@
 """The log of a run: metrics.jsonl always, a progress bar or plain lines, TensorBoard when asked."""
 
 import json
+import math
+import os
 import sys
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
+
+from mmjax import json_file
 
 FILE = "metrics.jsonl"
 
@@ -18,21 +23,35 @@ class Log:
     plain line. A run that goes on from `start` first forgets what was logged after that step.
     """
 
-    def __init__(self, run: Path, steps: int, *, start: int, tensorboard: bool = False) -> None:
-        self._events = _events(run, start) if tensorboard else None
+    def __init__(
+        self,
+        run: Path,
+        steps: int,
+        *,
+        start: int,
+        mark: Mapping[str, Any] | None = None,
+        tensorboard: bool = False,
+        silent: bool = False,
+    ) -> None:
+        """`mark`: of the log when the state of step `start` was saved. `silent`: write nothing."""
+        self._silent = silent
+        self._events = _events(run, start) if tensorboard and not silent else None
         path = run / FILE
-        kept = [record for record in read(path) if record["step"] <= start] if path.exists() else []
-        text = "".join(json.dumps(record) + "\n" for record in kept)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-        self._file = path.open("a", encoding="utf-8")
-        if start:
+        kept = _kept(path, start, mark).encode()
+        self._bytes, self._crc32 = len(kept), zlib.crc32(kept)
+        if not silent:
+            json_file.write_text(path, kept.decode())
+        self._file = Path(os.devnull if silent else path).open("a", encoding="utf-8")  # noqa: SIM115
+        if start and not silent:
             done = "all done: measuring again" if start >= steps else "going on"
             print(f"step {start} of {steps}: {done}", file=sys.stderr)
-        self._bar = tqdm(
-            total=steps, initial=start, unit="step", disable=not sys.stderr.isatty(), leave=False
-        )
+        show = sys.stderr.isatty() and not silent
+        self._bar = tqdm(total=steps, initial=start, unit="step", disable=not show, leave=False)
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """Of what has been written so far."""
+        return {"bytes": self._bytes, "crc32": f"{self._crc32:08x}"}
 
     def __enter__(self) -> "Log":
         return self
@@ -53,8 +72,13 @@ class Log:
 
     def record(self, record: Mapping[str, Any]) -> None:
         """Write one record: `step`, `split` and numbers."""
-        self._file.write(json.dumps(record) + "\n")
+        if self._silent:
+            return
+        line = json.dumps(json_file.plain(record)) + "\n"
+        self._file.write(line)
         self._file.flush()
+        self._bytes += len(line.encode())
+        self._crc32 = zlib.crc32(line.encode(), self._crc32)
         if self._events is not None:
             for name, value in record.items():
                 if isinstance(value, float):
@@ -70,18 +94,59 @@ class Log:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl; a last line torn by a crash is dropped."""
+    """The records of a metrics.jsonl; a number that is not defined (null) is NaN.
+
+    A last line torn by a crash is dropped.
+
+    Raises:
+        ValueError: another line is no record; names file and line.
+    """
     records = []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_bytes().splitlines()
     for number, line in enumerate(lines, 1):
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number < len(lines):
-                raise ValueError(
-                    f"{path}:{number}: expected a JSON object, got {line[:40]!r}"
-                ) from error
+        found = _record(line)
+        if found is not None:
+            records.append(found)
+        elif number < len(lines):
+            raise ValueError(
+                f"{path}:{number}: expected a JSON object with a step, got {line[:40]}"
+            )
     return records
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or type(found.get("step")) is not int:
+        return None
+    return {name: math.nan if value is None else value for name, value in found.items()}
+
+
+def _kept(path: Path, start: int, mark: Mapping[str, Any] | None) -> str:
+    """What was logged up to step `start`, byte for byte; what can be read of it if it is damaged.
+
+    The damaged file is kept under another name.
+    """
+    if not path.exists() or not start:
+        return ""
+    content = path.read_bytes()
+    if mark is not None:
+        head = content[: mark["bytes"]]
+        if len(head) == mark["bytes"] and f"{zlib.crc32(head):08x}" == mark["crc32"]:
+            return head.decode()
+        aside = path.with_suffix(".damaged")
+        aside.write_bytes(content)
+        print(
+            f"{path} is not what this run wrote up to step {start}: it is kept as {aside.name}, "
+            "and what can be read of it goes on",
+            file=sys.stderr,
+        )
+    records = [record for line in content.splitlines() if (record := _record(line)) is not None]
+    return "".join(
+        json.dumps(json_file.plain(record)) + "\n" for record in records if record["step"] <= start
+    )
 
 
 def _events(run: Path, start: int) -> Any:

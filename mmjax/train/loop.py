@@ -8,120 +8,126 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import optax
-from jax.sharding import Mesh
 from rich.console import Console
 
+from mmjax import json_file
 from mmjax.config import Experiment
-from mmjax.data.pipeline import train_batches
-from mmjax.data.preprocessing import Preprocessing
-from mmjax.train import curves, folder, parallel, pretrained, trainable
-from mmjax.train.agreement import require_agreement
-from mmjax.train.checkpoint import Checkpoints, begun
+from mmjax.train import curves, distributed, finite, folder, lock, parallel, stored, trainable
+from mmjax.train.checkpoint import Checkpoints
+from mmjax.train.distributed import Watchdog
 from mmjax.train.evaluator import Evaluator
+from mmjax.train.failure import explained
 from mmjax.train.log import Log
 from mmjax.train.meter import Meter
-from mmjax.train.state import TrainState, create_state
-from mmjax.train.step import train_step
+from mmjax.train.setup import Setup
+from mmjax.train.state import TrainState
 from mmjax.train.stop import Interrupted, Stop
-from mmjax.types import Batch, Sums
+from mmjax.types import AnyArray, Batch, Sums
+
+_say = functools.partial(print, file=sys.stderr)
 
 
-def fit(experiment: Experiment, run: str | Path) -> dict[str, float]:
+def fit(
+    experiment: Experiment, run: str | Path, *, timeout: float | None = None
+) -> dict[str, float]:
     """Train in the folder `run`, or go on where it stopped; returns the metrics of the test split.
 
+    Every process of a distributed training calls it with the same arguments. A process that waits
+    for the others for more than `timeout` seconds is ended.
+
     Raises:
-        ValueError: the folder holds another experiment, or the configuration cannot be.
+        ValueError: the folder holds another experiment, or another process trains in it; the
+            configuration cannot be; every checkpoint is damaged; the training diverged.
         Interrupted: Ctrl-C or SIGTERM, after the state was saved.
+        OSError: the disk does not take what must be written; the memory does not hold a step.
     """
     run = Path(run)
-    folder.check(run, experiment)
-    parallel.request_host_devices(experiment.batch_size, experiment.devices)
-    mesh = parallel.choose(experiment.batch_size, experiment.devices)
-    experiment.data.prepare()
-    preprocessing = _preprocessing(experiment, run)
-    source = experiment.data.source("train")
-    stream = functools.partial(
-        train_batches,
-        experiment.data,
-        source,
-        preprocessing,
-        batch_size=experiment.batch_size,
-        seed=experiment.seed,
+    with lock.Lock(run, _say) as held, Watchdog(timeout) as watchdog:
+        folder.check(run, experiment)
+        if run.exists() and parallel.primary():
+            held.take()
+        parallel.request_host_devices(experiment.batch_size, experiment.devices)
+        ready = Setup(experiment, run)
+        # All that can be wrong with a configuration has shown itself: claim the folder for it.
+        if parallel.primary():
+            run.mkdir(parents=True, exist_ok=True)
+            held.take()
+            folder.check(run, experiment)
+            folder.claim(run, experiment, _say)
+            ready.preprocessing.save(run)
+        distributed.require_one_folder(held.token, lambda: lock.read(run).get("token"))
+        with explained(experiment):
+            return _run(experiment, run, ready, watchdog)
+
+
+def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) -> dict[str, float]:
+    """Train from the newest whole checkpoint, or from the start, and evaluate."""
+    if parallel.primary():
+        rows = trainable.rows(ready.fresh.params, experiment, ready.files)
+        Console(stderr=True).print(trainable.table(rows))
+    now, progress = _resumed(run, ready)
+    start = int(now.step)
+    names = [name for name, _ in finite.parts(now.params, now)]
+    watch = finite.Watch(
+        experiment.on_nonfinite,
+        experiment.skip_limit,
+        names,
+        in_a_row=progress.get("in_a_row", 0),
     )
-    tx = experiment.update()
-    require_agreement(experiment, preprocessing)
-    with contextlib.closing(stream(start=0)) as batches:
-        first = next(batches)
-    now, files = _fresh(experiment, run, tx, first)
-    step = functools.partial(
-        train_step,
-        model=experiment.model,
-        objectives=experiment.objectives,
-        tx=tx,
-        balance=experiment.balance,
-    )
-    update = parallel.WRAPPERS[experiment.parallel](step, mesh)
-    evaluator = Evaluator(experiment, preprocessing, mesh)
+    with (
+        Checkpoints(
+            run, keep=experiment.keep, best=experiment.best_metric, mode=experiment.best_mode
+        ) as checkpoints,
+        Log(
+            run,
+            experiment.steps,
+            start=start,
+            mark=progress.get("log"),
+            tensorboard=experiment.tensorboard,
+            silent=not parallel.primary(),
+        ) as log,
+        Stop() as stop,
+        contextlib.closing(ready.stream(start=start, workers=experiment.workers)) as batches,
+    ):
+        meter = Meter(log, experiment, watch, epoch=ready.epoch, progress=progress)
 
-    # All that can be wrong with a configuration shows itself before the folder is claimed for it.
-    jax.eval_shape(functools.partial(step, axis=None), now, first)
-    _check_metric(experiment, evaluator, now)
-    folder.claim(run, experiment, functools.partial(print, file=sys.stderr))
-    preprocessing.save(run)
-    Console(stderr=True).print(trainable.table(trainable.rows(now.params, experiment, files)))
-    with Checkpoints(
-        run, keep=experiment.keep, best=experiment.best_metric, mode=experiment.best_mode
-    ) as checkpoints:
-        now, progress = _resumed(parallel.replicate(now, mesh), checkpoints, mesh)
-        start = int(now.step)
-        with (
-            Log(run, experiment.steps, start=start, tensorboard=experiment.tensorboard) as log,
-            Stop() as stop,
-            contextlib.closing(stream(start=start)) as batches,
-        ):
-            meter = Meter(log, experiment, epoch=len(source), progress=progress)
+        def keep(now: TrainState, due: bool) -> None:
+            metrics = None
+            if due:
+                with meter.paused():
+                    metrics = _validated(ready.evaluator, now)
+                log.record({"step": int(now.step), "split": "validation", **metrics})
+            with watchdog.waiting(f"the checkpoint of step {int(now.step)}"):
+                checkpoints.save(parallel.everywhere(now, ready.mesh), meter.progress, metrics)
 
-            def keep(now: TrainState, due: bool) -> None:
-                metrics = None
-                if due:
-                    with meter.paused():
-                        metrics = _validated(evaluator, now)
-                    log.record({"step": int(now.step), "split": "validation", **metrics})
-                checkpoints.save(now, meter.progress, metrics)
+        def read(step: int, sums: Mapping[str, Sums], ids: AnyArray) -> None:
+            with watchdog.waiting(f"step {step}"):
+                meter.read(step, sums, ids)
 
-            now = _train(experiment, now, update, batches, meter.read, keep, stop)
-            seconds = meter.seconds
-    metrics = evaluator(now.variables, "test")
-    _finish(run, experiment, now, metrics, seconds)
+        now = _train(experiment, now, ready.update, batches, read, keep, stop)
+        with watchdog.waiting("the last checkpoint"):
+            checkpoints.wait()
+        seconds = meter.seconds
+    metrics = ready.evaluator(now.variables, "test")
+    if parallel.primary():
+        _finish(run, experiment, now, metrics, seconds)
+    distributed.barrier("the end")
     return metrics
 
 
-def _preprocessing(experiment: Experiment, run: Path) -> Preprocessing:
-    """The run's own, or fitted anew where it has none yet."""
-    try:
-        return Preprocessing.load(run)
-    except FileNotFoundError:
-        return experiment.data.preprocessing()
-
-
-def _fresh(
-    experiment: Experiment, run: Path, tx: optax.GradientTransformation, first: Batch
-) -> tuple[TrainState, dict[str, str]]:
-    """The state before the first step, and which modality's encoder comes from which file."""
-    state = create_state(experiment.model, tx, first, seed=experiment.seed)
-    if begun(run):  # weights are where a training begins; one that goes on needs no file
-        return state, {}
-    return pretrained.start(state, experiment.model)
-
-
-def _check_metric(experiment: Experiment, evaluator: Evaluator, fresh: TrainState) -> None:
-    """Which metrics there are, only an evaluation knows."""
-    if experiment.best_metric == "loss":
-        return
-    known = evaluator(fresh.variables, "validation")
-    if experiment.best_metric not in known:
-        raise ValueError(f"--best-metric {experiment.best_metric}: choose from {', '.join(known)}")
+def _resumed(run: Path, ready: Setup) -> tuple[TrainState, dict[str, Any]]:
+    """The newest whole checkpoint's state and progress, or the fresh state."""
+    sharding = parallel.replicated(ready.mesh)
+    found = stored.resumed(run, ready.fresh, sharding, _say)
+    distributed.barrier("restored")
+    if found is None:
+        return parallel.replicate(ready.fresh, ready.mesh), {}
+    step, now, progress = found
+    if parallel.primary():
+        for moved in stored.set_aside(run, step):
+            _say(f"the damaged checkpoint was moved to {moved}")
+    distributed.barrier("set aside")
+    return now, progress
 
 
 def _validated(evaluator: Evaluator, now: TrainState) -> dict[str, float]:
@@ -134,34 +140,25 @@ def _validated(evaluator: Evaluator, now: TrainState) -> dict[str, float]:
         ) from error
 
 
-def _resumed(
-    fresh: TrainState, checkpoints: Checkpoints, mesh: Mesh
-) -> tuple[TrainState, dict[str, Any]]:
-    """The newest checkpoint's state and progress, or the fresh state."""
-    latest = checkpoints.latest()
-    if latest is None:
-        return fresh, {}
-    return checkpoints.restore(fresh, latest, parallel.replicated(mesh))
-
-
 def _train(
     experiment: Experiment,
     now: TrainState,
     update: Callable,
     batches: Iterator[Batch],
-    read: Callable[[int, Mapping[str, Sums]], None],
+    read: Callable[[int, Mapping[str, Sums], AnyArray], None],
     keep: Callable[[TrainState, bool], None],
     stop: Stop,
 ) -> TrainState:
     """All steps that are still to do."""
     unread = None
     for number in range(int(now.step) + 1, experiment.steps + 1):
-        now, sums = update(now, next(batches))
+        batch = next(batches)
+        now, sums = update(now, batch)
         if unread is not None:
             read(*unread)  # of the step before: the devices are busy with this one
-        unread = (number, sums)
+        unread = (number, sums, batch.ids)
         due = number % experiment.eval_every == 0 or number == experiment.steps
-        asked = stop.signal  # read once: it may change at any moment
+        asked = stop.asked(number)  # once: it may change at any moment
         if due or asked is not None:
             read(*unread)
             unread = None
@@ -186,5 +183,5 @@ def _finish(
         "training_minutes": seconds / 60,
         "metrics": metrics,
     }
-    folder.write(run / folder.RESULTS, results)
+    json_file.write(run / folder.RESULTS, results)
     curves.draw(run)

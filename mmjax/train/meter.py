@@ -1,6 +1,7 @@
 """The meter of a training: reads the sums of each step, writes the mean of the last ones."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from mmjax.config import Experiment
+from mmjax.train.finite import NAME, Watch
 from mmjax.train.log import Log
-from mmjax.types import Sums
+from mmjax.types import AnyArray, Sums
 
 
 class Meter:
@@ -19,13 +21,21 @@ class Meter:
     """
 
     def __init__(
-        self, log: Log, experiment: Experiment, *, epoch: int, progress: Mapping[str, Any]
+        self,
+        log: Log,
+        experiment: Experiment,
+        watch: Watch,
+        *,
+        epoch: int,
+        progress: Mapping[str, Any],
     ) -> None:
         self._log = log
+        self._watch = watch
         self._experiment = experiment
         self._epoch = epoch  # examples of the training split
         self._learning_rate = experiment.optim.learning_rate(experiment.steps)
         self._sums = {name: list(pair) for name, pair in progress.get("sums", {}).items()}
+        self._skipped = progress.get("skipped", 0)  # updates, since the last line
         self._examples = 0  # since the last line, of this process
         self._line = time.perf_counter()
         self._began = self._line - progress.get("seconds", 0.0)
@@ -38,14 +48,29 @@ class Meter:
     @property
     def progress(self) -> dict[str, Any]:
         """What a resumed run goes on with."""
-        return {"sums": {k: list(pair) for k, pair in self._sums.items()}, "seconds": self.seconds}
+        return {
+            "sums": {name: list(pair) for name, pair in self._sums.items()},
+            "skipped": self._skipped,
+            "in_a_row": self._watch.in_a_row,
+            "seconds": self.seconds,
+            "log": self._log.mark,
+        }
 
-    def read(self, step: int, sums: Mapping[str, Sums]) -> None:
-        """Take in the sums of a step: waits for that step. Writes a line every `log_every`."""
-        for name, new in sums.items():
-            pair = self._sums.setdefault(name, [0.0, 0.0])
-            pair[0] += float(np.asarray(new.total))
-            pair[1] += float(np.asarray(new.count))
+    def read(self, step: int, sums: Mapping[str, Sums], ids: AnyArray) -> None:
+        """Take in the sums of a step: waits for that step. Writes a line every `log_every`.
+
+        A step whose update was skipped counts as that and into no mean.
+        """
+        sums = dict(sums)
+        if self._watch.read(step, sums.pop(NAME, None), ids):
+            for name, new in sums.items():
+                pair = self._sums.setdefault(name, [0.0, 0.0])
+                pair[0] += float(np.asarray(new.total))
+                pair[1] += float(np.asarray(new.count))
+        else:
+            self._skipped += 1
+            for name in sums:
+                self._sums.setdefault(name, [0.0, 0.0])
         self._examples += self._experiment.batch_size
         self._log.advance()
         if step % self._experiment.log_every == 0 or step == self._experiment.steps:
@@ -60,7 +85,8 @@ class Meter:
 
     def _write(self, step: int) -> None:
         means = {
-            name: total / count if count else 0.0 for name, (total, count) in self._sums.items()
+            name: total / count if count else math.nan
+            for name, (total, count) in self._sums.items()
         }
         now = time.perf_counter()
         self._log.record(
@@ -70,9 +96,10 @@ class Meter:
                 "epoch": step * self._experiment.batch_size / self._epoch,
                 "loss": self._experiment.total_loss(means),
                 **means,
+                **({"skipped": self._skipped} if self._skipped else {}),
                 "examples_per_second": self._examples / (now - self._line),
                 "learning_rate": float(np.asarray(self._learning_rate(step - 1))),
                 "seconds": self.seconds,
             }
         )
-        self._sums, self._examples, self._line = {}, 0, now
+        self._sums, self._skipped, self._examples, self._line = {}, 0, 0, now

@@ -6,7 +6,7 @@ not stacked) and the global batch split over the devices. One device is a mesh o
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -23,7 +23,7 @@ def request_host_devices(batch_size: int, wanted: int | None) -> None:
     there are cores, at most 8, that divide the batch. Does nothing when XLA_FLAGS says already how
     many there are. It concerns the CPU alone: with a GPU or TPU those are used.
     """
-    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+    if _flagged() or jax.distributed.is_initialized():
         return
     most = min(cores(), 8)
     count = wanted or max(n for n in range(1, most + 1) if batch_size % n == 0)
@@ -31,6 +31,16 @@ def request_host_devices(batch_size: int, wanted: int | None) -> None:
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError:  # the backend runs already: take the devices that it has
         return
+
+
+def one_host_device() -> None:
+    """Of several processes each has one CPU device: with more, gloo's collectives deadlock."""
+    if not _flagged():
+        jax.config.update("jax_num_cpu_devices", 1)
+
+
+def _flagged() -> bool:
+    return "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
 
 
 def cores() -> int:
@@ -46,12 +56,11 @@ def choose(batch_size: int, wanted: int | None = None) -> Mesh:
     Raises:
         ValueError: there are not so many, or they do not divide the batch.
     """
-    devices = jax.local_devices()
+    devices = jax.devices()
     count = wanted or len(devices)
-    if count > len(devices):
-        raise ValueError(
-            f"--devices {count}: this machine has {len(devices)} {devices[0].platform} devices"
-        )
+    if count > len(devices) or (jax.process_count() > 1 and count < len(devices)):
+        where = "this machine has" if jax.process_count() == 1 else "all processes together have"
+        raise ValueError(f"--devices {count}: {where} {len(devices)} {devices[0].platform} devices")
     if batch_size % count:
         lower, upper = batch_size - batch_size % count, batch_size + count - batch_size % count
         nearest = f"{lower} or {upper}" if lower else f"{upper}"
@@ -59,12 +68,32 @@ def choose(batch_size: int, wanted: int | None = None) -> Mesh:
             f"--batch-size {batch_size} cannot be split evenly over {count} devices: "
             f"take {nearest}, or another number of --devices"
         )
-    return mesh_of(count)
+    return _mesh(devices[:count])
 
 
 def mesh_of(count: int | None = None) -> Mesh:
     """The first `count` devices of this process, or all."""
-    return Mesh(np.array(jax.local_devices()[:count]), (AXIS,), axis_types=(AxisType.Auto,))
+    return _mesh(jax.local_devices()[:count])
+
+
+def _mesh(devices: Sequence[Any]) -> Mesh:
+    return Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def local(mesh: Mesh) -> Mesh:
+    """The devices of a mesh that belong to this process."""
+    return _mesh(mesh.local_devices)
+
+
+def share() -> tuple[int, int]:
+    """Which process this is, and of how many."""
+    return jax.process_index(), jax.process_count()
+
+
+def primary() -> bool:
+    """Whether this is the process that writes what is written once."""
+    # JAX must not be asked before `request_host_devices`: it would start with one CPU device.
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -73,8 +102,28 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
-    """The same arrays on each device."""
+    """The same arrays on each device; of every process, which must all have them."""
+    if jax.process_count() > 1:
+        tree = on_host(tree)
     return jax.device_put(tree, replicated(mesh))
+
+
+def everywhere(tree: Any, mesh: Mesh) -> Any:
+    """Replicated arrays as arrays of all processes, as Orbax asks; pmap returns a process's own."""
+    if jax.process_count() == 1:
+        return tree
+    whole = replicated(mesh)
+    return jax.tree.map(
+        lambda x: jax.make_array_from_single_device_arrays(
+            x.shape, whole, [shard.data for shard in x.addressable_shards]
+        ),
+        tree,
+    )
+
+
+def on_host(tree: Any) -> Any:
+    """Replicated arrays as NumPy, wherever the mesh is that they lie on."""
+    return jax.tree.map(np.asarray, tree)
 
 
 def _shares(batch: Any, count: int) -> Any:
@@ -91,7 +140,7 @@ def pmap(step: Callable, mesh: Mesh) -> Callable:
         out_axes=None,  # pyright: ignore[reportArgumentType]  # documented, but not in its types
         devices=list(mesh.devices.flat),
     )
-    return lambda state, batch: mapped(state, _shares(batch, mesh.size))
+    return lambda state, batch: mapped(state, _shares(batch, len(mesh.local_devices)))
 
 
 def jit(step: Callable, mesh: Mesh) -> Callable:
@@ -100,9 +149,13 @@ def jit(step: Callable, mesh: Mesh) -> Callable:
     Dropout draws the same masks on any number of devices.
     """
     whole, split = replicated(mesh), NamedSharding(mesh, PartitionSpec(AXIS))
-    return jax.jit(
+    compiled = jax.jit(
         functools.partial(step, axis=None), in_shardings=(whole, split), out_shardings=whole
     )
+    if jax.process_count() == 1:
+        return compiled
+    joined = functools.partial(jax.make_array_from_process_local_data, split)
+    return lambda state, batch: compiled(state, jax.tree.map(joined, batch))
 
 
 WRAPPERS = {"jit": jit, "pmap": pmap}

@@ -52,4 +52,6 @@ def _with(state: TrainState, name: str, trees: Mapping[str, Any]) -> TrainState:
         kind: {**tree, name: trees[kind]} if kind in trees else tree
         for kind, tree in state.variables.items()
     }
-    return dataclasses.replace(state, params=variables.pop(PARAMS), collections=variables)
+    params = variables.pop(PARAMS)
+    average = None if state.average is None else jax.tree.map(jnp.copy, params)
+    return dataclasses.replace(state, params=params, collections=variables, average=average)

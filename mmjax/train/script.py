@@ -7,9 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from mmjax import json_file
 from mmjax.config import Experiment
 from mmjax.config.command_line import parse
-from mmjax.train import curves, folder
+from mmjax.train import curves, distributed, folder, parallel
 from mmjax.train.loop import fit
 from mmjax.train.stop import Interrupted
 
@@ -22,9 +23,11 @@ def main(experiment: Experiment) -> None:
     """
     script = Path(sys.argv[0])
     doc = inspect.getdoc(sys.modules["__main__"]) or ""
-    experiment, run = parse(experiment, Path("runs") / script.stem, sys.argv[1:], doc)
+    experiment, run, processes = parse(experiment, Path("runs") / script.stem, sys.argv[1:], doc)
     try:
-        metrics = fit(experiment, run)
+        distributed.start(processes)
+        timeout = processes.timeout if processes.distributed else None
+        metrics = fit(experiment, run, timeout=timeout)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(128 + stopped.signal)
@@ -33,11 +36,13 @@ def main(experiment: Experiment) -> None:
             "stopped at once; run the same command again to go on from the last checkpoint",
             file=sys.stderr,
         )
-        sys.exit(130)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+        distributed.leave(130)
+    except (ValueError, OSError, MemoryError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    results = folder.read_json(run / folder.RESULTS)
+        distributed.leave(1)
+    if not parallel.primary():
+        return
+    results = json_file.read(run / folder.RESULTS)
     show(metrics, title=f"{script.stem}: test split, after {results['step']} steps")
     print(f"{results['parameters']:,} parameters, {results['training_minutes']:.1f} minutes")
     print(f"run: {run}  (curves: {run / curves.FILE})")

@@ -1,5 +1,6 @@
 """The state of a training: arrays and nothing else."""
 
+from collections.abc import Mapping
 from typing import Any, Union
 
 import jax
@@ -24,11 +25,27 @@ class TrainState:
     collections: Any  # what the model keeps beside parameters, such as running statistics
     opt_state: Any
     key: Any  # uint32 [2]: the data of the run's base key
+    average: Any = None  # of the parameters over the steps, or None where none is kept
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What `model.apply` takes."""
-        return {"params": self.params, **self.collections}
+        """What is evaluated, and `model.apply` takes: averaged parameters where there are any."""
+        params = self.params if self.average is None else self.average
+        return {"params": params, **self.collections}
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """All else: what only a training needs."""
+        found = {"step": self.step, "opt_state": self.opt_state, "key": self.key}
+        return found if self.average is None else found | {"params": self.params}
+
+    @classmethod
+    def of(cls, variables: Mapping[str, Any], training: Mapping[str, Any]) -> "TrainState":
+        """The state that has these `variables` and this `training`."""
+        collections = dict(variables)
+        evaluated = collections.pop("params")
+        average = evaluated if "params" in training else None
+        return cls(**{"params": evaluated, **training}, collections=collections, average=average)
 
 
 def create_state(
@@ -37,10 +54,12 @@ def create_state(
     batch: Batch,
     *,
     seed: Union[int, Int[jax.Array, ""]],
+    ema: float = 0.0,
 ) -> TrainState:
     """The state before the first step. Of `batch` only the shapes and types matter.
 
-    Under `jax.vmap` over seeds it makes the states of several runs at once.
+    With `ema` above 0 it keeps an average of the parameters. Under `jax.vmap` over seeds it makes
+    the states of several runs at once.
     """
 
     @jax.jit  # one program, and no two leaves that share a buffer
@@ -55,6 +74,7 @@ def create_state(
             collections=variables,
             opt_state=tx.init(params),
             key=jax.random.key_data(key),
+            average=jax.tree.map(jnp.copy, params) if ema > 0 else None,
         )
 
     return init(batch.inputs)

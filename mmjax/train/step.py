@@ -15,6 +15,7 @@ from mmjax.layers.auxiliary import COLLECTION
 from mmjax.layers.global_sum import summing
 from mmjax.layers.masking import clear
 from mmjax.model import PRESENT
+from mmjax.train import finite
 from mmjax.train.state import TrainState
 from mmjax.types import Batch, Input, Sums
 
@@ -99,8 +100,13 @@ def train_step(
     tx: optax.GradientTransformation,
     axis: str | None,
     balance: Balance = JOINT,
+    ema: float = 0.0,
+    guard: bool = True,
 ) -> tuple[TrainState, dict[str, Sums]]:
     """One update, and the sums that it was made from.
+
+    With `guard` the state stays as it was where anything is NaN or infinite, and the sums say what
+    (`finite.py`). `ema` is the decay of the parameters' average, in a state that keeps one.
 
     `axis=None`: `batch` is the global batch (plain jit, or jit over shardings). `axis="data"`: it
     is this device's share, and sums run over the named axis (pmap). Both give the same update.
@@ -130,22 +136,40 @@ def train_step(
             name: Sums(found.total, _over(axis, jax.lax.psum, found.count))
             for name, found in sums.items()
         }
-        return _total(shares, objectives, balance), (sums, collections)
+        total = _total(shares, objectives, balance)
+        return total, (total, sums, collections)
 
     with summing(lambda tree: _over(axis, jax.lax.psum, tree)):
-        grads, (sums, collections) = jax.grad(loss_of, has_aux=True)(state.params)
-    grads, sums = _over(axis, jax.lax.psum, (grads, sums))
+        grads, (loss, sums, collections) = jax.grad(loss_of, has_aux=True)(state.params)
+    grads, loss, sums = _over(axis, jax.lax.psum, (grads, loss, sums))
     # After the sum over devices, with the key that they share: the same change on all.
     grads = balance.modulate(grads, sums, jax.random.fold_in(key, BALANCE_KEY))
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    state = dataclasses.replace(
+    params = optax.apply_updates(state.params, updates)
+    new = dataclasses.replace(
         state,
         step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
+        params=params,
         collections=_over(axis, _averaged, collections),
         opt_state=opt_state,
+        average=_averaged_over_steps(state, params, ema),
     )
-    return state, sums
+    if not guard:
+        return new, sums
+    which = finite.first(loss, grads, new)
+    sums[finite.NAME] = Sums(which.astype(jnp.float32), jnp.ones(()))
+    return finite.kept(which == 0, new, state), sums
+
+
+def _averaged_over_steps(state: TrainState, params: Any, ema: float) -> Any:
+    """The exponential moving average: of fewer steps at first, when there have been few."""
+    if state.average is None:
+        return None
+    steps = state.step.astype(jnp.float32)
+    decay = jnp.minimum(ema, (1 + steps) / (10 + steps))
+    return jax.tree.map(
+        lambda mean, x: mean + (1 - decay).astype(x.dtype) * (x - mean), state.average, params
+    )
 
 
 def eval_step(

@@ -1,7 +1,11 @@
 """Ctrl-C and SIGTERM: finish the step, save, say how to go on."""
 
+import os
 import signal
 from types import FrameType
+
+import jax
+from jax.experimental import multihost_utils
 
 
 class Interrupted(Exception):
@@ -13,14 +17,26 @@ class Interrupted(Exception):
 
 
 class Stop:
-    """Within this context the first signal only sets `signal`; a second Ctrl-C stops at once."""
+    """Within this context the first signal is only noted; a second Ctrl-C stops at once.
+
+    Of several processes all stop after the same step: JAX's preemption service, which takes SIGTERM
+    for itself, agrees on it; a Ctrl-C in one is handed to it as a SIGTERM.
+    """
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self._signal: int | None = None
         self._before: dict[int, object] = {}
 
+    def asked(self, step: int) -> int | None:
+        """The signal after which to stop after this step, or None."""
+        if jax.process_count() == 1:
+            return self._signal
+        reached = multihost_utils.reached_preemption_sync_point(step)
+        return (self._signal or signal.SIGTERM) if reached else None
+
     def __enter__(self) -> "Stop":
-        for number in (signal.SIGINT, signal.SIGTERM):
+        caught = [signal.SIGINT] if jax.process_count() > 1 else [signal.SIGINT, signal.SIGTERM]
+        for number in caught:
             try:
                 self._before[number] = signal.signal(number, self._handle)
             except ValueError:  # not in the main thread: whoever started us stops us
@@ -32,6 +48,8 @@ class Stop:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
+        if self._signal is not None:
             raise KeyboardInterrupt
-        self.signal = number
+        self._signal = number
+        if jax.process_count() > 1:
+            os.kill(os.getpid(), signal.SIGTERM)

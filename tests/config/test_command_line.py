@@ -14,7 +14,7 @@ from tests.config.experiments import SMALL, small
 
 
 def parsed(*arguments, experiment=SMALL):
-    return parse(experiment, Path("runs/x"), arguments, "An experiment.")
+    return parse(experiment, Path("runs/x"), arguments, "An experiment.")[:2]
 
 
 def test_without_arguments_the_experiment_is_what_the_file_says():

@@ -1,0 +1,81 @@
+"""JSON files that notice their own damage: written in one piece, with a checksum of their content.
+
+A disk, a copy or a program may change a byte, and a changed digit is still JSON. A person who edits
+such a file sets its checksum to null.
+"""
+
+import json
+import math
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+CHECKSUM = "checksum"
+DRAFT = ".draft-"
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Whoever is killed here leaves the file as it was. A number that is none becomes null."""
+    content = plain(content)
+    text = json.dumps({CHECKSUM: checksum(content), **content}, indent=2, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file in one piece, on the disk before this returns."""
+    draft = path.with_name(f"{DRAFT}{path.name}")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What `write` was given.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or was edited without saying so; it is named.
+    """
+    content = parse(path)
+    if CHECKSUM not in content:
+        raise ValueError(
+            f'{path}: expected a "{CHECKSUM}"; if you wrote this file by hand, add "{CHECKSUM}": '
+            "null"
+        )
+    expected = content.pop(CHECKSUM)
+    if expected is not None and expected != checksum(content):
+        raise ValueError(
+            f"{path}: damaged: the content is not what the checksum was made from. Restore the "
+            f'file from a copy; if you changed it on purpose, set its "{CHECKSUM}" to null'
+        )
+    return content
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """A JSON object, its checksum left in it and not looked at; errors as in `read`."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not a JSON file: {error}; is it cut short?") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a JSON object, got {type(content).__name__}")
+    return content
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Of the values, not of how they are written: CRC32 of their shortest JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+def plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: a number that is not defined is null."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

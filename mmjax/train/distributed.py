@@ -1,0 +1,129 @@
+"""Several processes that train together: how they start, notice each other's death, and end.
+
+JAX's own ways of failing are to wait for ever. Here whoever cannot go on leaves at once, which ends
+the others' collectives with an error; and whoever waits for too long leaves too.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import NoReturn
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from mmjax.config.processes import Processes
+from mmjax.train import parallel
+
+HEARTBEAT = 10  # seconds without a sign of life after which a process counts as dead
+
+
+def start(processes: Processes) -> None:
+    """Meet the other processes; must come before anything touches a device.
+
+    Raises:
+        TimeoutError: they did not come.
+    """
+    if not processes.distributed:
+        return
+    parallel.one_host_device()
+    try:
+        jax.distributed.initialize(
+            processes.coordinator,
+            processes.num_processes,
+            processes.process_id,
+            initialization_timeout=processes.timeout,
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=HEARTBEAT,
+        )
+    except Exception as error:
+        text = next((line for line in str(error).splitlines() if line.strip()), "")
+        raise TimeoutError(
+            f"--distributed: the processes did not meet within {processes.timeout} s (--timeout): "
+            f"{text:.300}"
+        ) from error
+    sys.excepthook = _leave_with_traceback
+
+
+def require_one_folder(token: str, read: Callable[[], str | None]) -> None:
+    """Every process must see the folder of process 0, whose lock holds its `token`.
+
+    Raises:
+        ValueError: this one reads another token there, or none.
+    """
+    if jax.process_count() == 1:
+        return
+    mine = np.frombuffer(token.encode(), np.uint8)
+    theirs = bytes(np.asarray(multihost_utils.broadcast_one_to_all(mine)).tolist()).decode()
+    if jax.process_index() and read() != theirs:
+        raise ValueError(
+            f"process {jax.process_index()} does not see the folder that process 0 writes to: "
+            "--workdir must be on a file system that all share"
+        )
+
+
+def barrier(name: str) -> None:
+    """Wait until every process is here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process: with others beside it at once, without the farewell they might not say."""
+    if jax.distributed.is_initialized() and code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _leave_with_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    traceback.print_exception(kind, error, trace)
+    leave(1)
+
+
+class Watchdog:
+    """Ends the process when something that was waited for has not come within `timeout` seconds."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self._timeout = timeout
+        self._waiting: tuple[float, str] | None = None
+        self._over = threading.Event()
+
+    def __enter__(self) -> "Watchdog":
+        if self._timeout is not None:
+            threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+
+    @contextlib.contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """What stands within must end in time."""
+        self._waiting = (time.monotonic(), what)
+        try:
+            yield
+        finally:
+            self._waiting = None
+
+    def _watch(self) -> None:
+        limit = self._timeout or 0.0
+        while not self._over.wait(min(1.0, limit / 4)):
+            waiting = self._waiting
+            if waiting and time.monotonic() - waiting[0] > limit:
+                print(
+                    f"error: waited {limit:.0f} s (--timeout) for {waiting[1]}: another "
+                    "process hangs or is much slower. Ending; run the same commands again to go on",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                os._exit(1)

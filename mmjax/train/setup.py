@@ -1,0 +1,88 @@
+"""What a training needs before its first step, all of it checked before a file is written."""
+
+import contextlib
+import functools
+from pathlib import Path
+
+import jax
+import optax
+
+from mmjax.config import Experiment
+from mmjax.data.pipeline import train_batches
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.train import parallel, pretrained, stored
+from mmjax.train.agreement import require_agreement
+from mmjax.train.evaluator import Evaluator
+from mmjax.train.state import TrainState, create_state
+from mmjax.train.step import train_step
+from mmjax.types import Batch
+
+
+class Setup:
+    """Data, fresh state, compiled step and evaluator of an experiment.
+
+    Raises:
+        ValueError: the configuration cannot be; says which flag.
+        FileNotFoundError: data or weights are not where they should be.
+    """
+
+    def __init__(self, experiment: Experiment, run: Path) -> None:
+        self.mesh = parallel.choose(experiment.batch_size, experiment.devices)
+        experiment.data.prepare()
+        self.preprocessing = _preprocessing(experiment, run)
+        source = experiment.data.source("train")
+        self.epoch = len(source)
+        self.stream = functools.partial(
+            train_batches,
+            experiment.data,
+            source,
+            self.preprocessing,
+            batch_size=experiment.batch_size,
+            seed=experiment.seed,
+            share=parallel.share(),
+        )
+        tx = experiment.update()
+        require_agreement(experiment, self.preprocessing)
+        with contextlib.closing(self.stream(start=0)) as batches:
+            first = next(batches)
+        self.fresh, self.files = _fresh(experiment, run, tx, first)
+        step = functools.partial(
+            train_step,
+            model=experiment.model,
+            objectives=experiment.objectives,
+            tx=tx,
+            balance=experiment.balance,
+            ema=experiment.ema,
+            guard=experiment.on_nonfinite != "ignore",
+        )
+        self.update = parallel.WRAPPERS[experiment.parallel](step, self.mesh)
+        self.evaluator = Evaluator(experiment, self.preprocessing, parallel.local(self.mesh))
+        jax.eval_shape(functools.partial(step, axis=None), self.fresh, first)
+        _check_metric(experiment, self.evaluator, self.fresh)
+
+
+def _preprocessing(experiment: Experiment, run: Path) -> Preprocessing:
+    """The run's own, or fitted anew where it has none yet."""
+    try:
+        return Preprocessing.load(run)
+    except FileNotFoundError:
+        return experiment.data.preprocessing()
+
+
+def _fresh(
+    experiment: Experiment, run: Path, tx: optax.GradientTransformation, first: Batch
+) -> tuple[TrainState, dict[str, str]]:
+    """The state before the first step, and which modality's encoder comes from which file."""
+    state = create_state(experiment.model, tx, first, seed=experiment.seed, ema=experiment.ema)
+    if stored.steps(run):  # weights are where a training begins; one that goes on needs no file
+        return state, {}
+    return pretrained.start(state, experiment.model)
+
+
+def _check_metric(experiment: Experiment, evaluator: Evaluator, fresh: TrainState) -> None:
+    """Which metrics there are, only an evaluation knows."""
+    if experiment.best_metric == "loss":
+        return
+    known = evaluator(fresh.variables, "validation")
+    if experiment.best_metric not in known:
+        raise ValueError(f"--best-metric {experiment.best_metric}: choose from {', '.join(known)}")

@@ -61,7 +61,8 @@ def from_json(data: Mapping[str, Any], source: str = "config") -> Experiment:
         return _converter().structure(rest, Experiment)
     except Exception as error:
         reasons = cattrs.transform_error(error, format_exception=_reason)
-        raise ValueError(f"{source}: " + "; ".join(reasons)) from error
+        more = [f"and {len(reasons) - 20:,} more"] if len(reasons) > 20 else []
+        raise ValueError(f"{source}: " + "; ".join(reasons[:20] + more)) from error
 
 
 def _migrated(data: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ PIXEL_LIMIT = 50_000_000
 # Scans of a progressive JPEG: usual are 10, and each may go over all pixels in a few bytes.
 SCAN_LIMIT = 100
 
+_LARGEST = float(np.finfo(np.float32).max)
 _FORMATS = ("PNG", "JPEG", "WEBP")
 
 AnyImage = Union[np.ndarray, Image.Image]
@@ -98,6 +99,11 @@ class ImageTransform(Transform):
                 raise ValueError(f"{name}: expected {self.shape[2]} finite numbers, got {values}")
         if min(self.std) <= 0:
             raise ValueError(f"std: expected numbers above 0, got {self.std}")
+        for mean, std in zip(self.mean, self.std, strict=True):
+            if not (1 + abs(mean)) / std <= _LARGEST:
+                raise ValueError(
+                    f"std: expected pixels that fit into float32, got a mean {mean:g} over {std:g}"
+                )
 
     @classmethod
     def fit(cls, images: np.ndarray) -> "ImageTransform":

@@ -127,7 +127,8 @@ def _from_json(value: Any, *, where: str) -> Transform:
         except Exception as error:  # cattrs passes on whatever the conversion raises
             reasons = cattrs.transform_error(error, name, format_exception=lambda e, _: str(e))
             raise ValueError(
-                f"{where}.{name}: expected {types[name]}, got {part!r:.200}: {'; '.join(reasons)}"
+                f"{where}.{name}: expected {types[name]}, got {part!r:.200}: "
+                f"{'; '.join(reasons[:20])}"
             ) from error
     try:
         return kind(**fields)

@@ -134,6 +134,8 @@ def test_pictures_of_unusual_depth_or_channels_are_refused_with_their_row():
         {"mean": (0.0, 0.0)},
         {"mean": (float("nan"),)},
         {"std": (0.0,)},
+        {"std": (1e-300,)},
+        {"shape": (50_000, 1001, 1)},
     ],
 )
 def test_impossible_fields_are_named(fields):

@@ -212,6 +212,13 @@ def garbage(values, mask, seed=9, scale=1e30):
     return jnp.where(shown, values, other)
 
 
+def extremes(values):
+    """Inputs of the same kind that are huge, constant or nothing but one unknown word."""
+    if jnp.issubdtype(values.dtype, jnp.integer):
+        return [jnp.full_like(values, number) for number in (0, 19, -1, 10**9)]
+    return [1e4 * values, *(jnp.full_like(values, number) for number in (0.0, 1.0, -1e4))]
+
+
 def loss_of(module, *inputs):
     """params -> a scalar in which every visible output counts differently, nonlinearly."""
 

@@ -122,6 +122,10 @@ class TestEncoder:
         tokens = encoder.encode(given.values[:, :0], given.mask[:, :0])
         assert not np.any(tokens.mask) and not np.any(tokens.values)
 
+    def test_extreme_values_have_finite_tokens_and_gradients(self, encoder):
+        for values in samples.extremes(encoder.given.values):
+            finite(encoder(values, encoder.given.mask))
+
     def test_every_parameter_is_alive(self, encoder):
         gradients, _ = encoder(encoder.given.values, encoder.given.mask)
         alive(gradients[0])
@@ -181,6 +185,19 @@ class TestFusion:
             assert not np.any(gradient[name][hidden])
             # Every place is read in some example (a maximum need not read it in all).
             assert np.all(np.any(np.asarray(gradient[name]) != 0, axis=(0, 2)))
+
+    def test_extreme_values_and_single_tokens_have_finite_results_and_gradients(self, measure):
+        """Constant tokens have no variance, zeros no length, and equal ones no order."""
+        first = {
+            n: t.mask & (jnp.arange(t.mask.shape[1]) == 0)[None] for n, t in measure.given.items()
+        }
+        alone = next(iter(first))
+        for tokens in zip(
+            *(samples.extremes(t.values) for t in measure.given.values()), strict=True
+        ):
+            values = dict(zip(first, tokens, strict=True))
+            finite(measure({n: Tokens(values[n], t.mask) for n, t in measure.given.items()}))
+            finite(measure({n: Tokens(values[n], first[n] & (n == alone)) for n in first}))
 
     def test_every_parameter_is_alive(self, measure):
         alive(measure(measure.given)[0])

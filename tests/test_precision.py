@@ -21,7 +21,10 @@ half = cast_floats(jnp.bfloat16)
 
 
 def both(module, *inputs, given=None):
-    """What a module makes of its inputs in float32 and, its parameters cast, in bfloat16."""
+    """What a module makes of its inputs in float32 and, its parameters cast, in bfloat16.
+
+    Extreme inputs, for which there is nothing to compare, are held to be finite in both.
+    """
     start = jax.jit(functools.partial(module.init, train=False))
     variables = dict(start(jax.random.key(0), *inputs))
     params = variables.pop("params", {})
@@ -30,11 +33,21 @@ def both(module, *inputs, given=None):
         rngs={"dropout": jax.random.key(1)},
     ))  # fmt: skip
     full, kept = run(params, *inputs)
-    low, changed = run(half(params), *(inputs if given is None else given))
+    low_inputs = inputs if given is None else given
+    low, changed = run(half(params), *low_inputs)
+    for place in range(4):
+        for weights, values in ((params, inputs), (half(params), low_inputs)):
+            for leaf in jax.tree.leaves(run(weights, *extreme(values, place))):
+                assert np.all(np.isfinite(np.asarray(leaf, np.float32))), place
     for name, leaf in jax.tree_util.tree_leaves_with_path(changed):
         assert leaf.dtype in (jnp.float32, jnp.int32), jax.tree_util.keystr(name)
     assert jax.tree.structure(kept) == jax.tree.structure(changed)
     return full, low
+
+
+def extreme(inputs, place):
+    """The inputs with other values and the same masks."""
+    return jax.tree.map(lambda x: x if x.dtype == bool else samples.extremes(x)[place], inputs)
 
 
 def close(full, low, tolerance):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mmjax.data.image import PIXEL_LIMIT, ImageTransform, open_image
+from mmjax.data.image import PIXEL_LIMIT, SCAN_LIMIT, ImageTransform, open_image, upright
 
 _RANDOM = np.random.default_rng(0)
 _COLOUR = _RANDOM.integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -212,3 +212,17 @@ def test_a_huge_image_is_refused_by_its_header(tmp_path, side):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5_000_000
+
+
+def test_a_jpeg_that_goes_over_its_pixels_for_ever_is_refused(tmp_path):
+    path = _saved(tmp_path / "a.jpg", _COLOUR)
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + b"\xff\xda" * SCAN_LIMIT + content[-2:])
+    with pytest.raises(ValueError, match=r"a\.jpg: .* got more than 100 scans over the pixels"):
+        open_image(path)
+
+
+def test_a_picture_whose_turn_cannot_be_read_is_left_as_it_is():
+    picture = Image.fromarray(_COLOUR)
+    picture.info["exif"] = b"Exif\0\0II*\0\xff\xff\xff\xff"
+    assert upright(picture).size == picture.size

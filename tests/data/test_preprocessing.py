@@ -71,7 +71,7 @@ def test_a_file_cut_short_is_refused(preprocessing, tmp_path, share):
     path = tmp_path / "preprocessing.json"
     text = path.read_text().rstrip()
     path.write_text(text[: int(share * len(text))])
-    with pytest.raises(ValueError, match=r"preprocessing\.json: expected JSON, got .*cut short"):
+    with pytest.raises(ValueError, match=r"preprocessing\.json: not a JSON file: .*cut short"):
         Preprocessing.load(tmp_path)
 
 
@@ -84,7 +84,7 @@ def _set(content, *keys, value):
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        (["format"], 99, "expected format 1, got 99"),
+        (["format"], 99, "expected format 1 to 2, got 99"),
         (["transforms"], [], r"transforms: expected an object, got \[\]"),
         (["transforms", "text"], 3, r"transforms\.text\.type: got 3, choose from image, text"),
         (["transforms", "text", "type"], "sound", "type: got 'sound', choose from image, text"),
@@ -110,6 +110,7 @@ def test_what_is_wrong_in_the_file_is_named(preprocessing, tmp_path, keys, value
     path = tmp_path / "preprocessing.json"
     content = json.loads(path.read_text())
     _set(content, *keys, value=value)
+    content["checksum"] = None
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=message):
         Preprocessing.load(tmp_path)
@@ -117,5 +118,47 @@ def test_what_is_wrong_in_the_file_is_named(preprocessing, tmp_path, keys, value
 
 def test_a_file_that_holds_no_object_is_refused(tmp_path):
     (tmp_path / "preprocessing.json").write_text("[1]")
-    with pytest.raises(ValueError, match="expected format 1, got"):
+    with pytest.raises(ValueError, match="expected a JSON object, got list"):
+        Preprocessing.load(tmp_path)
+
+
+def test_a_changed_digit_is_damage(preprocessing, tmp_path):
+    preprocessing.save(tmp_path)
+    path = tmp_path / "preprocessing.json"
+    content = json.loads(path.read_text())
+    content["transforms"]["text"]["max_words"] += 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"preprocessing\.json: damaged"):
+        Preprocessing.load(tmp_path)
+
+
+def test_a_file_of_the_first_format_had_no_checksum(preprocessing, tmp_path):
+    preprocessing.save(tmp_path)
+    path = tmp_path / "preprocessing.json"
+    content = json.loads(path.read_text()) | {"format": 1}
+    del content["checksum"]
+    path.write_text(json.dumps(content))
+    assert Preprocessing.load(tmp_path) == preprocessing
+
+
+def test_a_type_that_is_no_name_is_refused(preprocessing, tmp_path):
+    preprocessing.save(tmp_path)
+    path = tmp_path / "preprocessing.json"
+    content = json.loads(path.read_text()) | {"checksum": None}
+    content["transforms"]["text"]["type"] = ["text"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"transforms\.text\.type: got \['text'\], choose from"):
+        Preprocessing.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "../text", "a/b", "a\\b", "a\0b"])
+def test_no_modality_has_the_name_of_another_folder(preprocessing, tmp_path, name):
+    with pytest.raises(ValueError, match=r"^modality .*: expected a name without slashes"):
+        Preprocessing({name: preprocessing.transforms["text"]})
+    preprocessing.save(tmp_path)
+    path = tmp_path / "preprocessing.json"
+    content = json.loads(path.read_text()) | {"checksum": None}
+    content["transforms"] = {name: content["transforms"]["text"]}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"preprocessing\.json: modality .*: expected a name"):
         Preprocessing.load(tmp_path)

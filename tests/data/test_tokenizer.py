@@ -1,10 +1,12 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from mmjax.data import tokenizer as tokenization
+from mmjax.data.text import TextTransform
 from mmjax.data.tokenizer import load, parse, train, unknown
 from tests.data.tokenizers import BERT_WORDS, bert_json, gpt2_json
 
@@ -185,3 +187,28 @@ def _template(ids):
 def test_a_tokenizer_that_would_fail_on_a_text_is_refused_before(changes):
     with pytest.raises(ValueError, match="expected"):
         parse(bert_json(**changes))
+
+
+def test_a_tokenizer_that_multiplies_what_it_reads_is_refused():
+    state = json.loads(train(["a cup"], kind="words", vocabulary_size=9))
+    doubled = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
+    for count, refused in ((9, False), (10, True), (60, True)):
+        state["normalizer"] = {"type": "Sequence", "normalizers": [doubled] * count}
+        if refused:
+            with pytest.raises(ValueError, match="more than 1000 letters of one"):
+                parse(json.dumps(state))
+        else:
+            parse(json.dumps(state))
+    state["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFKC"}, doubled] * 2}
+    with pytest.raises(ValueError, match="more than 1000 letters of one"):
+        parse(json.dumps(state))
+
+
+def test_a_text_on_which_a_tokenizer_fails_is_an_error():
+    state = json.loads(train(["a cup"], kind="words", vocabulary_size=9))
+    endless = {"Regex": "(a+)+$"}
+    options = {"type": "Split", "pattern": endless, "behavior": "Isolated", "invert": False}
+    transform = TextTransform(max_words=9, tokenizer=json.dumps(state | {"pre_tokenizer": options}))
+    assert transform.read("a cup", Path()) == "a cup"
+    with pytest.raises(ValueError, match=r"tokenizer fails on 'aaaa.*retry-limit"):
+        transform.read("a" * 5000 + "!", Path())

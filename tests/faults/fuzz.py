@@ -23,7 +23,15 @@ if __name__ == "__main__":  # a script finds what is beside it, not the root of 
 SECONDS = 5
 # Pure Python on the way of a foreign file: what atheris instruments.
 INSTRUMENTED = ["mmjax.data", "mmjax.config", "mmjax.weights", "mmjax.train.log", "mmjax.json_file"]
-INSTRUMENTED += ["PIL", "scipy.io", "numpy.lib", "json", "csv", "gzip", "cattrs", "ast"]
+INSTRUMENTED += ["PIL.Image", "PIL.ImageFile", "PIL.ImageOps", "PIL.PngImagePlugin"]
+INSTRUMENTED += ["PIL.JpegImagePlugin", "PIL.MpoImagePlugin", "PIL.WebPImagePlugin"]
+INSTRUMENTED += [
+    "PIL.TiffImagePlugin",
+    "scipy.io.wavfile",
+    "numpy.lib._format_impl",
+    "json",
+    "gzip",
+]
 
 
 def targets() -> list[str]:

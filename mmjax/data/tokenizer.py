@@ -28,7 +28,9 @@ from mmjax.data.opening import read_file
 Kind = Literal["words", "bpe", "wordpiece"]
 
 PAD, UNKNOWN = "<pad>", "<unk>"  # numbers 0 and 1 of what is trained here
-BYTE_LIMIT = 100_000_000  # of a file; those of the largest multilingual models have 35 MB
+BYTE_LIMIT = 50_000_000  # of a file; those of the largest multilingual models have 35 MB
+# In JSON, where three bytes of brackets take a hundred of memory; theirs are 600,000 merges.
+BRACKET_LIMIT = 3_000_000
 # How many letters one may become before it is read; Unicode's own compositions reach 18.
 GROWTH_LIMIT = 1000
 
@@ -89,6 +91,8 @@ def parse(text: str) -> Tokenizer:
     Its special words are not looked for in texts. ValueError for anything else.
     """
     try:
+        if text.count("[") + text.count("{") > BRACKET_LIMIT:
+            raise ValueError(f"more than {BRACKET_LIMIT:,} brackets")
         state = json.loads(text)
         state["padding"] = state["truncation"] = None
         if state["model"].get("dropout"):

@@ -236,3 +236,12 @@ def test_what_was_done_to_a_recording_is_said():
 def test_a_saved_transform_is_equal(tmp_path):
     Preprocessing({"speech": _TRANSFORM}).save(tmp_path)
     assert Preprocessing.load(tmp_path).transforms == {"speech": _TRANSFORM}
+
+
+def test_of_a_long_recording_is_kept_what_is_heard(tmp_path):
+    wave = np.sin(np.arange(90_000) / 9).astype(np.float32)
+    (tmp_path / "a.wav").write_bytes(_wav(wave, 11_025))
+    whole, heard = open_audio(tmp_path / "a.wav"), _TRANSFORM.read("a.wav", tmp_path)
+    assert len(heard.samples) < 100
+    np.testing.assert_array_equal(_TRANSFORM([heard]).values, _TRANSFORM([whole]).values)
+    assert _TRANSFORM.remarks(heard) == _TRANSFORM.remarks(whole)

@@ -1,12 +1,13 @@
 import io
 import json
+import os
 import pickle
 import warnings
 
 import numpy as np
 import pytest
 
-from mmjax.data.features import FeatureTransform, open_features
+from mmjax.data.features import BYTE_LIMIT, FeatureTransform, open_features
 from mmjax.data.preprocessing import Preprocessing
 
 _TRANSFORM = FeatureTransform(max_tokens=3, mean=(1.0, -2.0), std=(2.0, 0.5))
@@ -86,6 +87,10 @@ def test_a_row_that_is_no_features_is_named(row, message):
     ("changes", "message"),
     [
         ({"max_tokens": 0}, "max_tokens: expected at least 1, got 0"),
+        (
+            {"max_tokens": 25_000_001},
+            "max_tokens: expected at most 50,000,000 numbers in a row, got 25,000,001 times 2",
+        ),
         ({"mean": ()}, "mean: expected one number per feature"),
         ({"mean": (0.0, np.nan)}, "mean: expected 2 finite numbers"),
         ({"std": (1.0,)}, "std: expected 2 finite numbers"),
@@ -147,4 +152,11 @@ def test_a_file_that_is_no_npy_is_named(tmp_path, content):
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"a\.npy: expected .* got no file at all"):
+        open_features(tmp_path / "a.npy")
+
+
+def test_a_file_that_would_take_the_memory_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    os.truncate(tmp_path / "a.npy", BYTE_LIMIT + 1)
+    with pytest.raises(ValueError, match=r"a\.npy: .* at most 100,000,000 bytes, got 100,000,001"):
         open_features(tmp_path / "a.npy")

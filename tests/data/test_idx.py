@@ -95,3 +95,12 @@ def test_a_header_that_claims_more_than_there_is_takes_no_memory(tmp_path):
     content = struct.pack(">I4I", 0x0804, *[0xFFFFFFFF] * 4) + b"1234"
     with pytest.raises(ValueError, match=r"at most 600,000,000 bytes, got the shape"):
         read_idx(_written(tmp_path, content))
+
+
+def test_axes_that_no_array_has_are_refused(tmp_path):
+    content = bytes([0, 0, 8, 9]) + struct.pack(">9I", *[1] * 9) + b"1"
+    with pytest.raises(ValueError, match=r"images\.gz: expected at most 8 axes, got 9"):
+        read_idx(_written(tmp_path, content))
+    content = bytes([0, 0, 8, 2]) + struct.pack(">2I", 0, 2**32 - 1)
+    with pytest.raises(ValueError, match=r"images\.gz: expected at most 600,000,000 bytes, got"):
+        read_idx(_written(tmp_path, content))

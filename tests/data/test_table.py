@@ -206,3 +206,10 @@ def test_what_is_wrong_in_a_saved_table_is_named(tmp_path, change, message):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=message):
         Preprocessing.load(tmp_path)
+
+
+def test_a_nest_of_any_depth_is_no_number():
+    for depth in range(100, 3000, 10):
+        text = '{"age": ' + "[" * depth + "]" * depth + "}"
+        with pytest.raises(ValueError, match="expected a"):
+            _TABLE.read(text, Path())

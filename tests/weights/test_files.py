@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save, save_file
 
-from mmjax.weights.files import read
+from mmjax.weights.files import INDEX_LIMIT, read
 
 TENSORS = {
     "a.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -144,3 +144,9 @@ def test_an_index_that_does_not_fit_its_files_is_refused(tmp_path):
     (tmp_path / "model-2.safetensors").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"model-2\.safetensors: not a safetensors file"):
         read(index)
+
+
+def test_an_index_that_would_take_the_memory_is_refused(tmp_path):
+    (tmp_path / INDEX).write_bytes(b"[" * (INDEX_LIMIT + 1))
+    with pytest.raises(ValueError, match=rf"{INDEX}: expected an index of at most 20,000,000 byt"):
+        read(tmp_path)

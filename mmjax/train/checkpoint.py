@@ -22,12 +22,8 @@ class _NewestAndBest(checkpoint_managers.PreservationPolicy):
         self._keep = keep
         self._scores = scores
 
-    def should_preserve(
-        self,
-        checkpoints: Sequence[checkpoint_managers.PolicyCheckpointInfo],
-        *,
-        context: checkpoint_managers.PreservationContext,
-    ) -> Sequence[bool]:
+    # Any: Orbax's types are protocols that no run-time checker can look into.
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
         steps = [checkpoint.step for checkpoint in checkpoints]
         newest = sorted(steps)[-self._keep :]
         best = max(self._scores, key=self._scores.__getitem__, default=None)
@@ -55,6 +51,8 @@ class Checkpoints:
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=_NewestAndBest(keep, self._scores),
                 cleanup_tmp_directories=True,
+                # Otherwise it waits for 5 minutes for a folder that a full disk does not take.
+                async_options=ocp.options.AsyncOptions(create_directories_asynchronously=False),
             ),
             item_names=("variables", "training", "record"),
         )

@@ -65,7 +65,7 @@ def broken(path, value):
 @pytest.mark.parametrize(
     "path, value, message",
     [
-        (["format"], 99, r"expected a configuration of format 2, got 99; another version"),
+        (["format"], 99, r"expected a configuration of format 2 or 3, got 99; another version"),
         (["model", "fusion", "type"], "fusion/sun", r"unknown type 'fusion/sun'.*'fusion/sum'"),
         (["optim", "type"], "fusion/sum", r"unknown type 'fusion/sum'.*'optim/adam'"),
         (["optim", "peak"], 1.0, r"optim/adam has no field \['peak'\]; its fields are \['peak_lr'"),
@@ -128,3 +128,56 @@ def test_counts_below_one_are_refused_by_their_flag(name):
 def test_the_fields_of_an_experiment_are_explained():
     documented = Experiment.__doc__.split("Attributes:")[1]
     assert all(f"        {field.name}: " in documented for field in fields(Experiment))
+
+
+def test_a_configuration_of_the_format_before_this_one_is_read(tmp_path):
+    """It had no checksum, and not yet the fields that have defaults now."""
+    old = storage.to_json(SMALL) | {"format": 2}
+    for field in ("ema", "on_nonfinite", "skip_limit", "workers"):
+        del old[field]
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    assert storage.load(tmp_path / "config.json") == SMALL
+
+
+def test_a_configuration_is_led_from_format_to_format_up_to_today(monkeypatch):
+    """An artificial history: `steps` was `updates` once, and `updates` was counted in hundreds."""
+
+    def renamed(old):
+        return {("steps" if key == "updates" else key): value for key, value in old.items()}
+
+    def counted(old):
+        return old | {"updates": old["updates"] * 100}
+
+    monkeypatch.setattr(storage, "FORMAT", 5)
+    monkeypatch.setattr(storage, "MIGRATIONS", {3: counted, 4: renamed})
+    new = storage.to_json(small(steps=200))
+    assert new["format"] == 5 and storage.from_json(new) == small(steps=200)
+    middle = {("updates" if key == "steps" else key): value for key, value in new.items()}
+    assert storage.from_json(middle | {"format": 4}) == small(steps=200)
+    assert storage.from_json(middle | {"format": 3, "updates": 2}) == small(steps=200)
+    with pytest.raises(ValueError, match="expected a configuration of format 3 or 4 or 5, got 2"):
+        storage.from_json(middle | {"format": 2})
+
+
+def test_every_older_format_has_a_way_to_this_one():
+    assert sorted(storage.MIGRATIONS) == list(range(2, storage.FORMAT))
+
+
+def test_a_home_folder_is_written_as_a_tilde_and_read_as_the_readers_own(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/lovelace")
+    experiment = small(data=MnistMatch(manual_dir="/home/lovelace/mnist", data_dir="/home/love"))
+    written = storage.to_json(experiment)
+    assert (
+        written["data"]["manual_dir"] == "~/mnist" and written["data"]["data_dir"] == "/home/love"
+    )
+    assert storage.from_json(written) == experiment
+    monkeypatch.setenv("HOME", "/home/babbage")
+    assert storage.from_json(written).data.manual_dir == "/home/babbage/mnist"
+
+
+def test_a_configuration_with_a_changed_value_is_damaged(tmp_path):
+    storage.save(tmp_path / "config.json", SMALL)
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace('"steps": 6', '"steps": 7'))
+    with pytest.raises(ValueError, match=r"config\.json: damaged"):
+        storage.load(tmp_path / "config.json")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from mmjax import json_file
 from mmjax.config import Experiment
 from mmjax.evaluation.describe import describe
 from mmjax.evaluation.restore import restore
@@ -34,7 +35,7 @@ def test_the_modules_are_those_of_the_model_with_what_they_return_and_cost(descr
     params = restore(run).variables["params"]
     for part in described.parts:
         assert part.parameters == sum(x.size for x in jax.tree.leaves(params.get(part.path, {})))
-    assert described.parameters == folder.read_json(run / folder.RESULTS)["parameters"]
+    assert described.parameters == json_file.read(run / folder.RESULTS)["parameters"]
     # One 3x3 convolution of 8x8 pixels from 1 channel to 4, and 4x4x4 numbers to 8.
     assert described.parts[0].flops == 2 * 8 * 8 * 4 * 9 + 2 * 64 * 8
     assert described.flops == sum(part.flops for part in described.parts)

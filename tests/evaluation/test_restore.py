@@ -37,12 +37,13 @@ def test_last_best_or_a_step_is_restored(finished):
 
 def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(finished):
     for wrong in (5, "newest"):
-        with pytest.raises(ValueError, match=r"no checkpoint .*; choose from last, best, 4, 6"):
+        with pytest.raises(ValueError, match=r"no checkpoint .* last, best, whole, 4, 6"):
             mmjax.restore(finished[0], wrong)
 
 
 def test_a_run_without_a_finished_checkpoint_is_refused(finished, tmp_path):
-    shutil.copy(finished[0] / "config.json", tmp_path)
+    for name in ("config.json", "preprocessing.json"):
+        shutil.copy(finished[0] / name, tmp_path)
     with pytest.raises(ValueError, match="has no finished checkpoint; run its training again"):
         mmjax.restore(tmp_path)
 

@@ -1,21 +1,21 @@
-import json
+import math
 import shutil
 
 import pytest
 
+from mmjax import json_file
 from mmjax.config import storage
 from mmjax.evaluation.summary import summarise
 from mmjax.fusion import Sum
 from mmjax.model import Multimodal
-from mmjax.train.folder import write
 from tests.config.experiments import SMALL, small
 
 
 def fake(folder, experiment, accuracy):
     folder.mkdir()
-    write(folder / "config.json", storage.to_json(experiment))
+    storage.save(folder / "config.json", experiment)
     results = {"metrics": {"match/accuracy": accuracy}, "parameters": 1234, "training_minutes": 2.0}
-    (folder / "results.json").write_text(json.dumps(results))
+    json_file.write(folder / "results.json", results)
     return folder
 
 
@@ -45,3 +45,9 @@ def test_a_run_that_has_not_ended_and_an_unknown_metric_are_refused(finished, tm
     shutil.copy(run / "config.json", tmp_path)
     with pytest.raises(ValueError, match=r"has no results\.json: its training has not ended"):
         summarise([tmp_path], "match/accuracy")
+
+
+def test_a_metric_that_is_not_defined_is_shown_as_such(tmp_path):
+    """AUROC of one class, say: JSON has no NaN."""
+    _, rows = summarise([fake(tmp_path / "a", SMALL, math.nan)], "match/accuracy")
+    assert "null" in (tmp_path / "a" / "results.json").read_text() and rows[0][1] == "nan"

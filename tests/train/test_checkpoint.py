@@ -1,67 +1,72 @@
-import dataclasses
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.optim import Adam
-from mmjax.train import parallel
+from mmjax.train import parallel, stored
 from mmjax.train.checkpoint import Checkpoints
-from mmjax.train.state import create_state
-from tests.train.test_step import batch, model
+from tests.train.states import state
 
-pytestmark = pytest.mark.usefixtures("standard_promotion")
-
-
-@pytest.fixture(scope="module")
-def state():
-    with jax.numpy_dtype_promotion("standard"):
-        return create_state(model(), Adam().chain(5), batch(0), seed=0)
+PROGRESS = {"sums": {"match/loss": [0.1, 3.0]}, "seconds": 1.5}
 
 
-def at(state, step):
-    params = jax.tree.map(lambda x: x + step, state.params)
-    return dataclasses.replace(state, step=jnp.int32(step), params=params)
-
-
-def test_a_state_comes_back_bit_for_bit_on_any_number_of_devices(state, tmp_path):
+@pytest.mark.parametrize("average", [False, True])
+def test_a_state_comes_back_bit_for_bit_on_any_number_of_devices(tmp_path, average):
+    saved = parallel.replicate(state(7, average=average), parallel.mesh_of(4))
     with Checkpoints(tmp_path) as checkpoints:
-        saved = parallel.replicate(at(state, 7), parallel.mesh_of(4))
-        checkpoints.save(saved, {"sums": {"match/loss": [0.1, 3.0]}, "seconds": 1.5}, None)
+        checkpoints.save(saved, PROGRESS, None)
     for count in (1, 8):
-        with Checkpoints(tmp_path) as checkpoints:
-            sharding = parallel.replicated(parallel.mesh_of(count))
-            found, progress = checkpoints.restore(state, 7, sharding)
+        sharding = parallel.replicated(parallel.mesh_of(count))
+        found, progress = stored.restore(tmp_path, 7, state(0, average=average), sharding)
         jax.tree.map(np.testing.assert_array_equal, found, saved)
         assert jax.tree.structure(found) == jax.tree.structure(saved)
         assert all(leaf.sharding == sharding for leaf in jax.tree.leaves(found))
-        assert progress == {"sums": {"match/loss": [0.1, 3.0]}, "seconds": 1.5}
+        assert progress == PROGRESS
 
 
-def test_variables_alone_come_back_as_numpy(state, tmp_path):
+def test_what_is_evaluated_comes_back_alone_as_numpy(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(at(state, 1), {}, None)
-    with Checkpoints(tmp_path, read_only=True) as checkpoints:
-        found = checkpoints.arrays(1, "variables")
+        checkpoints.save(state(1, average=True), {}, None)
+    found = stored.arrays(tmp_path, 1, "variables")
     assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(found))
-    jax.tree.map(np.testing.assert_array_equal, found, at(state, 1).variables)
+    jax.tree.map(np.testing.assert_array_equal, found, state(1, average=True).variables)
 
 
 @pytest.mark.parametrize("mode, best", [("min", 2), ("max", 3)])
-def test_the_newest_and_the_best_are_kept_and_a_nan_costs_neither(state, tmp_path, mode, best):
+def test_the_newest_and_the_best_are_kept_and_a_nan_costs_neither(tmp_path, mode, best):
     losses = {1: 0.5, 2: 0.1, 3: 0.9, 4: float("nan"), 5: 0.6, 6: 0.7}
-    with Checkpoints(tmp_path, keep=2, best="loss", mode=mode) as checkpoints:
-        for step, loss in losses.items():
-            checkpoints.save(at(state, step), {}, {"loss": loss})
-    with Checkpoints(tmp_path, best="loss", mode=mode, read_only=True) as checkpoints:
-        assert checkpoints.steps() == [best, 5, 6]
-        assert checkpoints.best() == best and checkpoints.latest() == 6
+    for part in ((1, 2, 3), (4, 5, 6)):  # the second is a training that goes on
+        with Checkpoints(tmp_path, keep=2, best="loss", mode=mode) as checkpoints:
+            for step in part:
+                checkpoints.save(state(step), {}, {"loss": losses[step]})
+    assert stored.steps(tmp_path) == [best, 5, 6]
+    assert stored.best(tmp_path, "loss", mode) == best
 
 
-def test_saving_a_step_twice_keeps_the_first(state, tmp_path):
+def test_where_nothing_was_measured_nothing_is_best(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(at(state, 2), {"seconds": 1.0}, None)
-        checkpoints.save(at(state, 2), {"seconds": 2.0}, None)
-        sharding = parallel.replicated(parallel.mesh_of(1))
-        assert checkpoints.restore(state, 2, sharding)[1] == {"seconds": 1.0}
+        checkpoints.save(state(1), {}, None)
+        checkpoints.save(state(2), {}, {"loss": float("nan")})
+    assert stored.best(tmp_path, "loss", "min") is None
+
+
+def test_saving_a_step_twice_keeps_the_first(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state(2), {"seconds": 1.0}, None)
+        checkpoints.wait()
+        checkpoints.save(state(2), {"seconds": 2.0}, None)
+    assert stored.record(tmp_path, 2)["progress"] == {"seconds": 1.0}
+
+
+def test_a_disk_that_takes_nothing_is_an_error_that_says_what_to_do(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(state(1), {}, None)
+    checkpoints.wait()
+    for path in (tmp_path / "checkpoints").iterdir():
+        path.rename(tmp_path / path.name)
+    (tmp_path / "checkpoints").rmdir()
+    (tmp_path / "checkpoints").write_text("no folder any more")
+    with pytest.raises(
+        OSError, match=r"checkpoints: a checkpoint could not be written: .*\n.*disk"
+    ):
+        checkpoints.save(state(2), {}, None)
+        checkpoints.wait()

@@ -1,8 +1,10 @@
 import json
+import sys
 
 import pytest
 
 from mmjax.config import storage
+from mmjax.data.datasets import DigitsMatch
 from mmjax.train import folder
 from tests.config.experiments import SMALL, small
 
@@ -79,7 +81,11 @@ def test_the_environment_is_written_down(tmp_path):
     assert storage.load(tmp_path / folder.CONFIG) == SMALL
 
 
-def test_a_damaged_json_file_is_named(tmp_path):
-    (tmp_path / "results.json").write_text("{")
-    with pytest.raises(ValueError, match=r"results\.json: not a JSON file"):
-        folder.read_json(tmp_path / "results.json")
+def test_what_is_written_down_names_no_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/lovelace")
+    monkeypatch.setattr(sys, "argv", ["x.py", "--data.data-dir=/home/lovelace/data"])
+    experiment = small(data=DigitsMatch(data_dir="/home/lovelace/data"))
+    folder.claim(tmp_path, experiment, print)
+    for path in tmp_path.iterdir():
+        assert "lovelace" not in path.read_text() and "~/data" in path.read_text()
+    assert folder.require(tmp_path) == experiment

@@ -1,5 +1,6 @@
 import builtins
 import json
+import math
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint_and_a_torn_line(tm
 def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path):
     (tmp_path / log.FILE).write_text('{"step": 1}\nrubbish\n{"step": 2}\n')
     with pytest.raises(
-        ValueError, match=r"metrics\.jsonl:2: expected a JSON object, got 'rubbish'"
+        ValueError, match=r"metrics\.jsonl:2: expected a JSON object with a step, got b'rubbish'"
     ):
         log.read(tmp_path / log.FILE)
 
@@ -82,3 +83,42 @@ def test_on_a_terminal_a_bar_shows_loss_speed_and_the_time_left(tmp_path, capsys
     assert "3/3" in shown and "loss 0.5000" in shown and "1234 examples/s" in shown
     assert "step      3  validation  loss 0.5000" in shown
     assert "step      1  train" not in shown
+
+
+def test_what_was_saved_goes_on_byte_for_byte_and_the_rest_is_forgotten(tmp_path):
+    with Log(tmp_path, 10, start=0) as found:
+        found.record(record(2))
+        mark = found.mark
+        found.record(record(4))
+    with Log(tmp_path, 10, start=2, mark=mark) as found:
+        found.record(record(5))
+    assert steps(tmp_path) == [2, 5]
+
+
+def test_a_log_that_somebody_changed_is_kept_aside_and_what_can_be_read_goes_on(tmp_path, capsys):
+    with Log(tmp_path, 10, start=0) as found:
+        for step in (2, 4, 6):
+            found.record(record(step))
+        mark = found.mark
+    path = tmp_path / log.FILE
+    damaged = path.read_bytes().replace(b'"step": 4', b'"step": x')
+    path.write_bytes(damaged)
+    with Log(tmp_path, 10, start=6, mark=mark):
+        pass
+    assert steps(tmp_path) == [2, 6]
+    assert (tmp_path / "metrics.damaged").read_bytes() == damaged
+    assert "is not what this run wrote up to step 6" in capsys.readouterr().err
+
+
+def test_a_number_that_is_not_defined_is_null_on_disk_and_nan_in_memory(tmp_path):
+    with Log(tmp_path, 10, start=0) as found:
+        found.record(record(1) | {"loss": math.inf, "match/auroc": math.nan})
+    assert "NaN" not in (tmp_path / log.FILE).read_text()
+    (line,) = log.read(tmp_path / log.FILE)
+    assert math.isnan(line["loss"]) and math.isnan(line["match/auroc"])
+
+
+def test_a_process_that_is_not_the_first_writes_nothing(tmp_path, capsys):
+    with Log(tmp_path, 10, start=3, silent=True, tensorboard=True) as found:
+        found.record(record(4))
+    assert not list(tmp_path.iterdir()) and capsys.readouterr().err == ""

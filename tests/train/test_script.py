@@ -15,13 +15,14 @@ from tests.config.experiments import SMALL
         (KeyboardInterrupt(), 130, "stopped at once; run the same command again"),
         (ValueError("expected X, got Y"), 1, "error: expected X, got Y"),
         (FileNotFoundError("put the files there"), 1, "error: put the files there"),
+        (MemoryError("out of memory"), 1, "error: out of memory"),
     ],
 )
 def test_a_run_that_ends_early_ends_with_a_line_and_a_code(
     error, code, message, monkeypatch, capsys
 ):
-    def fail(experiment, run):
-        assert experiment == SMALL and run == Path("runs/x")
+    def fail(experiment, run, *, timeout):
+        assert experiment == SMALL and run == Path("runs/x") and timeout is None
         raise error
 
     monkeypatch.setattr(script, "fit", fail)

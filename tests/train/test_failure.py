@@ -1,0 +1,33 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from mmjax.train.failure import explained
+from tests.config.experiments import small
+
+
+def test_a_step_that_the_memory_does_not_hold_says_what_takes_less():
+    with pytest.raises(MemoryError) as caught, explained(small(batch_size=16)):
+        jax.jit(lambda: jnp.ones((1 << 46,)))().block_until_ready()
+    for remedy in ("--batch-size 16", "--devices", "--model.precision bfloat16"):
+        assert remedy in str(caught.value)
+    half = dataclasses.replace(small().model, precision="bfloat16")
+    with pytest.raises(MemoryError) as caught, explained(small(model=half)):
+        jax.jit(lambda: jnp.ones((1 << 46,)))().block_until_ready()
+    assert "bfloat16" not in str(caught.value)
+
+
+def test_of_several_processes_the_end_of_another_is_named(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    message = "another process has ended .*Connection closed by peer.*\n.*run the same command"
+    with pytest.raises(ConnectionError, match=message), explained(small()):
+        raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo failed: Connection closed by peer")
+
+
+def test_other_errors_stay_as_they_are():
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), explained(small()):
+        raise jax.errors.JaxRuntimeError("INTERNAL: ?")
+    with pytest.raises(KeyError), explained(small()):
+        raise KeyError("x")

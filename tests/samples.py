@@ -9,6 +9,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 
 from mmjax.encoders import (
     ENCODERS,
@@ -217,6 +218,22 @@ def extremes(values):
     if jnp.issubdtype(values.dtype, jnp.integer):
         return [jnp.full_like(values, number) for number in (0, 19, -1, 10**9)]
     return [1e4 * values, *(jnp.full_like(values, number) for number in (0.0, 1.0, -1e4))]
+
+
+def norms(probe):
+    """Notes, as `probe.inexact`, where modules have norms that are off by far beside a large mean.
+
+    For a mean of 10,000 deviations E[x^2] - E[x]^2 may be 0, and the norm a thousandfold.
+    """
+    probe.inexact = []
+
+    def watch(method, args, kwargs, context):
+        norm = context.module
+        if isinstance(norm, (nn.LayerNorm, nn.GroupNorm)) and norm.use_fast_variance:
+            probe.inexact.append(norm.path)
+        return method(*args, **kwargs)
+
+    return watch
 
 
 def loss_of(module, *inputs):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from mmjax.types import Tokens
 from tests import samples
@@ -42,7 +43,8 @@ class EncoderProbe:
     def __init__(self, module, make):
         self.given = make()
         start = jax.jit(functools.partial(module.init, train=False))
-        self.variables = dict(start(jax.random.key(0), self.given.values, self.given.mask))
+        with nn.intercept_methods(samples.norms(self)):
+            self.variables = dict(start(jax.random.key(0), self.given.values, self.given.mask))
         self.encode = jax.jit(functools.partial(module.apply, self.variables, train=False))
         self.continuous = jnp.issubdtype(self.given.values.dtype, jnp.floating)
         self.module = module
@@ -126,6 +128,10 @@ class TestEncoder:
         for values in samples.extremes(encoder.given.values):
             finite(encoder(values, encoder.given.mask))
 
+    def test_norms_are_exact_where_the_mean_is_large(self, encoder):
+        """That is, their variance is no difference of two squares (`use_fast_variance`)."""
+        assert not encoder.inexact
+
     def test_every_parameter_is_alive(self, encoder):
         gradients, _ = encoder(encoder.given.values, encoder.given.mask)
         alive(gradients[0])
@@ -138,7 +144,8 @@ class Probe:
         self.given = samples.tokens(names, batch=16)
         self.module = module
         start = jax.jit(functools.partial(module.init, train=False))
-        self.variables = start(jax.random.key(0), self.given)
+        with nn.intercept_methods(samples.norms(self)):
+            self.variables = start(jax.random.key(0), self.given)
         self.params = self.variables.get("params", {})
         self._measure = jax.jit(jax.grad(self._loss, argnums=(0, 1), has_aux=True))
 
@@ -198,6 +205,10 @@ class TestFusion:
             values = dict(zip(first, tokens, strict=True))
             finite(measure({n: Tokens(values[n], t.mask) for n, t in measure.given.items()}))
             finite(measure({n: Tokens(values[n], first[n] & (n == alone)) for n in first}))
+
+    def test_norms_are_exact_where_the_mean_is_large(self, measure):
+        """That is, their variance is no difference of two squares (`use_fast_variance`)."""
+        assert not measure.inexact
 
     def test_every_parameter_is_alive(self, measure):
         alive(measure(measure.given)[0])

@@ -8,6 +8,7 @@ from flax import linen as nn
 
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.modalities import Join, one_token, ordered
+from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.pooling import masked_mean
 from mmjax.layers.transformer import Block
 from mmjax.types import Tokens
@@ -43,4 +44,4 @@ class LateTransformer(nn.Module):
         for layer in range(self.layers):
             block = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")
             x = block(x, mask[:, None], train=train)
-        return one_token(nn.LayerNorm(name="norm")(x[:, 0]), modalities)
+        return one_token(layer_norm("norm")(x[:, 0]), modalities)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.masking import clear
+from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.pooling import masked_mean
 from mmjax.types import Tokens
 
@@ -129,4 +130,4 @@ class Normed(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: Tokens) -> Tokens:
-        return Tokens(clear(nn.LayerNorm(name="norm")(tokens.values), tokens.mask), tokens.mask)
+        return Tokens(clear(layer_norm("norm")(tokens.values), tokens.mask), tokens.mask)

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 
 from mmjax.layers.attention import MultiHeadAttention
 from mmjax.layers.mlp import Mlp
+from mmjax.layers.normalisation import layer_norm
 
 
 class Attend(nn.Module):
@@ -26,8 +27,8 @@ class Attend(nn.Module):
         look: Bool[Array, "batch #query key"],  # which keys of the context each query may look at
         context: Float[Array, "batch key width"] | None = None,
     ) -> Float[Array, "batch query dim"]:
-        normed = nn.LayerNorm(name="norm")(x)
-        source = normed if context is None else nn.LayerNorm(name="context_norm")(context)
+        normed = layer_norm("norm")(x)
+        source = normed if context is None else layer_norm("context_norm")(context)
         nothing = self.param("nothing", nn.initializers.normal(0.02), source.shape[-1:])
         nothing = jnp.broadcast_to(nothing.astype(x.dtype), (len(x), 1, source.shape[-1]))
         source = jnp.concatenate([source, nothing], axis=1)
@@ -48,7 +49,7 @@ class FeedForward(nn.Module):
         self, x: Float[Array, "batch token dim"], *, train: bool
     ) -> Float[Array, "batch token dim"]:
         mlp = Mlp(hidden=(2 * self.dim,), dim=self.dim, dropout=self.dropout, name="mlp")
-        return x + mlp(nn.LayerNorm(name="norm")(x), train=train)
+        return x + mlp(layer_norm("norm")(x), train=train)
 
 
 class Block(nn.Module):

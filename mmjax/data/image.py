@@ -100,7 +100,7 @@ class ImageTransform(Transform):
         if min(self.std) <= 0:
             raise ValueError(f"std: expected numbers above 0, got {self.std}")
         for mean, std in zip(self.mean, self.std, strict=True):
-            if not (1 + abs(mean)) / std <= _LARGEST:
+            if not max((1 + abs(mean)) / std, abs(mean), std) <= _LARGEST:
                 raise ValueError(
                     f"std: expected pixels that fit into float32, got a mean {mean:g} over {std:g}"
                 )

@@ -135,6 +135,7 @@ def test_pictures_of_unusual_depth_or_channels_are_refused_with_their_row():
         {"mean": (float("nan"),)},
         {"std": (0.0,)},
         {"std": (1e-300,)},
+        {"std": (1e308,)},
         {"shape": (50_000, 1001, 1)},
     ],
 )

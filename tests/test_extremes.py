@@ -15,13 +15,12 @@ from mmjax.data.table import TableTransform
 from mmjax.encoders import Cnn, Lstm
 from mmjax.fusion import Concat
 from mmjax.heads import Logit
-from mmjax.layers.masking import masked_softmax
-from mmjax.layers.pooling import masked_max, masked_mean
 from mmjax.metrics import BinaryCounts, CalibrationBins, auroc, average_precision, binary_metrics
 from mmjax.missing import Generated
 from mmjax.model import Multimodal
 from mmjax.objectives import OBJECTIVES, BinaryCrossEntropy
 from mmjax.optim import Adam, Sgd
+from mmjax.train.finite import NAME as NONFINITE
 from mmjax.train.state import create_state
 from mmjax.train.step import train_step
 from mmjax.types import Batch, Input
@@ -145,8 +144,7 @@ class Step:
     def __call__(self, given):
         """The state after a step, which has not been left out, and the step's sums."""
         state, sums = self._step(self.state, given)
-        skipped = sums.pop("nonfinite", None)
-        assert skipped is None or skipped.total == 0
+        assert sums.pop(NONFINITE).total == 0
         finite((state.params, state.collections, state.opt_state, sums))
         return state, sums
 
@@ -242,19 +240,3 @@ def test_constant_pixels_columns_features_and_silence_become_finite_inputs():
         assert found.mask.any()
     centred = FeatureTransform.fit(np.full((3, 2, 4), 0.1), max_tokens=2)
     np.testing.assert_allclose(centred(np.full((1, 2, 4), 0.1)).values, 0, atol=1e-6)
-
-
-# Layers over nothing
-
-
-def test_sums_and_choices_over_nothing_have_defined_values_and_gradients():
-    values, mask = jnp.full((2, 3, 4), 1e4), jnp.zeros((2, 3), bool)
-
-    def of(pool):
-        return jax.jit(jax.value_and_grad(lambda x: jnp.sum(pool(x, mask[:, : x.shape[1]]) ** 2)))
-
-    for pool in (masked_mean, masked_max):
-        for value, gradient in (of(pool)(values), of(pool)(values[:, :0])):
-            assert value == 0 and not np.any(gradient)
-    value, gradient = of(masked_softmax)(values[:, :, 0])
-    assert value == pytest.approx(2 / 3) and not np.any(gradient)

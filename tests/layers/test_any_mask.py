@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,3 +133,16 @@ def test_masked_results_are_those_of_the_tokens_that_are_there(sequence):
         close(tokens["softmax"][i][there], scipy.special.softmax(shown[:, 0]), 1e-4)
         scores = scipy.special.softmax(shown @ shown.T / np.sqrt(DIM), axis=1)
         close(tokens["attend"][i][there], scores @ shown, 1e-2)
+
+
+def test_sums_and_choices_over_nothing_have_defined_values_and_gradients():
+    values, mask = jnp.full((2, 3, 4), 1e4), jnp.zeros((2, 3), bool)
+
+    def of(pool):
+        return jax.jit(jax.value_and_grad(lambda x: jnp.sum(pool(x, mask[:, : x.shape[1]]) ** 2)))
+
+    for pool in (masked_mean, masked_max):
+        for value, gradient in (of(pool)(values), of(pool)(values[:, :0])):
+            assert value == 0 and not np.any(gradient)
+    value, gradient = of(masked_softmax)(values[:, :, 0])
+    assert value == pytest.approx(2 / 3) and not np.any(gradient)

@@ -29,8 +29,8 @@ def evaluate(
 
     Args:
         split: train, validation or test
-        checkpoint: last, best (by the run's validation metric), whole (the last that is not damaged),
-            or the number of a step
+        checkpoint: last, best (by the run's validation metric), whole (the last that is not
+            damaged), or the number of a step
         data_dir: where prepared data sets lie, if not where they lay in training
         manual_dir: where the raw files of the data set lie, if not where they lay in training
         json: print one JSON object instead of a table
@@ -69,8 +69,8 @@ def predict(
             before it answered, or be left out and written to the report
         report: a CSV file for line and reason of each row left out; by default
             <name of the batch>.skipped.csv in the current folder
-        checkpoint: last, best (by the run's validation metric), whole (the last that is not damaged),
-            or the number of a step
+        checkpoint: last, best (by the run's validation metric), whole (the last that is not
+            damaged), or the number of a step
         json: print one JSON object per answer
     """
     from mmjax.data.rows import BadRows

@@ -2,8 +2,8 @@
 
     python tests/faults/hostile.py --count 2000 --seed 0
 
-takes half a minute on two cores. Each file is read in a process that may take 5 s and 1 GB more than
-it had. What is a fault is kept in a folder, and said, and makes the exit code 1.
+takes half a minute on two cores. Each file is read in a process that may take 5 s, and 1 GB more
+than it had. What is a fault is kept in a folder, and said, and makes the exit code 1.
 """
 
 import argparse

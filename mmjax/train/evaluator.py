@@ -1,6 +1,7 @@
 """Exact evaluation: every example of a split once, on any number of devices."""
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +36,10 @@ class Evaluator:
         self._source = functools.cache(experiment.data.source)
 
     def __call__(self, variables: Mapping[str, Any], split: str) -> dict[str, float]:
-        """The total `loss`, then `<objective>/<metric>` for all that each objective reports."""
+        """The total `loss`, then `<objective>/<metric>` for all that each objective reports.
+
+        NaN where nothing was counted, as for a modality that the whole split lacks.
+        """
         totals: dict[str, np.ndarray] = {}
         seen: list[tuple[Any, Any, Any]] = []
         variables = parallel.replicate(variables, self._mesh)
@@ -58,7 +62,10 @@ class Evaluator:
         return self._report(totals, outputs, labels, weight)
 
     def _report(self, totals, outputs, labels, weight) -> dict[str, float]:
-        means = {name: float(total / count) for name, (total, count) in totals.items()}
+        means = {
+            name: float(total / count) if count else math.nan
+            for name, (total, count) in totals.items()
+        }
         report = {"loss": self._experiment.total_loss(means)}
         for name, objective in self._experiment.objectives.items():
             report |= {key: mean for key, mean in means.items() if key.startswith(f"{name}/")}

@@ -126,8 +126,9 @@ def test_counts_below_one_are_refused_by_their_flag(name):
 
 
 def test_the_fields_of_an_experiment_are_explained():
-    documented = Experiment.__doc__.split("Attributes:")[1]
-    assert all(f"        {field.name}: " in documented for field in fields(Experiment))
+    documented = [line.strip() for line in Experiment.__doc__.split("Attributes:")[1].splitlines()]
+    for field in fields(Experiment):
+        assert any(line.startswith(f"{field.name}: ") for line in documented), field.name
 
 
 def test_a_configuration_of_the_format_before_this_one_is_read(tmp_path):

@@ -70,7 +70,10 @@ def trained(wrapper, devices, steps, dropout=0.0):
 
 
 def close(left, right, tolerance):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=tolerance), left, right)
+    """To `tolerance`, or for large numbers to as much of themselves."""
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=tolerance, rtol=tolerance), left, right
+    )
 
 
 @pytest.mark.parametrize("wrapper", ["pmap", "jit"])

@@ -19,6 +19,7 @@ from mmjax.objectives import Objective
 from mmjax.optim import Optim
 
 FORMAT = 3
+BYTE_LIMIT = 1_000_000  # of a file; a configuration has thousands, and checking it takes time
 # What turns a configuration of each older format into one of the next. 1 was never published.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     2: lambda old: old,  # 3 added the file's checksum, and fields that have defaults
@@ -139,6 +140,8 @@ def load(path: Path) -> Experiment:
         FileNotFoundError: there is none.
         ValueError: as `from_json`, and where the file is damaged.
     """
+    if (size := path.stat().st_size) > BYTE_LIMIT:
+        raise ValueError(f"{path}: expected at most {BYTE_LIMIT:,} bytes, got {size:,}")
     content = json_file.parse(path)
     if content.get("format") != 2:  # files of that format had no checksum
         content = json_file.read(path)

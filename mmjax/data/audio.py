@@ -89,13 +89,14 @@ def _end(content: bytes) -> int:
     A file is a header of 12 bytes and chunks: a name and a size, 4 bytes each, then so many bytes.
     """
     order = "<" if content[:4] == b"RIFF" else ">"
-    place, names = 12, []
+    place, names = 12, set()
     while place + 8 <= len(content) and b"data" not in names:  # what follows is no sound
         (size,) = struct.unpack_from(f"{order}I", content, place + 4)
-        names.append(content[place : place + 4])
+        name = content[place : place + 4]
+        names.add(name)
         if place + 8 + size > len(content):
             left = len(content) - place - 8
-            raise ValueError(f"cut short: {left:,} of {size:,} bytes of {names[-1]!r} are left")
+            raise ValueError(f"cut short: {left:,} of {size:,} bytes of {name!r} are left")
         place += 8 + size + size % 2
     if b"fmt " not in names or b"data" not in names:
         raise ValueError("cut short: no format or no samples")

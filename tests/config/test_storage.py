@@ -182,3 +182,17 @@ def test_a_configuration_with_a_changed_value_is_damaged(tmp_path):
     (tmp_path / "config.json").write_text(text.replace('"steps": 6', '"steps": 7'))
     with pytest.raises(ValueError, match=r"config\.json: damaged"):
         storage.load(tmp_path / "config.json")
+
+
+def test_a_file_that_would_take_minutes_to_check_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(" " * (storage.BYTE_LIMIT + 1))
+    with pytest.raises(
+        ValueError, match=r"config\.json: expected at most 1,000,000 bytes, got 1,0"
+    ):
+        storage.load(tmp_path / "config.json")
+
+
+def test_of_many_mistakes_the_first_are_said():
+    data = broken(["model", "encoders", "image", "features"], ["x"] * 30)
+    with pytest.raises(ValueError, match=r"expected int, got 'x' @ .*and 10 more$"):
+        storage.from_json(data)

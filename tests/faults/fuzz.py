@@ -22,7 +22,7 @@ from typing import Any
 if __name__ == "__main__":  # a script finds what is beside it, not the root of the repository
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-SECONDS = 5
+SECONDS = 5  # of computing: on a machine that others use, the clock says nothing
 # Pure Python on the way of a foreign file: packages that are instrumented whole, and modules whose
 # packages would take a minute.
 PACKAGES = ["mmjax.data", "mmjax.config", "mmjax.weights", "mmjax.train", "mmjax.json_file", "PIL"]
@@ -41,9 +41,9 @@ def read(target: str, content: bytes, folder: Path) -> str:
     from tests.faults.kinds import KINDS, outcome, write
 
     kind = KINDS[target]
-    begun = time.monotonic()
+    begun = time.process_time()
     found = outcome(kind, write(kind, kind.packed(content), folder))
-    if (taken := time.monotonic() - begun) > SECONDS:
+    if (taken := time.process_time() - begun) > SECONDS:
         raise TimeoutError(f"{target}: {taken:.1f} s")
     return found
 
@@ -86,7 +86,7 @@ def guided(target: str, folder: Path, *, seconds: float, atheris: Any) -> None:
         return mutated([content], random)[:limit]
 
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
-    options = [f"-max_total_time={seconds:.0f}", f"-timeout={SECONDS}", "-max_len=20000"]
+    options = [f"-max_total_time={seconds:.0f}", f"-timeout={8 * SECONDS}", "-max_len=20000"]
     options += [f"-rss_limit_mb={resident + 1000}", f"-artifact_prefix={folder}/{target}-"]
     options += ["-print_final_stats=1", "-verbosity=1", str(corpus)]
     atheris.Setup([sys.argv[0], *options], one, custom_mutator=mutate)

@@ -119,6 +119,8 @@ SPECIAL: dict[str, tuple[str, Callable[[], bytes], str]] = {
                        lossless=True, method=0), "error"),
     "a bomb of scans": ("jpeg", _scans, "error"),
     "an empty WAV": ("wav", bytes, "error"),
+    "a WAV of many chunks": ("wav", lambda: good.sounds()[0][:12]
+                             + b"".join(b"%04x\0\0\0\0" % n for n in range(60_000)), "error"),
     "an empty PNG": ("png", bytes, "error"),
     "an .npy of pickles": ("npy", lambda: npy(np.array([_Code()], object), allow_pickle=True),
                            "error"),

@@ -25,6 +25,8 @@ PIXEL_LIMIT = 50_000_000
 # Scans of a progressive JPEG: usual are 10, and each may go over all pixels in a few bytes.
 SCAN_LIMIT = 100
 
+# Pillow takes a microsecond for each; writers of PNG use chunks of 8 kB and more.
+PART_LIMIT = 200_000
 _LARGEST = float(np.finfo(np.float32).max)
 _FORMATS = ("PNG", "JPEG", "WEBP")
 
@@ -52,6 +54,8 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def _decoded(file: io.BufferedReader) -> Image.Image:
+    if _parts(file) > PART_LIMIT:
+        raise ValueError(f"more than {PART_LIMIT:,} parts")
     image = Image.open(file, formats=_FORMATS)
     if image.width * image.height > PIXEL_LIMIT:
         raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
@@ -65,6 +69,29 @@ def _decoded(file: io.BufferedReader) -> Image.Image:
     image = Image.open(file, formats=_FORMATS)
     image.load()
     return upright(image)
+
+
+def _parts(file: io.BufferedReader) -> int:
+    """Chunks of a PNG; segments of a JPEG before its pixels, and bytes that belong to none."""
+    if os.fstat(file.fileno()).st_size == 0:
+        return 0
+    count = 0
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        png = content[:4] == b"\x89PNG"
+        if not png and content[:2] != b"\xff\xd8":
+            return 0
+        place = 8 if png else 2
+        while place + 4 <= len(content) and count <= PART_LIMIT:
+            count += 1
+            if png:
+                place += 12 + int.from_bytes(content[place : place + 4], "big")
+            elif content[place] != 0xFF or content[place + 1] in (0, 0xFF):
+                place += 1
+            elif content[place + 1] == 0xDA:  # the pixels
+                break
+            else:
+                place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return count
 
 
 def _scans(file: io.BufferedReader) -> int:

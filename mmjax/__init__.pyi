@@ -5,6 +5,7 @@ from .balance import OgmGe as OgmGe
 from .balance import blend_weights as blend_weights
 from .config import Experiment as Experiment
 from .data.augment import ImageAugment as ImageAugment
+from .data.datasets import CsvRows as CsvRows
 from .data.datasets import DigitsMatch as DigitsMatch
 from .data.datasets import FashionMatch as FashionMatch
 from .data.datasets import MnistMatch as MnistMatch

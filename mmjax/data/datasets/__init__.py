@@ -1,6 +1,7 @@
 """The data sets, by the name that a configuration gives them."""
 
 from mmjax.data.dataset import Dataset
+from mmjax.data.datasets.csv_rows import CsvRows as CsvRows
 from mmjax.data.datasets.digits_match import DigitsMatch as DigitsMatch
 from mmjax.data.datasets.fashion_match import FashionMatch as FashionMatch
 from mmjax.data.datasets.mnist_match import MnistMatch as MnistMatch
@@ -13,4 +14,5 @@ DATASETS: dict[str, type[Dataset]] = {
     "fashion_match": FashionMatch,
     "spoken_match": SpokenMatch,
     "planted": Planted,
+    "csv": CsvRows,
 }

@@ -58,7 +58,12 @@ def claim(run: Path, experiment: Experiment, say: Callable[[str], None]) -> None
         storage.save(run / CONFIG, experiment)
     if not (run / ENVIRONMENT).exists():
         json_file.write(run / ENVIRONMENT, now)
-    before = json_file.read(run / ENVIRONMENT)
+    try:
+        before = json_file.read(run / ENVIRONMENT)
+    except ValueError as error:  # no number depends on it
+        say(f"{error}\nIt is written anew: what has changed since this run began is not known")
+        json_file.write(run / ENVIRONMENT, now)
+        before = now
     for name in ("python", "packages", "platform", "devices", "parallel", "cores"):
         if name in before and before[name] != now[name]:
             say(

@@ -25,6 +25,7 @@ if __name__ == "__main__":  # a script finds what is beside it, not the root of 
 
 from tests.faults.kinds import KINDS, Kind, outcome, write
 from tests.faults.mutation import mutated
+from tests.faults.row import Row
 from tests.faults.special import SPECIAL
 
 SECONDS = 5.0  # of computing; a process that does not answer has twice as many by the clock
@@ -150,15 +151,11 @@ class Reader:
         return found
 
 
-def main() -> int:
-    """Prints a table; the number of faults decides the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+def read_all(count: int, seed: int) -> tuple[Counter, Path | None]:
+    """{(kind, legal | error | fault): files}, and the folder with those that were faults."""
     reader, counts, kept = Reader(), Counter(), None
     with tempfile.TemporaryDirectory() as folder:
-        for kind, name, content in cases(options.count, options.seed):
+        for kind, name, content in cases(count, seed):
             place = Path(folder) / kind
             place.mkdir(exist_ok=True)
             path = write(KINDS[kind], content, place)
@@ -168,6 +165,24 @@ def main() -> int:
                 kept = kept or Path(tempfile.mkdtemp(prefix="faults-"))
                 (kept / f"{kind}-{name}-{path.name}").write_bytes(content)
                 print(f"{kind} {name}: {found}", flush=True)
+    return counts, kept
+
+
+def hostile(count: int, seed: int = 0) -> Row:
+    """All kinds in one line."""
+    counts, _ = read_all(count, seed)
+    by = {what: sum(n for (_, f), n in counts.items() if f == what) for what in ("legal", "error")}
+    remark = f"{by['legal']} legal, {by['error']} clear errors, {len(KINDS)} kinds"
+    return Row("hostile files", count, sum(by.values()), remark)
+
+
+def main() -> int:
+    """Prints a table; the number of faults decides the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    counts, kept = read_all(options.count, options.seed)
     print(f"{'kind':<14}{'files':>8}{'legal':>8}{'errors':>8}{'faults':>8}")
     for kind in (*KINDS, None):
         numbers = [

@@ -55,6 +55,15 @@ def test_a_start_that_was_killed_half_way_is_finished(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {folder.CONFIG, folder.ENVIRONMENT}
 
 
+def test_a_damaged_environment_stops_nothing(tmp_path):
+    folder.claim(tmp_path, SMALL, print)
+    (tmp_path / folder.ENVIRONMENT).write_text("{")
+    said = []
+    folder.claim(tmp_path, SMALL, said.append)
+    assert len(said) == 1 and "environment.json: not a JSON file" in said[0]
+    folder.claim(tmp_path, SMALL, pytest.fail)
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(ValueError, match="is a file; choose a folder with --workdir"):

@@ -43,16 +43,29 @@ def columns(
 ) -> dict[str, np.ndarray]:
     """{feature: array [n, ...]} of a split, read-only, in the order in which it was written.
 
-    Where rows differ in shape, as recordings do, the array is one of objects: the rows.
+    Where rows differ in shape, as recordings do, the array is one of objects: the rows. Nothing is
+    written, and no file is read but those of the data set's own folder.
+
+    Raises:
+        FileNotFoundError: it is not prepared.
+        OSError: it is damaged, or names files of others.
     """
-    prepare(kind, **options)
     builder = kind(file_format="array_record", **options)
+    folder = builder.data_path
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"{folder}: expected the prepared data set {builder.name}, got no such folder; "
+            "--data-dir, or --data.data-dir in training, names where it lies or is to be prepared"
+        )
     try:
+        for path in builder.info.splits[split].filepaths:
+            if path.parent != folder:
+                raise ValueError(f"its dataset_info.json names {path}, which is not in its folder")
         source = builder.as_data_source(split)  # pyright: ignore[reportCallIssue]
         rows = source.__getitems__(range(len(source)))
     except Exception as error:  # each of the readers below TFDS has exceptions of its own
         raise OSError(
-            f"{builder.data_path}: expected the prepared data set {builder.name}, got {error!r}; "
+            f"{folder}: expected the prepared data set {builder.name}, got {error!r}; "
             "delete this folder to have it built anew"
         ) from error
     return {name: _column([np.asarray(row[name]) for row in rows]) for name in rows[0]}

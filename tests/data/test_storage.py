@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ def _folder(root) -> Path:
     return Path(Digits(data_dir=str(root), file_format="array_record").data_dir)
 
 
-def test_columns_are_built_when_they_are_missing_and_cannot_be_written_to(tmp_path):
+def test_columns_are_read_and_cannot_be_written_to(tmp_path):
+    storage.prepare(Digits, data_dir=str(tmp_path))
     found = storage.columns(Digits, "test", data_dir=str(tmp_path))
     assert found["image"].dtype == np.uint8
     assert len(found["image"]) == len(found["label"])
@@ -57,6 +59,7 @@ def test_an_interrupted_build_leaves_nothing_that_is_taken_for_a_data_set(tmp_pa
     leftover = _folder(tmp_path).with_name("1.0.0.incompleteABCDEF")
     leftover.mkdir(parents=True)
     (leftover / "mmjax_digits-train.array_record-00000-of-00001").write_bytes(b"half")
+    storage.prepare(Digits, data_dir=str(tmp_path))
     assert len(storage.columns(Digits, "validation", data_dir=str(tmp_path))["label"]) == 180
 
 
@@ -64,7 +67,9 @@ def test_two_processes_may_build_at_once(tmp_path):
     root = Path(__file__).parents[2]
     program = (
         "from mmjax.data.datasets import DigitsMatch\n"
-        f"print(len(DigitsMatch(data_dir={str(tmp_path)!r}).columns('train')[1]))"
+        f"data = DigitsMatch(data_dir={str(tmp_path)!r})\n"
+        "data.prepare()\n"
+        "print(len(data.columns('train')[1]))"
     )
     both = [
         subprocess.Popen(
@@ -84,7 +89,7 @@ def test_two_processes_may_build_at_once(tmp_path):
 
 def test_the_second_of_two_builders_takes_what_the_first_has_built(tmp_path, monkeypatch):
     def late(self, **_):
-        storage.columns.__wrapped__(Digits, "test", data_dir=str(tmp_path / "other"))
+        storage.prepare(Digits, data_dir=str(tmp_path / "other"))
         (tmp_path / "other" / "mmjax_digits").rename(_folder(tmp_path).parent)
         raise OSError("Directory not empty")
 
@@ -107,6 +112,24 @@ def test_any_other_failure_to_write_is_passed_on(tmp_path, monkeypatch):
     monkeypatch.setattr(Digits, "download_and_prepare", full)
     with pytest.raises(OSError, match="No space left"):
         storage.prepare(Digits, data_dir=str(tmp_path))
+
+
+def test_what_is_not_prepared_is_named_and_reading_writes_nothing(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"mmjax_digits/1\.0\.0: expected .* --data-dir"):
+        storage.columns(Digits, "test", data_dir=str(tmp_path))
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("away", ["../../outside/", "/outside/"])
+def test_no_file_outside_of_its_folder_is_read(tmp_path, away):
+    storage.prepare(Digits, data_dir=str(tmp_path))
+    path = _folder(tmp_path) / "dataset_info.json"
+    info = json.loads(path.read_text())
+    for split in info["splits"]:
+        split["filepathTemplate"] = away + split["filepathTemplate"]
+    path.write_text(json.dumps(info))
+    with pytest.raises(OSError, match=r"names .*outside/.*, which is not in its folder"):
+        storage.columns(Digits, "test", data_dir=str(tmp_path))
 
 
 def test_a_damaged_data_set_is_named_with_its_cure(tmp_path):

@@ -1,22 +1,34 @@
-"""What JAX's run-time errors mean for somebody who trains."""
+"""What the errors of JAX and of the system mean for somebody who trains."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 
 from mmjax.config import Experiment
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+
 
 @contextlib.contextmanager
-def explained(experiment: Experiment) -> Iterator[None]:
-    """Raises in place of JAX's error:
+def explained(experiment: Experiment, run: Path) -> Iterator[None]:
+    """Raises in place of the error of JAX or of the system:
 
     MemoryError: a device's memory does not hold a step; says what would make it smaller.
     ConnectionError: one of several processes has ended.
+    OSError: the disk takes nothing more; names the run's folder.
     """
     try:
         yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        raise OSError(
+            f"{run}: cannot be written to: {error}\nThe last checkpoint is as it was: mend the "
+            "cause (is the disk full?) and run the same command again to go on"
+        ) from error
     except jax.errors.JaxRuntimeError as error:
         text = next((line for line in str(error).splitlines() if line.strip()), "")
         if "RESOURCE_EXHAUSTED" in text or "out of memory" in text.lower():

@@ -42,7 +42,11 @@ def fit(
         OSError: the disk does not take what must be written; the memory does not hold a step.
     """
     run = Path(run)
-    with lock.Lock(run, _say) as held, Watchdog(timeout) as watchdog:
+    with (
+        explained(experiment, run),
+        lock.Lock(run, _say) as held,
+        Watchdog(timeout) as watchdog,
+    ):
         folder.check(run, experiment)
         if run.exists() and parallel.primary():
             held.take()
@@ -56,8 +60,7 @@ def fit(
             folder.claim(run, experiment, _say)
             ready.preprocessing.save(run)
         distributed.require_one_folder(held.token, lambda: lock.read(run).get("token"))
-        with explained(experiment):
-            return _run(experiment, run, ready, watchdog)
+        return _run(experiment, run, ready, watchdog)
 
 
 def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) -> dict[str, float]:

@@ -5,7 +5,6 @@ Needs to mount a small file system of its own (root, on Linux): elsewhere the ro
 
 import contextlib
 import dataclasses
-import os
 import shutil
 import subprocess
 import tempfile
@@ -109,7 +108,8 @@ def _gone(sick: Trainee, disk: Path) -> tuple[bool, str]:
     shutil.move(disk / "elsewhere", sick.run / stored.FOLDER)
     assert_no_half(sick.run)
     trainee(WAY, sick.run, sick.data_dir).finish()
-    return code == 1 and "error: " in error, _last(error)
+    clear = code == 1 and "Traceback" not in error.rpartition("error: ")[2]
+    return clear, _last(error)
 
 
 def _slow(sick: Trainee, disk: Path) -> tuple[bool, str]:
@@ -126,9 +126,11 @@ def _ended(sick: Trainee) -> tuple[bool, str]:
     ((code, _, error),) = sick.end()
     assert_no_half(sick.run)
     good = stored.newest_whole(sick.run) is not None
-    return code == 1 and "error: " in error and "Traceback" not in error and good, _last(error)
+    clear = code == 1 and "Traceback" not in error.rpartition("error: ")[2]
+    return clear and good, _last(error)
 
 
 def _last(error: str) -> str:
-    found = [line for line in error.splitlines() if "error: " in line]
-    return found[-1].replace(os.sep + "tmp", "")[:150] if found else error[-300:]
+    found = [line for line in error.splitlines() if line.startswith("error: ")]
+    text = found[-1] if found else error[-300:]
+    return text.replace(tempfile.gettempdir(), "")[:150]

@@ -1,18 +1,16 @@
-"""SIGKILL at random moments, and the same command again: the same bits as if nothing had been.
-
-`python tests/faults/kills.py --count 50` prints a row for each way of training.
-"""
+"""SIGKILL at random moments, and the same command again: the same bits as if nothing had been."""
 
 import random
 import shutil
 import signal
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
 from mmjax.train import log, stored
 from tests.faults.row import Row
-from tests.faults.trainee import STEPS, Trainee, outcome, same, wait_until_gone
+from tests.faults.trainee import STEPS, Trainee, fast, outcome, same, wait_until_gone
 
 WAYS = {  # name: flags, processes, host devices
     "pmap, 2 devices": (("--parallel", "pmap", "--devices", "2"), 1, 2),
@@ -23,31 +21,34 @@ WAYS = {  # name: flags, processes, host devices
 }
 
 
-def trainee(way: str, run: Path, data_dir: str) -> Trainee:
-    """A training of one of `WAYS`."""
+def trainee(way: str, run: Path, data_dir: str, cache: str | None = None) -> Trainee:
+    """A training of one of `WAYS`; programs are compiled once for a whole campaign, or `cache`."""
     flags, processes, devices = WAYS[way]
-    environment = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-    return Trainee(run, data_dir, flags, processes, environment=environment)
+    cache = str(Path(data_dir) / "compiled") if cache is None else cache
+    return Trainee(run, data_dir, flags, processes, environment=fast(cache, devices))
+
+
+MOMENTS = ("start and compilation", "steps", "saving", "evaluation", "final write")
 
 
 def kills(way: str, count: int, data_dir: str, seed: int = 0) -> Row:
-    """Each kill at a moment drawn from the whole time that an undisturbed run takes."""
+    """Each kill at a random moment of the five parts of a training in turn."""
     draw = random.Random(f"{way} {seed}")
-    right, phases = 0, Counter()
+    right, when = 0, Counter()
     with tempfile.TemporaryDirectory() as folder:
-        straight = trainee(way, Path(folder) / "straight", data_dir)
+        # Its programs are compiled here, as those of whoever is killed at the start.
+        straight = trainee(way, Path(folder) / "straight", data_dir, f"{folder}/none")
         straight.finish()
         seconds = straight.seconds()
         expected = outcome(straight.run)
         for number in range(count):
-            killed = trainee(way, Path(folder) / str(number), data_dir).start()
+            moment = MOMENTS[number % len(MOMENTS)]
+            cache = f"{folder}/none {number}" if number % len(MOMENTS) == 0 else None
+            killed = trainee(way, Path(folder) / str(number), data_dir, cache).start()
             victim = killed.all[draw.randrange(len(killed.all))]
-            try:
-                victim.wait(timeout=draw.uniform(0.05, 1.0) * seconds)
-            except Exception:  # the moment has come
-                phases[phase(killed.run)] += 1
-            else:
-                phases["ended before"] += 1
+            _await(moment, killed, seconds, draw)
+            alive = victim.poll() is None
+            when[phase(killed.run) if alive else "had ended"] += 1
             victim.kill()
             killed.end(within=killed.timeout + 30)
             if killed.processes == 1:
@@ -55,8 +56,32 @@ def kills(way: str, count: int, data_dir: str, seed: int = 0) -> Row:
             trainee(way, killed.run, data_dir).finish()
             right += same(outcome(killed.run), expected)
             shutil.rmtree(killed.run)
-    when = ", ".join(f"{name} {n}" for name, n in phases.most_common())
-    return Row(f"SIGKILL: {way}", count, right, f"killed in: {when}")
+    said = ", ".join(f"{name} {n}" for name, n in when.most_common())
+    return Row(f"SIGKILL: {way}", count, right, f"killed in: {said}")
+
+
+def _await(moment: str, killed: Trainee, seconds: float, draw: random.Random) -> None:
+    """Until a moment drawn from one part of the training has come, or the training has ended."""
+    step = 10 * draw.randrange(1, STEPS // 10 + 1)
+    deadline = time.monotonic() + 240
+    if moment == "start and compilation":
+        deadline = time.monotonic() + draw.uniform(0.05, 0.7) * seconds
+    path, folder = killed.run / log.FILE, killed.run / stored.FOLDER
+
+    def come() -> bool:
+        text = path.read_text() if path.exists() else ""
+        return {
+            "start and compilation": False,
+            "steps": f'"step": {step - 5}, "split": "train"' in text,
+            "evaluation": f'"step": {step}, "split": "train"' in text,
+            "saving": any(f"{step}.orbax" in entry.name for entry in folder.glob("*")),
+            "final write": (folder / str(STEPS)).exists(),
+        }[moment]
+
+    while time.monotonic() < deadline and not come() and killed.process.poll() is None:
+        time.sleep(0.001)
+    if moment != "start and compilation":
+        time.sleep(draw.uniform(0.0, 0.3 if moment == "final write" else 0.02))
 
 
 def phase(run: Path) -> str:

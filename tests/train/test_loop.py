@@ -4,12 +4,8 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -24,6 +20,7 @@ from mmjax.train.loop import _train, fit
 from mmjax.train.state import TrainState
 from mmjax.train.stop import Interrupted, Stop
 from tests.config.experiments import small
+from tests.faults.trainee import STEPS, Trainee, fast, outcome, same
 from tests.train.test_step import batch
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -132,79 +129,42 @@ def test_a_signal_is_saved_or_not_spoken_of():
     assert saved == [False] and "and saved" in str(stopped.value)
 
 
-class Process:
-    """experiments/digits_match.py for 60 steps, in a process of its own."""
-
-    def __init__(self, run, data_dir, wrapper):
-        self.run = run
-        command = [sys.executable, "experiments/digits_match.py", "--workdir", str(run)]
-        command += ["--steps", "60", "--eval-every", "20", "--log-every", "10"]
-        command += ["--batch-size", "32", "--parallel", wrapper, "--data.data-dir", data_dir]
-        command += ["--model.encoders.image.features", "4", "--model.encoders.text.dropout", "0.2"]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def wait_for(self, logged, saved):
-        """Until the log shows one step and another one's checkpoint is whole."""
-        deadline = time.monotonic() + 240
-        while time.monotonic() < deadline and self.process.poll() is None:
-            path = self.run / log.FILE
-            found = path.exists() and f'"step": {logged},' in path.read_text()
-            if found and (self.run / "checkpoints" / str(saved)).exists():
-                return
-            time.sleep(0.005)
-        raise AssertionError(f"step {logged} was not reached: {self.process.communicate()}")
-
-    def end(self):
-        out, err = self.process.communicate(timeout=240)
-        return self.process.returncode, out, err
-
-
 @pytest.fixture(scope="module", params=["pmap", "jit"])
 def straight(request, tmp_path_factory, digits_dir):
-    """A run of 60 steps that nobody disturbs."""
+    """A run that nobody disturbs, and how to start another of its kind."""
+    cache = str(tmp_path_factory.mktemp("compiled"))
+
+    def start(run):
+        flags = ("--parallel", request.param, "--devices", "2")
+        return Trainee(run, digits_dir, flags, environment=fast(cache, 2)).start()
+
     run = tmp_path_factory.mktemp("straight") / "run"
-    code, out, err = Process(run, digits_dir, request.param).end()
+    ((code, out, err),) = start(run).end()
     assert code == 0, err
     assert "match/accuracy" in out and f"run: {run}" in out
-    return run, request.param
-
-
-def outcome(run):
-    """All that must be the same, bit for bit: the last checkpoint, the log without its clock."""
-    assert stored.steps(run)[-1] == 60
-    arrays = [stored.arrays(run, 60, item) for item in ("variables", "training")]
-    clock = ("seconds", "examples_per_second")
-    records = [
-        {name: value for name, value in record.items() if name not in clock}
-        for record in log.read(run / log.FILE)
-    ]
-    metrics = json.loads((run / "results.json").read_text())["metrics"]
-    return arrays, records, metrics
+    return run, start, request.param
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
-def test_a_stopped_run_goes_on_bit_for_bit(straight, number, tmp_path, digits_dir):
-    expected_run, wrapper = straight
+def test_a_stopped_run_goes_on_bit_for_bit(straight, number, tmp_path):
+    expected_run, start, wrapper = straight
     if wrapper == "jit" and number == signal.SIGKILL:
         number = signal.SIGTERM  # each signal once, and both wrappers
-    stopped = Process(tmp_path / "run", digits_dir, wrapper)
-    stopped.wait_for(logged=30, saved=20)
+    stopped = start(tmp_path / "run")
+    stopped.wait_for(logged=35, saved=20)
     os.kill(stopped.process.pid, number)
-    code, _, err = stopped.end()
+    ((code, _, err),) = stopped.end()
     assert not (tmp_path / "run" / "results.json").exists()
     if number == signal.SIGKILL:
         assert code == -number
     else:
         assert code == 128 + number
         assert "and saved; run the same command again to go on" in err
-    resumed = Process(tmp_path / "run", digits_dir, wrapper)
-    code, _, err = resumed.end()
-    assert code == 0 and " of 60: going on" in err
-    expected, found = outcome(expected_run), outcome(tmp_path / "run")
-    jax.tree.map(np.testing.assert_array_equal, found[0], expected[0])
-    assert found[1:] == expected[1:]
+    ((code, _, err),) = start(tmp_path / "run").end()
+    assert code == 0 and f" of {STEPS}: going on" in err
+    if number == signal.SIGKILL:
+        assert f"process {stopped.process.pid} on " in err and "ended without saying so" in err
+    assert same(outcome(tmp_path / "run"), outcome(expected_run))
 
 
 @pytest.fixture

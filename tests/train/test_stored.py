@@ -1,6 +1,7 @@
 """Checkpoints that were damaged, or are of another model."""
 
 import shutil
+from typing import Any
 
 import jax
 import numpy as np
@@ -46,7 +47,7 @@ def restore(run, step, like=None):
     return stored.restore(run, step, state(0) if like is None else like, sharding)[0]
 
 
-def resumed(run, say=print):
+def resumed(run, say=print) -> Any:
     return stored.resumed(run, state(0), parallel.replicated(parallel.mesh_of(1)), say)
 
 

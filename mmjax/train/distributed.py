@@ -27,27 +27,22 @@ HEARTBEAT = 10  # seconds without a sign of life after which a process counts as
 def start(processes: Processes) -> None:
     """Meet the other processes; must come before anything touches a device.
 
-    Raises:
-        TimeoutError: they did not come.
+    Who waits for them in vain is ended, with an error.
     """
     if not processes.distributed:
         return
     parallel.one_host_device()
-    try:
+    where = processes.coordinator or "the place that JAX found by itself"
+    # JAX's own limit aborts the process with a C++ stack trace: ours comes first.
+    with Watchdog(processes.timeout) as watchdog, watchdog.waiting(f"the others at {where}"):
         jax.distributed.initialize(
             processes.coordinator,
             processes.num_processes,
             processes.process_id,
-            initialization_timeout=processes.timeout,
+            initialization_timeout=2 * processes.timeout + HEARTBEAT,
             heartbeat_timeout_seconds=HEARTBEAT,
             shutdown_timeout_seconds=HEARTBEAT,
         )
-    except Exception as error:
-        text = next((line for line in str(error).splitlines() if line.strip()), "")
-        raise TimeoutError(
-            f"--distributed: the processes did not meet within {processes.timeout} s (--timeout): "
-            f"{text:.300}"
-        ) from error
     sys.excepthook = _leave_with_traceback
 
 
@@ -121,8 +116,9 @@ class Watchdog:
             waiting = self._waiting
             if waiting and time.monotonic() - waiting[0] > limit:
                 print(
-                    f"error: waited {limit:.0f} s (--timeout) for {waiting[1]}: another "
-                    "process hangs or is much slower. Ending; run the same commands again to go on",
+                    f"error: waited {limit:.0f} s (--timeout) for {waiting[1]}: another process "
+                    "hangs, has ended, was not started, or is much slower. Ending; run the same "
+                    "command in every process again to go on",
                     file=sys.stderr,
                     flush=True,
                 )

@@ -1,0 +1,106 @@
+"""Two processes of one device each: as one process with two devices, and neither outlives a fault.
+
+How often that goes well is for `tests/faults/campaign.py` to say.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from mmjax.config.processes import Processes
+from mmjax.train import distributed
+from mmjax.train.distributed import Watchdog
+from tests.faults.trainee import ROOT, Trainee, fast, outcome, same
+
+HANG = (
+    "import time; from mmjax.train.distributed import Watchdog\n"
+    "with Watchdog(0.3) as dog:\n"
+    "    with dog.waiting('nothing'): time.sleep(0.1)\n"
+    "    time.sleep(0.5)\n"
+    "    with dog.waiting('step 7'): time.sleep(60)"
+)
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_with_two_devices_and_go_on_when_one_was_killed(
+    tmp_path_factory, digits_dir
+):
+    folder = tmp_path_factory.mktemp("processes")
+    cache = str(folder / "compiled")
+
+    def trainee(name, processes):
+        devices = 2 // processes
+        return Trainee(
+            folder / name, digits_dir, ("--parallel", "pmap"), processes, timeout=30,
+            environment=fast(cache, devices),
+        )  # fmt: skip
+
+    one, two, killed = trainee("one", 1), trainee("two", 2), trainee("killed", 2)
+    one.finish()
+    two.finish()
+    arrays, *others = outcome(two.run)
+    expected, *_ = outcome(one.run)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), arrays, expected)
+    killed.start().wait_for(logged=35, saved=20)
+    killed.all[1].kill()
+    began = time.monotonic()
+    (code, _, err), _ = killed.end()
+    assert code not in (0, None) and "another" in err and time.monotonic() - began < 30
+    killed.finish()
+    assert same(outcome(killed.run), (arrays, *others))
+
+
+def test_who_waits_too_long_ends_and_says_for_what():
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", HANG], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert done.returncode == 1 and time.monotonic() - began < 50
+    assert "waited 0 s (--timeout) for step 7: another process hangs" in done.stderr
+
+
+def test_without_a_limit_nobody_watches():
+    with Watchdog(None) as watchdog, watchdog.waiting("nothing"):
+        pass
+
+
+def test_who_is_alone_waits_for_the_others_no_longer_than_the_limit(tmp_path):
+    alone = Trainee(tmp_path / "run", str(tmp_path), processes=2, timeout=1).start(only=(0,))
+    ((code, _, err),) = alone.end(within=60)
+    assert code == 1
+    assert "waited 1 s (--timeout) for the others at localhost" in err
+
+
+def test_a_single_process_starts_and_ends_as_ever(monkeypatch):
+    monkeypatch.setattr(jax.distributed, "initialize", pytest.fail)
+    distributed.start(Processes())
+    distributed.barrier("nothing")
+    distributed.require_one_folder("token", lambda: pytest.fail("reads nothing"))
+    for code in (0, 3):
+        with pytest.raises(SystemExit) as ended:
+            distributed.leave(code)
+        assert ended.value.code == code
+
+
+def test_a_process_that_does_not_see_the_folder_of_the_first_is_refused(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    monkeypatch.setattr(distributed.multihost_utils, "broadcast_one_to_all", lambda mine: mine)
+    distributed.require_one_folder("token", lambda: "token")
+    for found in (None, "another"):
+        with pytest.raises(ValueError, match="process 1 does not see the folder"):
+            distributed.require_one_folder("token", lambda found=found: found)
+
+
+def test_who_fails_beside_others_leaves_without_a_farewell(monkeypatch, capsys):
+    codes = []
+    monkeypatch.setattr(jax.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(os, "_exit", codes.append)
+    with pytest.raises(SystemExit):  # reached here alone, where _exit returns
+        distributed._leave_with_traceback(KeyError, KeyError("x"), None)
+    assert codes == [1] and "KeyError: 'x'" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Saving checkpoints: Orbax's CheckpointManager, with the record that `stored` reads them by."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,9 +11,11 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from mmjax import json_file
-from mmjax.train import stored
+from mmjax.train import parallel, stored
 from mmjax.train.fingerprint import fingerprints
 from mmjax.train.state import TrainState
+
+_DELETED = "deleted"  # a folder in that of the checkpoints
 
 
 class _NewestAndBest(checkpoint_managers.PreservationPolicy):
@@ -33,7 +36,8 @@ class _NewestAndBest(checkpoint_managers.PreservationPolicy):
 class Checkpoints:
     """A run's checkpoints: the newest `keep`, and the best by one validation metric.
 
-    An old one is deleted when a newer one is whole, and not before.
+    An old one is deleted when a newer one is whole, and not before; it loses its name first, so
+    that nobody takes one that is half deleted for a checkpoint.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Checkpoints:
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=_NewestAndBest(keep, self._scores),
                 cleanup_tmp_directories=True,
+                todelete_subdir=_DELETED,
                 # Otherwise it waits for 5 minutes for a folder that a full disk does not take.
                 async_options=ocp.options.AsyncOptions(create_directories_asynchronously=False),
             ),
@@ -94,6 +99,13 @@ class Checkpoints:
                     record=ocp.args.JsonSave(record),
                 ),
             )
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Delete what has lost its name."""
+        if parallel.primary():
+            for folder in (self._folder / _DELETED).glob("*"):
+                shutil.rmtree(folder)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -105,6 +117,7 @@ class Checkpoints:
         """Until what is being saved is on the disk; OSError if it could not be."""
         with _writing(self._folder):
             self._manager.wait_until_finished()
+            self._sweep()
 
     def close(self) -> None:
         """Wait, then let go of everything."""

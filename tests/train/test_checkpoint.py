@@ -39,6 +39,7 @@ def test_the_newest_and_the_best_are_kept_and_a_nan_costs_neither(tmp_path, mode
             for step in part:
                 checkpoints.save(state(step), {}, {"loss": losses[step]})
     assert stored.steps(tmp_path) == [best, 5, 6]
+    assert not list((tmp_path / "checkpoints" / "deleted").iterdir())
     assert stored.best(tmp_path, "loss", mode) == best
 
 
@@ -70,3 +71,17 @@ def test_a_disk_that_takes_nothing_is_an_error_that_says_what_to_do(tmp_path):
     ):
         checkpoints.save(state(2), {}, None)
         checkpoints.wait()
+
+
+def test_an_old_checkpoint_loses_its_name_before_it_is_deleted(tmp_path, monkeypatch):
+    """Whoever is killed while it is deleted leaves no half one."""
+    monkeypatch.setattr("shutil.rmtree", lambda folder: None)
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(state(step), {}, None)
+    assert stored.steps(tmp_path) == [2]
+    monkeypatch.undo()
+    assert [path.name for path in (tmp_path / "checkpoints" / "deleted").iterdir()] != []
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(state(3), {}, None)
+    assert not list((tmp_path / "checkpoints" / "deleted").iterdir())

@@ -5,6 +5,7 @@ TensorFlow is never needed: that holds for this file format, and for bytes, numb
 
 import contextlib
 import functools
+import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,11 @@ def prepare(kind: "type[GeneratorBasedBuilder]", **options: str | None) -> None:
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     config = tfds.download.DownloadConfig(try_download_gcs=False)
+    if not builder.data_path.exists():
+        print(f"preparing {builder.name}, once; it is kept for later", file=sys.stderr)
     try:
-        # What TFDS prints is no result of the program that runs it.
-        with contextlib.redirect_stdout(sys.stderr):
+        # What TFDS prints is no result of the program that runs it, and names the user's home.
+        with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare(download_config=config)
     except OSError:
         # A process that built the same and was first: its folder cannot be renamed over.

@@ -39,10 +39,12 @@ def test_rows_of_different_lengths_are_kept_as_they_are():
     assert storage._column(rows[:1] * 2).shape == (2, 3)
 
 
-def test_what_is_built_is_not_built_again(tmp_path, monkeypatch):
+def test_what_is_built_is_said_and_not_built_again(tmp_path, monkeypatch, capsys):
     storage.prepare(Digits, data_dir=str(tmp_path))
+    assert capsys.readouterr() == ("", "preparing mmjax_digits, once; it is kept for later\n")
     monkeypatch.setattr(Digits, "_split_generators", None)
     storage.prepare(Digits, data_dir=str(tmp_path))
+    assert capsys.readouterr() == ("", "")
 
 
 def test_an_interrupted_build_leaves_nothing_that_is_taken_for_a_data_set(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from scipy.io import wavfile
 
 from mmjax.data.datasets import CsvRows
 from mmjax.data.rows import RowError
+from mmjax.data.text import TextTransform
 from mmjax.evaluation.evaluate import evaluate
 from mmjax.evaluation.predict import Predictor, read_csv
 from mmjax.train.loop import fit
@@ -90,6 +91,16 @@ def test_an_existing_tokenizer_reads_the_texts(tmp_path):
     transform = data.preprocessing().transforms["text"]
     assert transform.max_words == 9 and "[CLS]" in transform.vocabulary()
     assert everything(data).inputs["text"] == ["good train"]
+
+
+def test_a_text_on_which_an_existing_tokenizer_fails_is_a_bad_row(tmp_path, monkeypatch):
+    def read(self, text, folder):
+        raise ValueError(f"fails on {text}")
+
+    monkeypatch.setattr(TextTransform, "read", read)
+    (tmp_path / "tokenizer.json").write_text(bert_json())
+    with pytest.raises(RowError, match=r"rows\.csv:2: column 'text': fails on good train"):
+        texts(tmp_path, tokenizer=str(tmp_path / "tokenizer.json")).prepare()
 
 
 BAD = {

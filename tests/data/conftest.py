@@ -11,7 +11,9 @@ _REAL = Path(__file__).parents[3] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> DigitsMatch:
-    return DigitsMatch(data_dir=str(tmp_path_factory.mktemp("prepared")))
+    data = DigitsMatch(data_dir=str(tmp_path_factory.mktemp("prepared")))
+    data.prepare()
+    return data
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ import sys
 from mmjax.data.datasets import DigitsMatch
 from mmjax.data.pipeline import eval_batches
 data = DigitsMatch(data_dir={str(tmp_path)!r})
+data.prepare()
 batches = eval_batches(data.source("test"), data.preprocessing(), batch_size=100)
 print(sum(batch.weight.sum() for batch in batches))
 print([name for name in sys.modules if name.split(".")[0] in ("tensorflow", "torch")])

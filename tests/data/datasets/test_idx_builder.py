@@ -95,6 +95,7 @@ def test_the_official_files_become_three_splits_in_their_order(
         shape = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])
         official[name] = np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
     images, labels, test_images, test_labels = official.values()
+    data.prepare()
     for split, (x, y) in {
         "train": (images[:55_000], labels[:55_000]),
         "validation": (images[55_000:], labels[55_000:]),

@@ -84,6 +84,7 @@ def test_the_official_test_split_is_kept_and_every_speaker_is_in_each(data):
 
 
 def test_the_label_says_whether_the_recording_says_the_digit_in_the_picture(data):
+    data.prepare()
     for split in ("train", "test"):
         source = data.source(split)
         images, digits = data.columns(split)
@@ -99,6 +100,7 @@ def test_the_label_says_whether_the_recording_says_the_digit_in_the_picture(data
 
 
 def test_batches_are_made_of_both(data):
+    data.prepare()
     preprocessing = data.preprocessing()
     assert preprocessing.transforms["speech"] == AudioTransform(sample_rate=8000, max_samples=8000)
     batches = train_batches(
@@ -119,6 +121,7 @@ def test_an_archive_that_was_packed_anew_holds_the_same_recordings(tmp_path, sha
     turned = dict(reversed(_recordings().items()))
     manual = _archive(tmp_path, turned, prefix="free-spoken-digit-dataset-1.0.10/recordings/")
     data = SpokenMatch(data_dir=str(tmp_path / "prepared"), manual_dir=manual)
+    data.prepare()
     assert sum(map(len, data.partners("test"))) == 40
 
 
@@ -187,6 +190,7 @@ def test_without_the_file_the_error_says_where_to_put_it(tmp_path, manual_dir):
 
 def test_the_official_recordings_are_3000(tmp_path, real_files):
     data = SpokenMatch(data_dir=str(tmp_path), manual_dir=str(real_files / "fsdd"))
+    data.prepare()
     sizes = [sum(map(len, data.partners(split))) for split in ("train", "validation", "test")]
     assert sizes == [2400, 300, 300]
     lengths = [len(row) for rows in data.partners("train") for row in rows]

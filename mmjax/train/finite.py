@@ -1,10 +1,11 @@
 """What happens when a loss, a gradient or an update is NaN or infinite.
 
-The step keeps the state that it was given, so nothing that is not finite ever enters it: not the
-parameters, not the optimiser's moments, not running statistics. The host reads which it was.
+A step whose loss or gradient is not finite keeps the state that it was given: nothing of it enters
+the parameters, the optimiser's moments or running statistics. The host reads which it was. An
+update that overflows although its gradient is finite is found before it is saved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,33 +15,30 @@ from jaxtyping import Array, Bool, Int
 
 from mmjax.types import Sums
 
-NAME = "nonfinite"  # among a step's sums: its total is 1 + the position in `parts`, or 0
+NAME = "nonfinite"  # among a step's sums: its total is 1 + the position in `names`, or 0
 
 
-def parts(grads: Any, state: Any) -> list[tuple[str, Any]]:
-    """(name, array) of all that a step looks at, in the order in which it names the first."""
-    trees = {
-        "the gradient of": grads,
-        "the updated parameter": state.params,
-        "the optimiser's state": state.opt_state,
-        "the collection": state.collections,
-    }
+def names(params: Any) -> list[str]:
+    """What a step looks at, in the order in which it names the first."""
+    return [f"the gradient of {path}" for path, _ in _floats(params)] + ["the loss"]
+
+
+def first(loss: Array, grads: Any) -> Int[Array, ""]:
+    """0 where all is finite; else 1 + the position of the first of `names` that is not.
+
+    Reads each gradient once more, and nothing else: the costlier look is at what is saved.
+    """
+    finite = [jnp.all(jnp.isfinite(leaf)) for _, leaf in _floats(grads)]
+    bad = ~jnp.stack([*finite, jnp.isfinite(loss)])
+    return jnp.where(jnp.any(bad), 1 + jnp.argmax(bad), 0).astype(jnp.int32)
+
+
+def _floats(tree: Any) -> list[tuple[str, Any]]:
     return [
-        (f"{kind} {jax.tree_util.keystr(path, simple=True, separator='/')}", leaf)
-        for kind, tree in trees.items()
+        (jax.tree_util.keystr(path, simple=True, separator="/"), leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
         if jnp.issubdtype(leaf.dtype, jnp.floating)
     ]
-
-
-def first(loss: Array, grads: Any, state: Any) -> Int[Array, ""]:
-    """0 where all is finite; else 1 + the position of the first of `parts` that is not.
-
-    One more than their number: the loss alone.
-    """
-    finite = [jnp.all(jnp.isfinite(leaf)) for _, leaf in parts(grads, state)]
-    bad = ~jnp.stack([*finite, jnp.isfinite(loss)])
-    return jnp.where(jnp.any(bad), 1 + jnp.argmax(bad), 0).astype(jnp.int32)
 
 
 def kept(good: Bool[Array, ""], new: Any, old: Any) -> Any:
@@ -49,8 +47,25 @@ def kept(good: Bool[Array, ""], new: Any, old: Any) -> Any:
     return chosen.replace(step=new.step)
 
 
+_REMEDY = (
+    "Nothing was saved since the last checkpoint, which is good. Lower --optim.peak-lr, or set "
+    "--optim.clip-norm"
+)
+
+
 class NonFiniteError(ValueError):
     """A loss, a gradient or an update was NaN or infinite."""
+
+
+def require(step: int, parts: Mapping[str, Any]) -> None:
+    """Of what is about to be saved.
+
+    Raises:
+        NonFiniteError: an array is not finite; names it.
+    """
+    for path, leaf in _floats(parts):
+        if not np.all(np.isfinite(np.asarray(leaf))):
+            raise NonFiniteError(f"step {step}: {path} is NaN or infinite. {_REMEDY}")
 
 
 class Watch:
@@ -77,12 +92,11 @@ class Watch:
             return True
         self.in_a_row += 1
         if self._policy == "stop" or self.in_a_row > self._limit:
-            named = [*self._names, "the loss"][which - 1]
+            named = self._names[which - 1]
             row = f", {self.in_a_row} times in a row" if self._policy == "skip" else ""
             raise NonFiniteError(
                 f"step {step}: {named} is NaN or infinite{row}; the batch's examples were "
-                f"{np.asarray(ids).tolist()}. Nothing was saved since the last checkpoint, which "
-                "is good. Lower --optim.peak-lr, set --optim.clip-norm, look at these examples, or "
-                "leave such updates out with --on-nonfinite skip"
+                f"{np.asarray(ids).tolist()}. {_REMEDY}, look at these examples, or leave such "
+                "updates out with --on-nonfinite skip"
             )
         return False

@@ -70,11 +70,10 @@ def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) ->
         Console(stderr=True).print(trainable.table(rows))
     now, progress = _resumed(run, ready)
     start = int(now.step)
-    names = [name for name, _ in finite.parts(now.params, now)]
     watch = finite.Watch(
         experiment.on_nonfinite,
         experiment.skip_limit,
-        names,
+        finite.names(now.params),
         in_a_row=progress.get("in_a_row", 0),
     )
     with (
@@ -95,6 +94,9 @@ def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) ->
         meter = Meter(log, experiment, watch, epoch=ready.epoch, progress=progress)
 
         def keep(now: TrainState, due: bool) -> None:
+            if experiment.on_nonfinite != "ignore":
+                parts = {"parameter": now.params, "optimiser": now.opt_state}
+                finite.require(int(now.step), parts | {"collection": now.collections})
             metrics = None
             if due:
                 with meter.paused():

@@ -156,7 +156,7 @@ def train_step(
     )
     if not guard:
         return new, sums
-    which = finite.first(loss, grads, new)
+    which = finite.first(loss, grads)
     sums[finite.NAME] = Sums(which.astype(jnp.float32), jnp.ones(()))
     return finite.kept(which == 0, new, state), sums
 

@@ -22,6 +22,7 @@ from tests.faults.controls import controls
 from tests.faults.damage import damage
 from tests.faults.disk import disks
 from tests.faults.endurance import endure
+from tests.faults.guard import guard
 from tests.faults.hardware import hardware
 from tests.faults.hostile import hostile
 from tests.faults.kills import impatient, kills, stops, trainee
@@ -29,8 +30,9 @@ from tests.faults.processes import processes, two_runs
 from tests.faults.row import Row
 
 Part = Literal[
-    "kills", "controls", "stops", "damage", "disk", "hardware", "processes", "hostile", "endurance"
-]
+    "kills", "controls", "stops", "damage", "disk", "hardware", "processes", "guard", "hostile",
+    "endurance",
+]  # fmt: skip
 
 
 def _kills(data_dir: str, fast: bool) -> Iterator[Row]:
@@ -66,6 +68,7 @@ PARTS: dict[str, Callable[[str, bool], Iterator[Row]]] = {
     "disk": lambda data_dir, fast: iter(disks(1 if fast else 3, data_dir)),
     "hardware": lambda data_dir, fast: iter(hardware(data_dir)),
     "processes": lambda data_dir, fast: iter(processes(1 if fast else 5, data_dir)),
+    "guard": lambda data_dir, fast: iter([guard(data_dir, 20 if fast else 60)]),
     "hostile": lambda data_dir, fast: iter([hostile(200 if fast else 2000)]),
     "endurance": lambda data_dir, fast: iter([endure(data_dir, 2_000 if fast else 200_000)]),
 }

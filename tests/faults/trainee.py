@@ -72,12 +72,12 @@ class Trainee:
             process.kill()
 
     def wait_for(self, *, logged: int, saved: int, within: float = 240) -> None:
-        """Until the log shows one step and another one's checkpoint is whole."""
+        """Until the log shows one step and there is a checkpoint of another, or of a later one."""
         deadline = time.monotonic() + within
         path = self.run / log.FILE
         while time.monotonic() < deadline and self.process.poll() is None:
             found = path.exists() and f'"step": {logged},' in path.read_text()
-            if found and (self.run / stored.FOLDER / str(saved)).exists():
+            if found and any(step >= saved for step in stored.steps(self.run)):
                 return
             time.sleep(0.005)
         self.kill()

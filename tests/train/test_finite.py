@@ -48,8 +48,7 @@ def test_what_is_not_finite_changes_nothing_but_the_step_and_is_named(update, fr
     state, sums = update(fresh, poisoned())
     assert int(state.step) == 1
     close(dataclasses.replace(state, step=fresh.step), fresh, 0.0)
-    names = [name for name, _ in finite.parts(fresh.params, fresh)]
-    named = names[int(sums[finite.NAME].total) - 1]
+    named = finite.names(fresh.params)[int(sums[finite.NAME].total) - 1]
     assert named.startswith("the gradient of encoders_image/")
     again, sums = update(state, batch(2))
     assert sums[finite.NAME].total == 0 and sums[finite.NAME].count == 1
@@ -64,15 +63,24 @@ def test_without_the_guard_the_parameters_are_lost():
     assert any(bool(jnp.any(jnp.isnan(x))) for x in jax.tree.leaves(state.params))
 
 
-def test_an_update_that_overflows_is_found_where_every_gradient_is_finite(fresh):
+def test_the_first_gradient_that_is_not_finite_is_found_or_else_the_loss(fresh):
     grads = jax.tree.map(jnp.zeros_like, fresh.params)
-    names = [name for name, _ in finite.parts(grads, fresh)]
-    last = jax.tree.leaves(fresh.params)[-1]
-    params = jax.tree.map(lambda x: x + jnp.inf if x is last else x, fresh.params)
-    which = finite.first(jnp.zeros(()), grads, dataclasses.replace(fresh, params=params))
-    assert names[int(which) - 1].startswith("the updated parameter heads_match/")
-    assert int(finite.first(jnp.zeros(()), grads, fresh)) == 0
-    assert int(finite.first(jnp.asarray(jnp.nan), grads, fresh)) == len(names) + 1
+    names = finite.names(grads)
+    last = jax.tree.leaves(grads)[-1]
+    bad = jax.tree.map(lambda x: x - jnp.inf if x is last else x, grads)
+    assert int(finite.first(jnp.asarray(jnp.nan), bad)) == len(names) - 1
+    assert names[-2].startswith("the gradient of heads_match/") and names[-1] == "the loss"
+    assert int(finite.first(jnp.zeros(()), grads)) == 0
+    assert int(finite.first(jnp.asarray(jnp.nan), grads)) == len(names)
+
+
+def test_an_update_that_overflows_is_found_before_it_is_saved():
+    """A finite gradient, a large rate: or a squared gradient in the moments of Adam."""
+    parts = {"parameter": {"a": np.ones(3, np.float32), "count": np.int32(1)}}
+    finite.require(3, parts)
+    parts["optimiser"] = ({"nu": jnp.array([1.0, jnp.inf], jnp.bfloat16)},)
+    with pytest.raises(NonFiniteError, match=r"step 3: optimiser/0/nu is NaN .*peak-lr"):
+        finite.require(3, parts)
 
 
 def found(total):
@@ -80,12 +88,12 @@ def found(total):
 
 
 def test_stop_ends_at_once_and_names_step_place_and_examples():
-    watch = Watch("stop", 10, ["the gradient of a/kernel"])
+    watch = Watch("stop", 10, ["the gradient of a/kernel", "the loss"])
     assert watch.read(3, found(0), [1, 2]) and watch.read(3, None, [1, 2])
     with pytest.raises(NonFiniteError, match=r"step 4: the gradient of a/kernel is NaN.*\[5, 6\]"):
         watch.read(4, found(1), np.array([5, 6]))
     with pytest.raises(NonFiniteError, match="step 5: the loss is NaN"):
-        Watch("stop", 10, ["the gradient of a/kernel"]).read(5, found(2), [])
+        Watch("stop", 10, ["the gradient of a/kernel", "the loss"]).read(5, found(2), [])
 
 
 def test_skip_counts_in_a_row_and_ends_beyond_its_limit():

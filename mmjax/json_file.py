@@ -14,6 +14,7 @@ from typing import Any
 
 CHECKSUM = "checksum"
 DRAFT = ".draft-"
+LARGEST = 256 * 2**20  # bytes: a vocabulary of a million words, or the record of a large model
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
@@ -57,6 +58,8 @@ def read(path: Path) -> dict[str, Any]:
 
 def parse(path: Path) -> dict[str, Any]:
     """A JSON object, its checksum left in it and not looked at; errors as in `read`."""
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"{path}: not a JSON file of a run: larger than {LARGEST:,} bytes")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

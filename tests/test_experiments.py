@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import importlib.util
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 import mmjax
+from mmjax import json_file
 from mmjax.config import Experiment, storage
 from mmjax.data.match import Match
 from mmjax.train.loop import fit
@@ -100,12 +100,12 @@ def test_the_fusion_table_is_written_and_goes_on_where_it_stopped(tmp_path, monk
         assert word in written
     assert written in capsys.readouterr().out
     assert (tmp_path / "table.png").stat().st_size > 1000
-    cells = json.loads((tmp_path / "results.json").read_text())
+    cells = json_file.read(tmp_path / "results.json")["cells"]
     assert len(cells) == 6 and all(len(cell["accuracies"]) == 2 for cell in cells)
     # A second call trains nothing; for one more seed everything is trained again.
     monkeypatch.setattr(table, "accuracies", lambda column, name, seeds: [0.25] * len(seeds))
     run(jobs=1)
-    assert json.loads((tmp_path / "results.json").read_text()) == cells
+    assert json_file.read(tmp_path / "results.json")["cells"] == cells
     run(jobs=1, seeds=3)
     assert "25.0" in (tmp_path / "table.md").read_text()
 

@@ -62,6 +62,12 @@ def test_what_is_no_json_object_is_refused_by_name(tmp_path, content, message):
         json_file.read(tmp_path / "x.json")
 
 
+def test_a_file_of_any_size_is_not_read_whole(path, monkeypatch):
+    monkeypatch.setattr(json_file, "LARGEST", 10)
+    with pytest.raises(ValueError, match=r"x\.json: not a JSON file of a run: larger than 10"):
+        json_file.read(path)
+
+
 def test_a_file_that_is_not_there_is_not_damaged(tmp_path):
     with pytest.raises(FileNotFoundError):
         json_file.read(tmp_path / "x.json")

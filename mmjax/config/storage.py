@@ -26,7 +26,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }
 # Where a run is computed and where its data lies does not make it another run.
 CIRCUMSTANCES = ("parallel", "devices", "workers", "tensorboard", "on_nonfinite", "skip_limit")
-CIRCUMSTANCES += ("data.data_dir", "data.manual_dir")
+CIRCUMSTANCES += ("data.data_dir", "data.manual_dir", "data.report")
 
 
 def to_json(experiment: Experiment) -> dict[str, Any]:
@@ -48,7 +48,13 @@ def _encode(value: Any) -> Any:
 def _without_home(text: str) -> str:
     """Who made a run, and where, is nobody's business: /home/ada/data is written ~/data."""
     home = str(Path.home())
-    return "~" + text.removeprefix(home) if text.startswith(home + os.sep) else text
+    if text.startswith(home + os.sep):
+        return "~" + text.removeprefix(home)
+    return f"\\{text}" if text.startswith(("~/", "\\")) else text  # what only looks like it
+
+
+def _with_home(text: str) -> str:
+    return os.path.expanduser(text) if text.startswith("~/") else text.removeprefix("\\")
 
 
 def from_json(data: Mapping[str, Any], source: str = "config") -> Experiment:
@@ -112,9 +118,7 @@ def _literal(value: Any, kind: type) -> Any:
     exact = type(value) is kind or (kind is float and type(value) is int)
     if not exact:
         raise ValueError(f"expected {kind.__name__}, got {value!r:.60}")
-    if isinstance(value, str) and value.startswith("~/"):
-        return os.path.expanduser(value)
-    return kind(value)
+    return _with_home(value) if isinstance(value, str) else kind(value)
 
 
 def _reason(error: BaseException, kind: Any) -> str:

@@ -18,6 +18,9 @@ def evaluate(
 ) -> dict[str, float]:
     """The metrics of a split. The folders say where its data lies, if not where it lay in training.
 
+    Data that is not prepared is prepared in the user's own folder, or in `data_dir`, and nowhere
+    that only the run names.
+
     Raises:
         ValueError: not a run, no such checkpoint or split.
     """
@@ -31,6 +34,9 @@ def evaluate(
     experiment = dataclasses.replace(experiment, data=data)
     parallel.request_host_devices(experiment.batch_size, None)
     restored = restore(run, checkpoint)
-    data.prepare()
+    # Where a run that somebody else made says that files are to be written, none is without a word
+    # of the user's.
+    if not any(getattr(data, name, None) for name in {"data_dir", "report"} - set(moved)):
+        data.prepare()
     evaluator = Evaluator(experiment, restored.preprocessing, parallel.mesh_of())
     return evaluator(restored.variables, split)

@@ -1,10 +1,11 @@
-"""Encoders and the data that they are given: what shapes and types do not tell."""
+"""Encoders and objectives, and the data that they are given: what shapes and types do not tell."""
 
 from mmjax.config import Experiment
 from mmjax.data.audio import AudioTransform
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.table import TableTransform
 from mmjax.data.text import TextTransform
+from mmjax.types import Batch
 
 
 def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> None:
@@ -34,3 +35,11 @@ def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> N
             raise ValueError(
                 f"{flag}.sample-rate {rate}: the recordings come at {transform.sample_rate} Hz"
             )
+
+
+def require_labels(experiment: Experiment, batch: Batch) -> None:
+    """ValueError where an objective reads a label that the data does not have."""
+    if missing := sorted(set(experiment.objectives) - set(batch.labels)):
+        raise ValueError(
+            f"objectives {missing}: the data has no such label; it has {sorted(batch.labels)}"
+        )

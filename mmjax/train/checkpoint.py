@@ -91,6 +91,7 @@ class Checkpoints:
         record[json_file.CHECKSUM] = json_file.checksum(record)
         self._rate(step, metrics)
         with _writing(self._folder):
+            _forget_place(self._folder)
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
@@ -117,6 +118,7 @@ class Checkpoints:
         """Until what is being saved is on the disk; OSError if it could not be."""
         with _writing(self._folder):
             self._manager.wait_until_finished()
+            _forget_place(self._folder)
             self._sweep()
 
     def close(self) -> None:
@@ -125,6 +127,16 @@ class Checkpoints:
             self.wait()
         finally:
             self._manager.close()
+
+
+def _forget_place(folder: Path) -> None:
+    """Orbax writes down where each checkpoint lies, and with it whose home that is."""
+    if not parallel.primary():
+        return
+    with contextlib.suppress(FileNotFoundError):  # it deletes old ones meanwhile
+        for note in folder.glob("**/commit_success.txt"):
+            if note.stat().st_size:
+                note.write_text("")  # that there is such a file is all that is ever asked
 
 
 @contextlib.contextmanager

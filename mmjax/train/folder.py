@@ -1,7 +1,9 @@
 """A run's folder: whose it is, and what it was made with."""
 
 import importlib.metadata
+import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +31,7 @@ def check(run: Path, experiment: Experiment) -> None:
     """
     if run.is_file():
         raise ValueError(f"{run}: is a file; choose a folder with --workdir")
+    _require_closed(run)
     if not run.exists() or all(_unborn(path.name) for path in run.iterdir()):
         return
     if not (run / CONFIG).is_file():
@@ -89,7 +92,9 @@ def environment(experiment: Experiment) -> dict[str, Any]:
 
 
 def _without_home(argument: str) -> str:
-    return argument.replace(str(Path.home()), "~")
+    """Also in `--workdir=/home/ada/run`; /home/adam is another's."""
+    home = re.escape(str(Path.home()).rstrip("/"))
+    return re.sub(rf"(?<![\w/]){home}(?=/|$)", "~", argument) if home else argument
 
 
 def _git_commit() -> str | None:
@@ -110,4 +115,24 @@ def require(run: Path) -> Experiment:
     """
     if not (run / CONFIG).is_file():
         raise ValueError(f"{run} is not a run: it has no {CONFIG}")
+    _require_closed(run)
     return storage.load(run / CONFIG)
+
+
+def _require_closed(run: Path) -> None:
+    """ValueError for a link out of the folder, and for a pipe or a device.
+
+    Somebody else may have made the run: whoever reads it, or goes on in it, would read or write
+    through a link what is not the maker's, and would wait for ever for a pipe.
+    """
+    home = os.path.realpath(run)
+    for parent, folders, files in os.walk(run):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            target = os.path.realpath(path)
+            if path.is_symlink() and os.path.commonpath([home, target]) != home:
+                raise ValueError(
+                    f"{path}: leads out of the run's folder, to {target}; put a copy in its place, "
+                    "or move the whole run and link to that"
+                )
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                raise ValueError(f"{path}: is neither a file nor a folder; remove it")

@@ -156,4 +156,10 @@ def _events(run: Path, start: int) -> Any:
         raise ModuleNotFoundError(
             "--tensorboard needs an extra: pip install 'mmjax[tensorboard]'"
         ) from error
-    return SummaryWriter(str(run / "tensorboard"), purge_step=start + 1)
+    folder = run / "tensorboard"
+    before = set(folder.glob("*"))
+    writer = SummaryWriter(str(folder), purge_step=start + 1)
+    for path in set(folder.glob("*")) - before:
+        # It is called after the machine, which is nobody's business; it is open, and stays so.
+        path.rename(folder / f"events.out.tfevents.{start}.{len(before)}")
+    return writer

@@ -11,7 +11,7 @@ from mmjax.config import Experiment
 from mmjax.data.pipeline import train_batches
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.train import parallel, pretrained, stored
-from mmjax.train.agreement import require_agreement
+from mmjax.train.agreement import require_agreement, require_labels
 from mmjax.train.evaluator import Evaluator
 from mmjax.train.state import TrainState, create_state
 from mmjax.train.step import train_step
@@ -45,6 +45,7 @@ class Setup:
         require_agreement(experiment, self.preprocessing)
         with contextlib.closing(self.stream(start=0)) as batches:
             first = next(batches)
+        require_labels(experiment, first)
         self.fresh, self.files = _fresh(experiment, run, tx, first)
         step = functools.partial(
             train_step,

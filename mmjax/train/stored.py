@@ -51,6 +51,9 @@ def record(run: Path, step: int) -> dict[str, Any]:
             raise ValueError(f"{path}: a later version of mmjax wrote it")
         if content["step"] != step:
             raise ValueError(f"{path}: is of step {content['step']}")
+        for name in (*content["variables"], *content["training"]):
+            if name.startswith("/"):  # Orbax would read it from there
+                raise ValueError(f"{path}: {name!r} leads out of the checkpoint")
     except FileNotFoundError as error:
         raise DamagedError(f"{path}: is missing") from error
     except (ValueError, OSError, KeyError, TypeError) as error:

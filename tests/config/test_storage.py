@@ -172,6 +172,9 @@ def test_a_home_folder_is_written_as_a_tilde_and_read_as_the_readers_own(monkeyp
         written["data"]["manual_dir"] == "~/mnist" and written["data"]["data_dir"] == "/home/love"
     )
     assert storage.from_json(written) == experiment
+    for text in ("~/x", "\\~/x", "\\\\x", "/home/lovelace", "~"):  # what only looks like it
+        experiment = small(data=MnistMatch(manual_dir=text))
+        assert round_trip(experiment) == experiment
     monkeypatch.setenv("HOME", "/home/babbage")
     assert storage.from_json(written).data.manual_dir == "/home/babbage/mnist"
 

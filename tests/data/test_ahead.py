@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,14 +21,14 @@ class Make:
 
     deadly: int = -1
 
-    def __call__(self, step):
+    def __call__(self, step) -> Any:
         if step == self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         return step, os.getpid()
 
 
 def test_two_workers_give_every_step_once_and_in_order():
-    found = list(ahead(Make(), range(20), workers=2))
+    found = cast(Any, list(ahead(Make(), range(20), workers=2)))
     assert [step for step, _ in found] == list(range(20))
     makers = {pid for _, pid in found}
     assert os.getpid() not in makers and len(makers) <= 2
@@ -40,7 +41,7 @@ def test_a_worker_that_dies_is_an_error_and_no_wait():
 
 
 def test_a_worker_ignores_the_ctrl_c_of_its_terminal():
-    batches = ahead(Make(), range(100), workers=1)
+    batches = cast(Any, ahead(Make(), range(100), workers=1))
     _, pid = next(batches)
     os.kill(pid, signal.SIGINT)
     assert [step for step, _ in batches] == list(range(1, 100))

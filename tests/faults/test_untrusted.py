@@ -117,7 +117,6 @@ def test_code_that_runs_is_noticed(run, outcome, fault, seen):
 
 
 # Until the changes to mmjax/train/folder.py, stored.py and evaluation/evaluate.py are in.
-waiting = pytest.mark.xfail(run=False, reason="waits for a change of the package")
 
 LINKS = [
     "config.json",
@@ -132,14 +131,12 @@ LINKS = [
 
 
 @pytest.mark.parametrize("part", LINKS)
-@waiting
 def test_links_out_of_the_folder_are_not_followed(run, part):
     untrusted.moved_out(part)(run)
     with pytest.raises(ValueError, match=rf"{part}: leads out of the run's folder, to .*outside"):
         restore(run)
 
 
-@waiting
 def test_a_training_writes_through_no_link(run):
     """The lock is the first file that it opens."""
     experiment = storage.load(run / "config.json")
@@ -159,14 +156,12 @@ def test_links_within_the_folder_and_to_it_are_followed(run, outcome):
 
 
 @pytest.mark.parametrize("part", ["preprocessing.json", "checkpoints/6/record/metadata"])
-@waiting
 def test_nobody_waits_for_a_pipe(run, part):
     untrusted.pipe(part)(run)
     with pytest.raises(ValueError, match=rf"{part}: is neither a file nor a folder"):
         restore(run)
 
 
-@waiting
 def test_an_array_elsewhere_is_not_read(run):
     untrusted.array_outside(run, 6)
     with pytest.raises(stored.DamagedError, match=r"outside/array' leads out of the checkpoint"):
@@ -180,7 +175,6 @@ def renamed(run, **fields):
     (run / "config.json").write_text(json.dumps(content | {"checksum": None}))
 
 
-@waiting
 def test_to_evaluate_a_run_writes_nothing_where_the_run_says(run):
     away = run.parent / "away"
     renamed(run, data_dir=str(away))
@@ -189,7 +183,6 @@ def test_to_evaluate_a_run_writes_nothing_where_the_run_says(run):
     assert not away.exists()
 
 
-@waiting
 def test_to_evaluate_a_run_writes_no_report_where_the_run_says(run):
     rows = "".join(f"a,1,{split}\nb,no,{split}\n" for split in ("train", "validation", "test"))
     (run.parent / "here" / "rows.csv").write_text("text,match,split\n" + rows)

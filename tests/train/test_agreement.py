@@ -7,8 +7,9 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.table import Categorical, Numeric, TableTransform
 from mmjax.data.text import TextTransform
 from mmjax.encoders import AudioCnn, Bert, Features, FtTransformer, Lstm, TableMlp, WaveCnn
-from mmjax.train.agreement import require_agreement
+from mmjax.train.agreement import require_agreement, require_labels
 from tests.config.experiments import small
+from tests.train.test_step import batch
 
 TABLE = TableTransform((Numeric("age", 40.0, 9.0), Categorical("sex", ("f", "m"))))
 NUMBERS = TableTransform((Numeric("age", 40.0, 9.0), Numeric("height", 1.7, 0.1)))
@@ -49,3 +50,10 @@ def test_an_encoder_that_expects_other_numbers_is_refused(encoder, transform, me
 )
 def test_an_encoder_that_fits_is_taken(encoder, transform):
     agree(encoder, transform)
+
+
+def test_an_objective_without_its_label_is_named_with_those_that_there_are():
+    require_labels(small(), batch(0))
+    objectives = {"mood": small().objectives["match"]}
+    with pytest.raises(ValueError, match=r"objectives \['mood'\]: .*; it has \['match'\]"):
+        require_labels(small(objectives=objectives), batch(0))

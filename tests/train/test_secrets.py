@@ -49,7 +49,6 @@ def told(content: bytes) -> list[str]:
     return [name for name, secret in SECRETS.items() if secret.encode() in content]
 
 
-@pytest.mark.xfail(strict=True, reason="waits for mmjax/train/checkpoint.py: commit_success.txt")
 def test_no_file_of_a_run_tells_a_secret(trained):
     files = [path for path in trained[0].rglob("*") if path.is_file()]
     assert {"config.json", "environment.json", "metrics.jsonl"} <= {path.name for path in files}
@@ -57,7 +56,6 @@ def test_no_file_of_a_run_tells_a_secret(trained):
     assert not {path: secrets for path, secrets in found.items() if secrets}
 
 
-@pytest.mark.xfail(strict=True, reason="waits for mmjax/train/log.py: names of event files")
 def test_no_name_of_a_file_tells_a_secret(trained):
     names = [str(path.relative_to(trained[0])) for path in trained[0].rglob("*")]
     assert any("tfevents" in name for name in names)

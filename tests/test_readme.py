@@ -26,6 +26,8 @@ def beside_a_run(finished, tmp_path, monkeypatch):
     shutil.copytree(finished[0], tmp_path / "runs" / "digits_match")
     Image.new("L", (28, 28)).save(tmp_path / "a.png")
     (tmp_path / "pairs.csv").write_text("image,text\na.png,the digit seven\n")
+    lines = [f"a.png,the digit {i},{i % 2}" for i in range(160)] + ["no.png,a seven,1"]
+    (tmp_path / "rows.csv").write_text("\n".join(["image,text,match", *lines]) + "\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -61,7 +63,8 @@ def test_a_command_runs(command, beside_a_run, digits_dir):
     else:
         script = str(ROOT / arguments[0])
         # Fewer steps, the tests' data, and a folder that is not taken; nothing else is changed.
-        short = ["--steps", "2", "--data.data-dir", digits_dir]
+        data = "." if "data:csv" in arguments else digits_dir
+        short = ["--steps", "2", "--data.data-dir", data]
         short += [] if "--workdir" in arguments else ["--workdir", "runs/new"]
         whole = [sys.executable, script, *arguments[1:], *short]
     done = subprocess.run(

@@ -44,7 +44,8 @@ def read_idx(
                 raise ValueError(f"{path}: expected {head[3]} axis lengths, got a file cut short")
             shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
             expected = math.prod(shape)
-            if max(expected, *shape, 0) > BYTE_LIMIT:
+            # An empty axis makes no room for others without end: NumPy multiplies what is not 0.
+            if math.prod(max(n, 1) for n in shape) > BYTE_LIMIT:
                 raise ValueError(
                     f"{path}: expected at most {BYTE_LIMIT:,} bytes, got the shape {shape}"
                 )

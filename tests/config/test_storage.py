@@ -10,7 +10,7 @@ from mmjax.config import storage
 from mmjax.config.experiment import Experiment
 from mmjax.config.registry import FAMILIES, TAGS, fields, required
 from mmjax.data.augment import ImageAugment
-from mmjax.data.datasets import MnistMatch
+from mmjax.data.datasets import CsvRows, MnistMatch
 from mmjax.fusion import Sum
 from mmjax.model import Multimodal
 from mmjax.optim import Sgd
@@ -105,7 +105,9 @@ def test_differences_are_listed_by_field_and_circumstances_are_none():
 
 
 def test_circumstances_are_fields():
-    paths = set(itertools.chain(*(_paths(storage.to_json(small(data=d()))) for d in (MnistMatch,))))
+    paths = set(
+        itertools.chain(*(_paths(storage.to_json(small(data=d()))) for d in (MnistMatch, CsvRows)))
+    )
     assert set(storage.CIRCUMSTANCES) <= paths
 
 

@@ -104,3 +104,10 @@ def test_axes_that_no_array_has_are_refused(tmp_path):
     content = bytes([0, 0, 8, 2]) + struct.pack(">2I", 0, 2**32 - 1)
     with pytest.raises(ValueError, match=r"images\.gz: expected at most 600,000,000 bytes, got"):
         read_idx(_written(tmp_path, content))
+
+
+def test_an_empty_axis_beside_huge_ones_is_refused_by_name(tmp_path):
+    """Found by fuzzing: 0 bytes, and more than NumPy can count."""
+    content = bytes([0, 0, 8, 4]) + np.array([0, 2**31, 2**31, 2**31], ">u4").tobytes()
+    with pytest.raises(ValueError, match=r"images\.gz: expected at most .* bytes, got the shape"):
+        read_idx(_written(tmp_path, content))

@@ -74,7 +74,7 @@ class Log:
         """Write one record: `step`, `split` and numbers."""
         if self._silent:
             return
-        line = json.dumps(json_file.plain(record)) + "\n"
+        line = _line(record)
         self._file.write(line)
         self._file.flush()
         self._bytes += len(line.encode())
@@ -106,7 +106,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         found = _record(line)
         if found is not None:
-            records.append(found)
+            records.append({k: math.nan if value is None else value for k, value in found.items()})
         elif number < len(lines):
             raise ValueError(
                 f"{path}:{number}: expected a JSON object with a step, got {line[:40]}"
@@ -114,14 +114,24 @@ def read(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
+def _line(record: Mapping[str, Any]) -> str:
+    """With a checksum of its own: a changed digit is still JSON."""
+    content = json_file.plain(record)
+    return json.dumps(content | {json_file.CHECKSUM: json_file.checksum(content)}) + "\n"
+
+
+def _record(line: bytes, *, sure: bool = False) -> dict[str, Any] | None:
+    """What `_line` was given, null for NaN, or None; when `sure`, not without its checksum."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or type(found.get("step")) is not int:
         return None
-    return {name: math.nan if value is None else value for name, value in found.items()}
+    checksum = found.pop(json_file.CHECKSUM, None)
+    if checksum is None:
+        return None if sure else found
+    return found if checksum == json_file.checksum(found) else None
 
 
 def _kept(path: Path, start: int, mark: Mapping[str, Any] | None) -> str:
@@ -143,10 +153,8 @@ def _kept(path: Path, start: int, mark: Mapping[str, Any] | None) -> str:
             "and what can be read of it goes on",
             file=sys.stderr,
         )
-    records = [record for line in content.splitlines() if (record := _record(line)) is not None]
-    return "".join(
-        json.dumps(json_file.plain(record)) + "\n" for record in records if record["step"] <= start
-    )
+    read = (_record(line, sure=mark is not None) for line in content.splitlines())
+    return "".join(_line(record) for record in read if record and record["step"] <= start)
 
 
 def _events(run: Path, start: int) -> Any:

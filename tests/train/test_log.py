@@ -19,7 +19,8 @@ def steps(run):
 def test_every_record_is_one_line_on_disk_at_once(tmp_path):
     with Log(tmp_path, 10, start=0) as found:
         found.record(record(1))
-        assert json.loads((tmp_path / log.FILE).read_text()) == record(1)
+        line = json.loads((tmp_path / log.FILE).read_text())
+        assert line.pop("checksum") and line == record(1)
 
 
 def test_a_resumed_run_forgets_what_came_after_its_checkpoint_and_a_torn_line(tmp_path):
@@ -101,7 +102,7 @@ def test_a_log_that_somebody_changed_is_kept_aside_and_what_can_be_read_goes_on(
             found.record(record(step))
         mark = found.mark
     path = tmp_path / log.FILE
-    damaged = path.read_bytes().replace(b'"step": 4', b'"step": x')
+    damaged = path.read_bytes().replace(b'"step": 4', b'"step": 5')
     path.write_bytes(damaged)
     with Log(tmp_path, 10, start=6, mark=mark):
         pass
@@ -122,3 +123,13 @@ def test_a_process_that_is_not_the_first_writes_nothing(tmp_path, capsys):
     with Log(tmp_path, 10, start=3, silent=True, tensorboard=True) as found:
         found.record(record(4))
     assert not list(tmp_path.iterdir()) and capsys.readouterr().err == ""
+
+
+def test_a_changed_digit_in_a_line_is_damage(tmp_path):
+    with Log(tmp_path, 10, start=0) as found:
+        found.record(record(1))
+        found.record(record(2))
+    path = tmp_path / log.FILE
+    path.write_text(path.read_text().replace("0.75", "0.76", 1))
+    with pytest.raises(ValueError, match=r"metrics\.jsonl:1: expected a JSON object with a step"):
+        log.read(path)

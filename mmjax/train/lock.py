@@ -40,17 +40,17 @@ class Lock:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = read(self._run)
-            file.close()
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise OSError(
-                    f"{path}: this file system has no locks ({error.strerror}); two trainings in "
-                    "one folder would spoil it: choose a --workdir on another"
-                ) from error
-            raise ValueError(
-                f"{self._run}: {_named(holder)} trains here; wait for it, stop it, or choose "
-                "another --workdir"
-            ) from None
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                file.close()
+                raise ValueError(
+                    f"{self._run}: {_named(read(self._run))} trains here; wait for it, stop it, or "
+                    "choose another --workdir"
+                ) from None
+            # As on some parallel file systems: no reason to train nowhere.
+            self._say(
+                f"{path}: this file system has no locks ({error.strerror}): nothing keeps a second "
+                "training out of the folder"
+            )
         if before := read(self._run):
             self._say(f"{_named(before)} ended without saying so: going on in its place")
         file.truncate(0)

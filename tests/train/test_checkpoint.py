@@ -85,3 +85,13 @@ def test_an_old_checkpoint_loses_its_name_before_it_is_deleted(tmp_path, monkeyp
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(state(3), {}, None)
     assert not list((tmp_path / "checkpoints" / "deleted").iterdir())
+
+
+def test_nobody_waits_for_a_save_that_another_process_will_not_finish(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(jax, "process_count", lambda: 2)
+        patched.setattr(checkpoints, "close", lambda: pytest.fail("waits"))
+        with pytest.raises(jax.errors.JaxRuntimeError), checkpoints:
+            raise jax.errors.JaxRuntimeError("Connection closed by peer")
+    checkpoints.close()

@@ -33,8 +33,8 @@ class Experiment:
         best_mode: whether more or less of it is better
         ema: decay of an average of the parameters over the steps, which is then what is evaluated
             (Polyak and Juditsky 1992); 0: none
-        on_nonfinite: where a loss, a gradient or an update is NaN or infinite: stop at once; skip
-            the update; or ignore it, so that the parameters become NaN
+        on_nonfinite: where the loss or a gradient is NaN or infinite: stop at once; skip the
+            update; or ignore it, so that the parameters become NaN
         skip_limit: updates skipped in a row before the training stops after all
         parallel: how a step is spread over devices
         devices: how many; None: all, and on a CPU up to 8 cores that divide the batch

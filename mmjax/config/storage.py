@@ -20,10 +20,9 @@ from mmjax.optim import Optim
 
 FORMAT = 3
 BYTE_LIMIT = 1_000_000  # of a file; a configuration has thousands, and checking it takes time
-# What turns a configuration of each older format into one of the next. 1 was never published.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    2: lambda old: old,  # 3 added the file's checksum, and fields that have defaults
-}
+# What turns a configuration of each older format into one of the next. 1 and 2 were not published:
+# their checkpoints have no record.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 # Where a run is computed and where its data lies does not make it another run.
 CIRCUMSTANCES = ("parallel", "devices", "workers", "tensorboard", "on_nonfinite", "skip_limit")
 CIRCUMSTANCES += ("data.data_dir", "data.manual_dir", "data.report")
@@ -47,7 +46,7 @@ def _encode(value: Any) -> Any:
 
 def _without_home(text: str) -> str:
     """Who made a run, and where, is nobody's business: /home/ada/data is written ~/data."""
-    home = str(Path.home())
+    home = os.path.expanduser("~")
     if text.startswith(home + os.sep):
         return "~" + text.removeprefix(home)
     return f"\\{text}" if text.startswith(("~/", "\\")) else text  # what only looks like it
@@ -146,10 +145,7 @@ def load(path: Path) -> Experiment:
     """
     if (size := path.stat().st_size) > BYTE_LIMIT:
         raise ValueError(f"{path}: expected at most {BYTE_LIMIT:,} bytes, got {size:,}")
-    content = json_file.parse(path)
-    if content.get("format") != 2:  # files of that format had no checksum
-        content = json_file.read(path)
-    return from_json(content, str(path))
+    return from_json(json_file.read(path), str(path))
 
 
 def save(path: Path, experiment: Experiment) -> None:

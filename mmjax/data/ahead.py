@@ -58,7 +58,7 @@ _make: Callable[[int], Batch]  # of a worker process
 
 
 def _begin(make: Callable[[int], Batch]) -> None:
-    """In a worker: nobody but its parent may end it, and it must not outlive its parent."""
+    """In a worker: no Ctrl-C may end it, and it must not outlive its parent."""
     global _make
     _make = make
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches all processes of a terminal

@@ -23,6 +23,7 @@ def evaluate(
 
     Raises:
         ValueError: not a run, no such checkpoint or split.
+        FileNotFoundError: the data is not prepared where the run says that it lies.
     """
     experiment = folder.require(run)
     moved = {"data_dir": data_dir, "manual_dir": manual_dir}

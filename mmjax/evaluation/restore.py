@@ -23,8 +23,9 @@ class Restored(NamedTuple):
 def restore(run: str | Path, checkpoint: str | int = "last") -> Restored:
     """The model of a run, its variables and its preprocessing.
 
-    `checkpoint` is "last", "best" (by the run's validation metric), "whole" (the last that is not
-    damaged) or the number of a step. Nothing that the folder holds is executed.
+    `checkpoint` is "last", "best" (by the run's validation metric; the last where it never was
+    measured), "whole" (the last that is not damaged) or the number of a step. Nothing that the
+    folder holds is executed.
 
     Raises:
         ValueError: the folder is not a run's, or has no such checkpoint; says which it has.
@@ -34,16 +35,17 @@ def restore(run: str | Path, checkpoint: str | int = "last") -> Restored:
     run = Path(run)
     experiment = folder.require(run)
     preprocessing = Preprocessing.load(run)
-    step = _step(run, experiment, checkpoint)
+    where = f"{run}: checkpoint {checkpoint}"
     try:
+        step = _step(run, experiment, checkpoint)
         variables = stored.arrays(run, step, "variables")
     except stored.DamagedError as error:
         whole = stored.newest_whole(run)
         offer = "no checkpoint of this run is whole"
         if whole is not None:
             offer = f"the newest whole checkpoint is step {whole} (--checkpoint whole takes it)"
-        raise stored.DamagedError(f"checkpoint {step} is damaged: {error}\n{offer}") from error
-    _require_fit(experiment.model, variables, preprocessing, f"{run}: checkpoint {step}")
+        raise stored.DamagedError(f"{where} is damaged: {error}\n{offer}") from error
+    _require_fit(experiment.model, variables, preprocessing, where)
     return Restored(experiment.model, variables, preprocessing)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from mmjax import json_file
 from mmjax.train import parallel, stored
 from mmjax.train.fingerprint import fingerprints
 from mmjax.train.state import TrainState
+from mmjax.train.stop import Interrupted
 
 _DELETED = "deleted"  # a folder in that of the checkpoints
 
@@ -107,7 +109,7 @@ class Checkpoints:
         """Delete what has lost its name."""
         if parallel.primary():
             for folder in (self._folder / _DELETED).glob("*"):
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)  # or the next time
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -115,7 +117,12 @@ class Checkpoints:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, jax.errors.JaxRuntimeError) and jax.process_count() > 1:
             return  # another process is gone: what is being saved would wait for it
-        self.close()
+        try:
+            self.close()
+        except OSError as closing:
+            if error is None or isinstance(error, Interrupted):  # which says that it was saved
+                raise
+            print(closing, file=sys.stderr)  # and the first error, which counts, goes on
 
     def wait(self) -> None:
         """Until what is being saved is on the disk; OSError if it could not be."""
@@ -147,6 +154,8 @@ def _writing(folder: Path) -> Iterator[None]:
     """Orbax and its storage raise many things when a disk is full or gone."""
     try:
         yield
+    except (jax.errors.JaxRuntimeError, MemoryError):
+        raise
     except Exception as error:
         text = next((line for line in str(error).splitlines() if line.strip()), "")
         raise OSError(

@@ -28,21 +28,31 @@ def start(processes: Processes) -> None:
     """Meet the other processes; must come before anything touches a device.
 
     Who waits for them in vain is ended, with an error.
+
+    Raises:
+        ConnectionError: there is no way to meet them.
     """
     if not processes.distributed:
         return
     parallel.one_host_device()
     where = processes.coordinator or "the place that JAX found by itself"
     # JAX's own limit aborts the process with a C++ stack trace: ours comes first.
-    with Watchdog(processes.timeout) as watchdog, watchdog.waiting(f"the others at {where}"):
-        jax.distributed.initialize(
-            processes.coordinator,
-            processes.num_processes,
-            processes.process_id,
-            initialization_timeout=2 * processes.timeout + HEARTBEAT,
-            heartbeat_timeout_seconds=HEARTBEAT,
-            shutdown_timeout_seconds=HEARTBEAT,
-        )
+    try:
+        with (
+            Watchdog(float(processes.timeout)) as watchdog,
+            watchdog.waiting(f"the others at {where}"),
+        ):
+            jax.distributed.initialize(
+                processes.coordinator,
+                processes.num_processes,
+                processes.process_id,
+                initialization_timeout=2 * processes.timeout + HEARTBEAT,
+                heartbeat_timeout_seconds=HEARTBEAT,
+                shutdown_timeout_seconds=HEARTBEAT,
+            )
+    except (RuntimeError, ValueError) as error:  # a port that is taken; nothing to be found
+        text = next((line for line in str(error).splitlines() if line.strip()), "")
+        raise ConnectionError(f"--distributed: cannot meet at {where}: {text:.300}") from error
     sys.excepthook = _leave_with_traceback
 
 
@@ -60,6 +70,22 @@ def require_one_folder(token: str, read: Callable[[], str | None]) -> None:
         raise ValueError(
             f"process {jax.process_index()} does not see the folder that process 0 writes to: "
             "--workdir must be on a file system that all share"
+        )
+
+
+def require_same(step: int) -> None:
+    """Every process must go on from the step from which process 0 does.
+
+    Raises:
+        ValueError: this one read another checkpoint.
+    """
+    if jax.process_count() == 1:
+        return
+    first = int(multihost_utils.broadcast_one_to_all(np.int32(step)))
+    if first != step:
+        raise ValueError(
+            f"process {jax.process_index()} goes on from step {step}, process 0 from {first}: one "
+            "of them could not read the newest checkpoint; start them again"
         )
 
 

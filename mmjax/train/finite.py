@@ -96,7 +96,7 @@ class Watch:
             row = f", {self.in_a_row} times in a row" if self._policy == "skip" else ""
             raise NonFiniteError(
                 f"step {step}: {named} is NaN or infinite{row}; the batch's examples were "
-                f"{np.asarray(ids).tolist()}. {_REMEDY}, look at these examples, or leave such "
-                "updates out with --on-nonfinite skip"
+                f"{np.asarray(ids).tolist()}. {_REMEDY}, look at these examples"
+                + (", or leave such updates out with --on-nonfinite skip" if not row else "")
             )
         return False

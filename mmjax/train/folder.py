@@ -1,9 +1,11 @@
 """A run's folder: whose it is, and what it was made with."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -134,5 +136,7 @@ def _require_closed(run: Path) -> None:
                     f"{path}: leads out of the run's folder, to {target}; put a copy in its place, "
                     "or move the whole run and link to that"
                 )
-            if path.exists() and not (path.is_file() or path.is_dir()):
-                raise ValueError(f"{path}: is neither a file nor a folder; remove it")
+            with contextlib.suppress(FileNotFoundError):  # a training may go on here
+                mode = path.stat().st_mode
+                if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                    raise ValueError(f"{path}: is neither a file nor a folder; remove it")

@@ -37,7 +37,7 @@ class Log:
         self._silent = silent
         self._events = _events(run, start) if tensorboard and not silent else None
         path = run / FILE
-        kept = _kept(path, start, mark).encode()
+        kept = b"" if silent else _kept(path, start, mark).encode()
         self._bytes, self._crc32 = len(kept), zlib.crc32(kept)
         if not silent:
             json_file.write_text(path, kept.decode())

@@ -32,8 +32,9 @@ def fit(
 ) -> dict[str, float]:
     """Train in the folder `run`, or go on where it stopped; returns the metrics of the test split.
 
-    Every process of a distributed training calls it with the same arguments. A process that waits
-    for the others for more than `timeout` seconds is ended.
+    Every process of a distributed training calls it with the same arguments. One that waits for
+    the others for more than `timeout` seconds in a step or a save is ended; for their preparing of
+    data it waits without end.
 
     Raises:
         ValueError: the folder holds another experiment, or another process trains in it; the
@@ -60,6 +61,7 @@ def fit(
             folder.claim(run, experiment, _say)
             ready.preprocessing.save(run)
         distributed.require_one_folder(held.token, lambda: lock.read(run).get("token"))
+        folder.check(run, experiment)  # now of every process: all make the same training
         return _run(experiment, run, ready, watchdog)
 
 
@@ -68,7 +70,8 @@ def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) ->
     if parallel.primary():
         rows = trainable.rows(ready.fresh.params, experiment, ready.files)
         Console(stderr=True).print(trainable.table(rows))
-    now, progress = _resumed(run, ready)
+    with watchdog.waiting("the other processes to begin"):
+        now, progress = _resumed(run, ready)
     start = int(now.step)
     watch = finite.Watch(
         experiment.on_nonfinite,
@@ -96,7 +99,8 @@ def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) ->
         def keep(now: TrainState, due: bool) -> None:
             if experiment.on_nonfinite != "ignore":
                 parts = {"parameter": now.params, "optimiser": now.opt_state}
-                finite.require(int(now.step), parts | {"collection": now.collections})
+                parts |= {"collection": now.collections, "average": now.average}
+                finite.require(int(now.step), parts)
             metrics = None
             if due:
                 with meter.paused():
@@ -116,7 +120,8 @@ def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) ->
     metrics = ready.evaluator(now.variables, "test")
     if parallel.primary():
         _finish(run, experiment, now, metrics, seconds)
-    distributed.barrier("the end")
+    with watchdog.waiting("the other processes to end"):
+        distributed.barrier("the end")
     return metrics
 
 
@@ -124,7 +129,7 @@ def _resumed(run: Path, ready: Setup) -> tuple[TrainState, dict[str, Any]]:
     """The newest whole checkpoint's state and progress, or the fresh state."""
     sharding = parallel.replicated(ready.mesh)
     found = stored.resumed(run, ready.fresh, sharding, _say)
-    distributed.barrier("restored")
+    distributed.require_same(0 if found is None else found[0])
     if found is None:
         return parallel.replicate(ready.fresh, ready.mesh), {}
     step, now, progress = found
@@ -157,7 +162,17 @@ def _train(
     """All steps that are still to do."""
     unread = None
     for number in range(int(now.step) + 1, experiment.steps + 1):
-        batch = next(batches)
+        try:
+            batch = next(batches)
+        except OSError:
+            asked = stop.asked(number - 1)
+            if asked is None:
+                raise
+            # A signal to the whole group of processes has ended the workers too.
+            if unread is not None:
+                read(*unread)
+            keep(now, False)
+            raise _interrupted(number - 1, experiment, asked) from None
         now, sums = update(now, batch)
         if unread is not None:
             read(*unread)  # of the step before: the devices are busy with this one
@@ -169,12 +184,16 @@ def _train(
             unread = None
             keep(now, due)
         if asked is not None and number < experiment.steps:
-            raise Interrupted(
-                f"stopped after step {number} of {experiment.steps} and saved; "
-                "run the same command again to go on",
-                asked,
-            )
+            raise _interrupted(number, experiment, asked)
     return now
+
+
+def _interrupted(step: int, experiment: Experiment, asked: int) -> Interrupted:
+    return Interrupted(
+        f"stopped after step {step} of {experiment.steps} and saved; "
+        "run the same command again to go on",
+        asked,
+    )
 
 
 def _finish(

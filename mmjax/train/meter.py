@@ -34,7 +34,11 @@ class Meter:
         self._experiment = experiment
         self._epoch = epoch  # examples of the training split
         self._learning_rate = experiment.optim.learning_rate(experiment.steps)
-        self._sums = {name: list(pair) for name, pair in progress.get("sums", {}).items()}
+        self._sums = {  # JSON has no NaN
+            name: [math.nan if number is None else number for number in pair]
+            for name, pair in progress.get("sums", {}).items()
+        }
+        self._without = progress.get("without", 0)  # steps since the beginning that made no update
         self._skipped = progress.get("skipped", 0)  # updates, since the last line
         self._examples = 0  # since the last line, of this process
         self._line = time.perf_counter()
@@ -51,6 +55,7 @@ class Meter:
         return {
             "sums": {name: list(pair) for name, pair in self._sums.items()},
             "skipped": self._skipped,
+            "without": self._without,
             "in_a_row": self._watch.in_a_row,
             "seconds": self.seconds,
             "log": self._log.mark,
@@ -69,6 +74,7 @@ class Meter:
                 pair[1] += float(np.asarray(new.count))
         else:
             self._skipped += 1
+            self._without += 1
             for name in sums:
                 self._sums.setdefault(name, [0.0, 0.0])
         self._examples += self._experiment.batch_size
@@ -98,7 +104,7 @@ class Meter:
                 **means,
                 **({"skipped": self._skipped} if self._skipped else {}),
                 "examples_per_second": self._examples / (now - self._line),
-                "learning_rate": float(np.asarray(self._learning_rate(step - 1))),
+                "learning_rate": float(np.asarray(self._learning_rate(step - 1 - self._without))),
                 "seconds": self.seconds,
             }
         )

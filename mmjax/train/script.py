@@ -16,7 +16,7 @@ from mmjax.train.stop import Interrupted
 
 
 def main(experiment: Experiment) -> None:
-    """Run an experiment as the command line asks; ends the process, with 0 when it is done.
+    """Run an experiment as the command line asks; returns when it is done, else ends the process.
 
     Exit codes: 1 for an error that a user can mend, 2 for a wrong command line, 128 + the signal's
     number after Ctrl-C (130) or SIGTERM (143), when the state has been saved.
@@ -26,7 +26,7 @@ def main(experiment: Experiment) -> None:
     experiment, run, processes = parse(experiment, Path("runs") / script.stem, sys.argv[1:], doc)
     try:
         distributed.start(processes)
-        timeout = processes.timeout if processes.distributed else None
+        timeout = float(processes.timeout) if processes.distributed else None
         metrics = fit(experiment, run, timeout=timeout)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)

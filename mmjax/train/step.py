@@ -105,8 +105,9 @@ def train_step(
 ) -> tuple[TrainState, dict[str, Sums]]:
     """One update, and the sums that it was made from.
 
-    With `guard` the state stays as it was where anything is NaN or infinite, and the sums say what
-    (`finite.py`). `ema` is the decay of the parameters' average, in a state that keeps one.
+    With `guard` the state stays as it was where the loss or a gradient is NaN or infinite, and the
+    sums say which (`finite.py`). `ema` is the decay of the parameters' average, in a state that
+    keeps one.
 
     `axis=None`: `batch` is the global batch (plain jit, or jit over shardings). `axis="data"`: it
     is this device's share, and sums run over the named axis (pmap). Both give the same update.

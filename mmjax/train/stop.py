@@ -49,7 +49,9 @@ class Stop:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._signal is not None:
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return  # some send SIGTERM to a process and again to its group
         self._signal = number
         if jax.process_count() > 1:
             os.kill(os.getpid(), signal.SIGTERM)

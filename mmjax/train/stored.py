@@ -43,12 +43,16 @@ def steps(run: Path) -> list[int]:
 
 
 def record(run: Path, step: int) -> dict[str, Any]:
-    """What was saved beside the arrays of a step; DamagedError if that is not what was saved."""
+    """What was saved beside the arrays of a step.
+
+    Raises:
+        DamagedError: that is not what was saved.
+        MisfitError: a later version wrote it.
+    """
     path = _folder(run, step) / "record" / "metadata"
     try:
         content = json_file.read(path)
-        if content["format"] > FORMAT:
-            raise ValueError(f"{path}: a later version of mmjax wrote it")
+        later = content["format"] > FORMAT
         if content["step"] != step:
             raise ValueError(f"{path}: is of step {content['step']}")
         for name in (*content["variables"], *content["training"]):
@@ -56,19 +60,20 @@ def record(run: Path, step: int) -> dict[str, Any]:
                 raise ValueError(f"{path}: {name!r} leads out of the checkpoint")
     except FileNotFoundError as error:
         raise DamagedError(f"{path}: is missing") from error
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise DamagedError(f"{error}") from error
+    except (ValueError, NotADirectoryError, IsADirectoryError, KeyError, TypeError) as error:
+        raise DamagedError(f"{path}: {error!r:.300}") from error
+    if later:
+        raise MisfitError(f"{path}: a later version of mmjax wrote it")
     return content
 
 
 def best(run: Path, metric: str, mode: Literal["max", "min"]) -> int | None:
-    """The step with the best validation metric among the checkpoints whose record can be read."""
-    scores = {}
-    for step in steps(run):
-        try:
-            scores[step] = score(record(run, step)["metrics"], metric, mode)
-        except DamagedError:
-            continue
+    """The step with the best validation metric; None where none was measured.
+
+    Raises:
+        DamagedError: a record cannot be read, and might be that of the best.
+    """
+    scores = {step: score(record(run, step)["metrics"], metric, mode) for step in steps(run)}
     found = max(scores, key=scores.__getitem__, default=None)
     return None if found is None or scores[found] == -math.inf else found
 

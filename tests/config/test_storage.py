@@ -65,7 +65,7 @@ def broken(path, value):
 @pytest.mark.parametrize(
     "path, value, message",
     [
-        (["format"], 99, r"expected a configuration of format 2 or 3, got 99; another version"),
+        (["format"], 99, r"expected a configuration of format 3, got 99; another version"),
         (["model", "fusion", "type"], "fusion/sun", r"unknown type 'fusion/sun'.*'fusion/sum'"),
         (["optim", "type"], "fusion/sum", r"unknown type 'fusion/sum'.*'optim/adam'"),
         (["optim", "peak"], 1.0, r"optim/adam has no field \['peak'\]; its fields are \['peak_lr'"),
@@ -133,15 +133,6 @@ def test_the_fields_of_an_experiment_are_explained():
         assert any(line.startswith(f"{field.name}: ") for line in documented), field.name
 
 
-def test_a_configuration_of_the_format_before_this_one_is_read(tmp_path):
-    """It had no checksum, and not yet the fields that have defaults now."""
-    old = storage.to_json(SMALL) | {"format": 2}
-    for field in ("ema", "on_nonfinite", "skip_limit", "workers"):
-        del old[field]
-    (tmp_path / "config.json").write_text(json.dumps(old))
-    assert storage.load(tmp_path / "config.json") == SMALL
-
-
 def test_a_configuration_is_led_from_format_to_format_up_to_today(monkeypatch):
     """An artificial history: `steps` was `updates` once, and `updates` was counted in hundreds."""
 
@@ -163,7 +154,7 @@ def test_a_configuration_is_led_from_format_to_format_up_to_today(monkeypatch):
 
 
 def test_every_older_format_has_a_way_to_this_one():
-    assert sorted(storage.MIGRATIONS) == list(range(2, storage.FORMAT))
+    assert sorted(storage.MIGRATIONS) == list(range(3, storage.FORMAT))
 
 
 def test_a_home_folder_is_written_as_a_tilde_and_read_as_the_readers_own(monkeypatch):

@@ -75,7 +75,7 @@ def test_a_disk_that_takes_nothing_is_an_error_that_says_what_to_do(tmp_path):
 
 def test_an_old_checkpoint_loses_its_name_before_it_is_deleted(tmp_path, monkeypatch):
     """Whoever is killed while it is deleted leaves no half one."""
-    monkeypatch.setattr("shutil.rmtree", lambda folder: None)
+    monkeypatch.setattr("shutil.rmtree", lambda folder, **options: None)
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         for step in (1, 2):
             checkpoints.save(state(step), {}, None)

@@ -80,6 +80,7 @@ def test_a_single_process_starts_and_ends_as_ever(monkeypatch):
     monkeypatch.setattr(jax.distributed, "initialize", pytest.fail)
     distributed.start(Processes())
     distributed.barrier("nothing")
+    distributed.require_same(3)
     distributed.require_one_folder("token", lambda: pytest.fail("reads nothing"))
     for code in (0, 3):
         with pytest.raises(SystemExit) as ended:
@@ -104,3 +105,21 @@ def test_who_fails_beside_others_leaves_without_a_farewell(monkeypatch, capsys):
     with pytest.raises(SystemExit):  # reached here alone, where _exit returns
         distributed._leave_with_traceback(KeyError, KeyError("x"), None)
     assert codes == [1] and "KeyError: 'x'" in capsys.readouterr().err
+
+
+def test_a_process_that_read_another_checkpoint_than_the_first_is_refused(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    monkeypatch.setattr(distributed.multihost_utils, "broadcast_one_to_all", lambda mine: 20)
+    distributed.require_same(20)
+    with pytest.raises(ValueError, match="process 1 goes on from step 10, process 0 from 20"):
+        distributed.require_same(10)
+
+
+def test_a_place_where_nobody_can_meet_is_named(monkeypatch):
+    def taken(*arguments, **options):
+        raise RuntimeError("Failed to add port\nmore")
+
+    monkeypatch.setattr(jax.distributed, "initialize", taken)
+    with pytest.raises(ConnectionError, match=r"cannot meet at here:1: Failed to add port$"):
+        distributed.start(Processes(True, "here:1", 2, 0))

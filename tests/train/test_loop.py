@@ -129,6 +129,36 @@ def test_a_signal_is_saved_or_not_spoken_of():
     assert saved == [False] and "and saved" in str(stopped.value)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, None])
+def test_a_signal_that_ends_the_data_workers_too_still_saves(number):
+    class Asked(Stop):
+        def __init__(self):
+            self.looks = 0
+
+        def asked(self, step):  # the signal comes after the step
+            self.looks += 1
+            return number if self.looks > 1 else None
+
+    def batches():
+        yield batch(0)
+        raise OSError("a data worker died")
+
+    saved, seen = [], []
+    fresh = TrainState(step=jnp.int32(0), params={}, collections={}, opt_state=(), key=None)
+    with pytest.raises(Interrupted if number else OSError) as ended:
+        _train(
+            small(steps=5, eval_every=5),
+            fresh,
+            lambda state, batch: (state, {}),
+            batches(),
+            lambda number, sums, ids: seen.append(number),
+            lambda state, due: saved.append(due),
+            Asked(),
+        )
+    assert saved == ([False] if number else []) and seen == ([1] if number else [])
+    assert ("after step 1 of 5 and saved" in str(ended.value)) == bool(number)
+
+
 @pytest.fixture(scope="module", params=["pmap", "jit"])
 def straight(request, tmp_path_factory, digits_dir):
     """A run that nobody disturbs, and how to start another of its kind."""

@@ -9,14 +9,16 @@ from mmjax.train.stop import Stop
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_only_noted_and_the_second_stops(number):
+def test_the_first_signal_is_only_noted_and_a_second_ctrl_c_stops(number):
     before = signal.getsignal(number)
     with Stop() as stop:
         assert stop.asked(1) is None
         os.kill(os.getpid(), number)
         assert stop.asked(2) == number
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.asked(2) == number
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(number) is before
 
 

@@ -91,8 +91,10 @@ def test_what_is_not_there_is_named(run, name):
 def test_the_checkpoint_of_a_later_version_is_refused(run):
     path = run / "checkpoints" / "3" / "record" / "metadata"
     json_file.write(path, json_file.read(path) | {"format": stored.FORMAT + 1})
-    with pytest.raises(DamagedError, match="a later version of mmjax wrote it"):
+    with pytest.raises(MisfitError, match="a later version of mmjax wrote it"):
         restore(run, 3)
+    with pytest.raises(MisfitError):  # it is nothing to go back from
+        resumed(run)
 
 
 def test_a_training_goes_back_to_the_newest_whole_checkpoint_and_says_so(run):
@@ -130,7 +132,8 @@ def test_the_newest_whole_checkpoint_is_found(run, tmp_path):
     assert stored.newest_whole(run) == 2
     assert stored.best(run, "loss", "min") == 3  # by the record, which is whole
     damage(run, 3, "record")
-    assert stored.best(run, "loss", "min") == 2
+    with pytest.raises(DamagedError, match="3/record"):  # it might be the best
+        stored.best(run, "loss", "min")
     assert resumed(tmp_path / "empty") is None and stored.newest_whole(tmp_path / "empty") is None
 
 
@@ -177,3 +180,12 @@ def test_what_the_machine_lacks_is_not_called_damage(run, monkeypatch):
     monkeypatch.setattr("orbax.checkpoint.Checkpointer.restore", exhausted)
     with pytest.raises(MemoryError):
         restore(run, 3)
+
+
+def test_a_record_that_cannot_be_opened_today_is_not_called_damage(run, monkeypatch):
+    def refuse(path):
+        raise PermissionError("Permission denied")
+
+    monkeypatch.setattr(json_file, "read", refuse)
+    with pytest.raises(PermissionError):
+        resumed(run)

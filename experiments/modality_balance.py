@@ -15,7 +15,6 @@ modalities all reach 100.
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import tyro
 
 import mmjax
 from mmjax.balance import Balance, blend_weights
+from mmjax.train import log
 
 joint = mmjax.Experiment(
     model=mmjax.Multimodal(
@@ -55,7 +55,7 @@ def blended(run: Path) -> mmjax.Experiment:
 
     Between its first and its last validation, with the training losses of the same steps.
     """
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = log.read(run / log.FILE)
     names = {None: "label", "touch": "label/touch", "vision": "label/vision"}
 
     def losses(step: int) -> dict[str | None, tuple[float, float]]:

@@ -119,8 +119,8 @@ class Optim(abc.ABC):
 
 
 def path_of(path: tuple[Any, ...]) -> str:
-    """JAX's path of an array in a tree of dicts, with slashes."""
-    return "/".join(str(key.key) for key in path)
+    """JAX's path of an array in a tree, with slashes."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def _matches(path: str, pattern: str) -> bool:

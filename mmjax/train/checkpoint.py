@@ -1,6 +1,7 @@
 """Saving checkpoints: Orbax's CheckpointManager, with the record that `stored` reads them by."""
 
 import contextlib
+import logging
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from mmjax import json_file
 from mmjax.train import parallel, stored
+from mmjax.train.failure import first_line
 from mmjax.train.fingerprint import fingerprints
 from mmjax.train.state import TrainState
 from mmjax.train.stop import Interrupted
@@ -149,6 +151,10 @@ def _forget_place(folder: Path) -> None:
                 note.write_text("")  # that there is such a file is all that is ever asked
 
 
+def _news(record: logging.LogRecord) -> bool:
+    return "exception was never retrieved" not in record.getMessage()
+
+
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
     """Orbax and its storage raise many things when a disk is full or gone."""
@@ -157,9 +163,11 @@ def _writing(folder: Path) -> Iterator[None]:
     except (jax.errors.JaxRuntimeError, MemoryError):
         raise
     except Exception as error:
-        text = next((line for line in str(error).splitlines() if line.strip()), "")
+        # The tasks of Orbax that failed beside this one would be told of, at length, after it.
+        logging.getLogger("asyncio").addFilter(_news)
         raise OSError(
-            f"{folder}: a checkpoint could not be written: {type(error).__name__}: {text:.300}\n"
+            f"{folder}: a checkpoint could not be written: {type(error).__name__}: "
+            f"{first_line(error)}\n"
             "The checkpoints before it are as they were: mend the cause (is the disk full?) and "
             "run the same command again to go on"
         ) from error

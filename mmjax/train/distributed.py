@@ -20,6 +20,7 @@ from jax.experimental import multihost_utils
 
 from mmjax.config.processes import Processes
 from mmjax.train import parallel
+from mmjax.train.failure import first_line
 
 HEARTBEAT = 10  # seconds without a sign of life after which a process counts as dead
 
@@ -51,8 +52,9 @@ def start(processes: Processes) -> None:
                 shutdown_timeout_seconds=HEARTBEAT,
             )
     except (RuntimeError, ValueError) as error:  # a port that is taken; nothing to be found
-        text = next((line for line in str(error).splitlines() if line.strip()), "")
-        raise ConnectionError(f"--distributed: cannot meet at {where}: {text:.300}") from error
+        raise ConnectionError(
+            f"--distributed: cannot meet at {where}: {first_line(error)}"
+        ) from error
     sys.excepthook = _leave_with_traceback
 
 

@@ -12,6 +12,11 @@ from mmjax.config import Experiment
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
+def first_line(error: BaseException) -> str:
+    """Of its text: what JAX, Orbax and TensorStore raise goes on for pages."""
+    return next((line for line in str(error).splitlines() if line.strip()), "")[:300]
+
+
 @contextlib.contextmanager
 def explained(experiment: Experiment, run: Path) -> Iterator[None]:
     """Raises in place of the error of JAX or of the system:
@@ -30,20 +35,20 @@ def explained(experiment: Experiment, run: Path) -> Iterator[None]:
             "cause (is the disk full?) and run the same command again to go on"
         ) from error
     except jax.errors.JaxRuntimeError as error:
-        text = next((line for line in str(error).splitlines() if line.strip()), "")
+        text = first_line(error)
         if "RESOURCE_EXHAUSTED" in text or "out of memory" in text.lower():
             half = ["--model.precision bfloat16"]
             if getattr(experiment.model, "precision", "bfloat16") == "bfloat16":
                 half = []
             remedies = ["a smaller --batch-size", "more --devices", *half]
             raise MemoryError(
-                f"out of memory in a step with --batch-size {experiment.batch_size}: {text:.300}\n"
+                f"out of memory in a step with --batch-size {experiment.batch_size}: {text}\n"
                 f"What takes less: {', '.join(remedies)}. `mmjax describe` shows how much before "
                 "a training begins"
             ) from error
         if jax.process_count() > 1:
             raise ConnectionError(
-                f"another process has ended or cannot be reached: {text:.300}\n"
+                f"another process has ended or cannot be reached: {text}\n"
                 "See its output; run the same command in every process again to go on"
             ) from error
         raise

@@ -10,6 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from mmjax.optim import path_of
+
 MOST_LINES = 14  # of a report; one more says how many are left out
 
 
@@ -46,7 +48,7 @@ def misfits(like: Any, stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        yield jax.tree_util.keystr(path, simple=True, separator="/"), leaf
+        yield path_of(path), leaf
 
 
 def _form(leaf: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
+from mmjax.optim import path_of
 from mmjax.types import Sums
 
 NAME = "nonfinite"  # among a step's sums: its total is 1 + the position in `names`, or 0
@@ -35,7 +36,7 @@ def first(loss: Array, grads: Any) -> Int[Array, ""]:
 
 def _floats(tree: Any) -> list[tuple[str, Any]]:
     return [
-        (jax.tree_util.keystr(path, simple=True, separator="/"), leaf)
+        (path_of(path), leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
         if jnp.issubdtype(leaf.dtype, jnp.floating)
     ]

@@ -40,7 +40,8 @@ def fit(
         ValueError: the folder holds another experiment, or another process trains in it; the
             configuration cannot be; every checkpoint is damaged; the training diverged.
         Interrupted: Ctrl-C or SIGTERM, after the state was saved.
-        OSError: the disk does not take what must be written; the memory does not hold a step.
+        OSError: the disk does not take what must be written; another process has ended.
+        MemoryError: a device does not hold a step.
     """
     run = Path(run)
     with (
@@ -61,7 +62,8 @@ def fit(
             folder.claim(run, experiment, _say)
             ready.preprocessing.save(run)
         distributed.require_one_folder(held.token, lambda: lock.read(run).get("token"))
-        folder.check(run, experiment)  # now of every process: all make the same training
+        if not parallel.primary():  # all make the same training
+            folder.check(run, experiment)
         return _run(experiment, run, ready, watchdog)
 
 

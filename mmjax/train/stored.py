@@ -18,6 +18,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import Sharding
 
 from mmjax import json_file
+from mmjax.train.failure import first_line
 from mmjax.train.fingerprint import changed, misfits
 from mmjax.train.state import TrainState
 
@@ -60,7 +61,9 @@ def record(run: Path, step: int) -> dict[str, Any]:
                 raise ValueError(f"{path}: {name!r} leads out of the checkpoint")
     except FileNotFoundError as error:
         raise DamagedError(f"{path}: is missing") from error
-    except (ValueError, NotADirectoryError, IsADirectoryError, KeyError, TypeError) as error:
+    except ValueError as error:  # which names the file
+        raise DamagedError(str(error)) from error
+    except (NotADirectoryError, IsADirectoryError, KeyError, TypeError) as error:
         raise DamagedError(f"{path}: {error!r:.300}") from error
     if later:
         raise MisfitError(f"{path}: a later version of mmjax wrote it")
@@ -203,11 +206,11 @@ def _reading(path: Path) -> Iterator[None]:
     except (DamagedError, MemoryError):
         raise
     except Exception as error:
-        text = next((line for line in str(error).splitlines() if line.strip()), "")
+        text = first_line(error)
         lacking = ("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "Too many open files")
         if isinstance(error, PermissionError) or any(word in text for word in lacking):
             raise OSError(f"{path}: cannot be read: {text}") from error
-        raise DamagedError(f"{path}: cannot be read: {text:.300}") from error
+        raise DamagedError(f"{path}: cannot be read: {text}") from error
     finally:
         logger.setLevel(level)
 

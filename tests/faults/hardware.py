@@ -9,12 +9,11 @@ import tempfile
 from pathlib import Path
 
 from mmjax.train import stored
-from tests.faults.kills import WAYS, trainee
+from tests.faults.kills import trainee
 from tests.faults.row import Row
 from tests.faults.trainee import ROOT, outcome, same
 
 PLACES = ("jit, 1 device", "pmap, 8 devices", "pmap, 2 processes")
-WAYS.setdefault("jit, 1 device", (("--parallel", "jit", "--devices", "1"), 1, 1))
 TOLERANCE = 1e-6
 
 

@@ -14,6 +14,7 @@ from tests.faults.row import Row
 from tests.faults.trainee import STEPS, Trainee, fast, outcome, same, wait_until_gone
 
 WAYS = {  # name: flags, processes, host devices
+    "jit, 1 device": (("--parallel", "jit", "--devices", "1"), 1, 1),
     "pmap, 2 devices": (("--parallel", "pmap", "--devices", "2"), 1, 2),
     "jit, 2 devices": (("--parallel", "jit", "--devices", "2"), 1, 2),
     "pmap, 8 devices": (("--parallel", "pmap"), 1, 8),

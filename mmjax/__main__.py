@@ -36,8 +36,10 @@ def evaluate(
         json: print one JSON object instead of a table
     """
     from mmjax.evaluation.evaluate import evaluate as measure
+    from mmjax.train import cache
     from mmjax.train.script import show
 
+    cache.enable()
     metrics = measure(run, split, checkpoint=checkpoint, data_dir=data_dir, manual_dir=manual_dir)
     if json:
         _print_json(metrics)
@@ -82,7 +84,9 @@ def predict(
         remarks,
         split_inputs,
     )
+    from mmjax.train import cache
 
+    cache.enable()
     predictor = Predictor(run, checkpoint)
     preprocessing = predictor.preprocessing
     pairs = [f"{k}={v}" for k, v in (("image", image), ("text", text)) if v is not None]

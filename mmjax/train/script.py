@@ -10,7 +10,7 @@ from rich.table import Table
 from mmjax import json_file
 from mmjax.config import Experiment
 from mmjax.config.command_line import parse
-from mmjax.train import curves, distributed, folder, parallel
+from mmjax.train import cache, curves, distributed, folder, parallel
 from mmjax.train.loop import fit
 from mmjax.train.stop import Interrupted
 
@@ -25,6 +25,7 @@ def main(experiment: Experiment) -> None:
     doc = inspect.getdoc(sys.modules["__main__"]) or ""
     experiment, run, processes = parse(experiment, Path("runs") / script.stem, sys.argv[1:], doc)
     try:
+        cache.enable()
         distributed.start(processes)
         timeout = float(processes.timeout) if processes.distributed else None
         metrics = fit(experiment, run, timeout=timeout)

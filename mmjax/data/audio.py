@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -124,6 +124,7 @@ def _in_unit_range(samples: np.ndarray) -> np.ndarray:
 class AudioTransform(Transform):
     """Samples in -1..1 at one rate, as loud as they were recorded; channels are averaged."""
 
+    padded: ClassVar[bool] = True
     sample_rate: int  # Hz; recordings of another rate are resampled
     max_samples: int  # at `sample_rate`; longer recordings are cut
 

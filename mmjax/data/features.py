@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -44,6 +44,7 @@ def open_features(path: str | os.PathLike[str]) -> np.ndarray:
 class FeatureTransform(Transform):
     """values = (x - mean) / std, feature by feature."""
 
+    padded: ClassVar[bool] = True
     max_tokens: int  # longer rows are cut
     mean: tuple[float, ...]  # one per feature
     std: tuple[float, ...]  # one per feature, above 0

@@ -9,6 +9,7 @@ import grain
 import numpy as np
 
 from mmjax.data.ahead import ahead
+from mmjax.data.buckets import cut
 from mmjax.data.dataset import Dataset, Examples, Source
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.types import AnyArray, Batch, Input
@@ -24,13 +25,15 @@ def train_batches(
     start: int,
     workers: int = 0,
     share: tuple[int, int] = (0, 1),
+    buckets: int = 1,
 ) -> Generator[Batch, None, None]:
     """Batch number `start` and all that follow, without end.
 
     Every epoch has an order of its own and batches run on across epochs, so no example is lost.
     Batch s depends on (seed, s) alone: a run that stopped after s steps goes on with `start=s`.
     `share=(p, n)` gives the rows of process p of n, the p-th n-th of the same batch. `workers`
-    processes make the batches, the same ones; 0: a thread.
+    processes make the batches, the same ones; 0: a thread. `buckets`: in how many lengths texts,
+    sounds and series may come (`buckets.py`).
     """
     _check(source, batch_size)
     if not 0 <= seed < 2**32:
@@ -42,7 +45,7 @@ def train_batches(
     part, parts = share
     if not 0 <= part < parts or batch_size % parts:
         raise ValueError(f"share: {share} is no equal share of a batch of {batch_size}")
-    make = _TrainBatch(data, source, preprocessing, batch_size, seed, share)
+    make = _TrainBatch(data, source, preprocessing, batch_size, seed, share, buckets)
     return ahead(make, itertools.count(start), workers)
 
 
@@ -56,12 +59,14 @@ class _TrainBatch:
     batch_size: int
     seed: int
     share: tuple[int, int]
+    buckets: int
 
     def __call__(self, step: int) -> Batch:
         indices = np.asarray(_order(len(self.source), self.seed, self.batch_size)[step])
         rng = np.random.default_rng([self.seed, step])
         examples = self.source.read(indices, rng)
         inputs = self.data.perturb(self.preprocessing(examples.inputs), self.preprocessing, rng)
+        inputs = cut(inputs, self.preprocessing, self.buckets)  # of the whole batch
         batch = _batch(inputs, examples, indices)
         # Of the whole batch, so that what is drawn does not depend on how many share it.
         part, parts = self.share

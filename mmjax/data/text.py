@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
@@ -27,6 +27,7 @@ class TextTransform(Transform):
     A special word is no word of any text: typed by somebody, "<pad>" is as much as "<", "pad", ">".
     """
 
+    padded: ClassVar[bool] = True
     max_words: int  # longer texts are cut; special words count
     tokenizer: str  # JSON of the `tokenizers` library
 

@@ -4,7 +4,7 @@ import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ class Transform(abc.ABC):
 
     ValueError, naming the row, for what is none of its rows.
     """
+
+    padded: ClassVar[bool] = False
+    """Whether rows are brought to one length by padding: axis 1 of values and mask, at its end."""
 
     @abc.abstractmethod
     def __call__(self, rows: Sequence | np.ndarray, /) -> Input:

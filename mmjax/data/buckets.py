@@ -1,0 +1,62 @@
+"""Length buckets: a batch is no longer than its longest text, sound or series makes it.
+
+Every length is a program of its own to the compiler. So there are a few: all of it, a half of it, a
+quarter ..., and all modalities of a batch are cut alike: as many programs as there are buckets.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.types import Input
+
+
+def lengths(full: int, count: int) -> tuple[int, ...]:
+    """Of each bucket, longest first: full, full / 2, full / 4 ..., rounded up; 1 may recur."""
+    return tuple(-(-full // 2**halvings) for halvings in range(count))
+
+
+def expected(preprocessing: Preprocessing, count: int) -> dict[str, tuple[int, ...]]:
+    """{modality: the lengths in which it may come}, of those that are padded."""
+    found = {}
+    for name, transform in preprocessing.transforms.items():
+        if transform.padded:
+            found[name] = lengths(np.shape(transform([None]).mask)[1], count)
+    return found
+
+
+def cut(inputs: Mapping[str, Input], preprocessing: Preprocessing, count: int) -> dict[str, Input]:
+    """The inputs in the shortest of `count` buckets that loses nothing. One bucket: as they are.
+
+    Of several processes each must cut the batch of all: they then compile the same program.
+
+    Raises:
+        ValueError: `count` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"buckets: expected at least 1, got {count}")
+    padded = [name for name, transform in preprocessing.transforms.items() if transform.padded]
+    sizes = {name: lengths(np.shape(inputs[name].mask)[1], count) for name in padded}
+    longest = {name: _longest(inputs[name]) for name in padded}
+    bucket = 0
+    while bucket + 1 < count and all(sizes[k][bucket + 1] >= longest[k] for k in padded):
+        bucket += 1
+    if not padded or not bucket:
+        return dict(inputs)
+    return {
+        name: _first(given, sizes[name][bucket]) if name in sizes else given
+        for name, given in inputs.items()
+    }
+
+
+def _longest(given: Input) -> int:
+    """How many positions there are up to the last one that holds something in any example."""
+    places = np.flatnonzero(np.any(np.asarray(given.mask), axis=0))
+    return int(places[-1]) + 1 if len(places) else 0
+
+
+def _first(given: Input, length: int) -> Input:
+    """Copies: a view would keep all in memory, and not every device takes one as it lies."""
+    values, mask = np.asarray(given.values), np.asarray(given.mask)
+    return Input(np.ascontiguousarray(values[:, :length]), np.ascontiguousarray(mask[:, :length]))

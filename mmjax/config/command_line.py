@@ -19,22 +19,25 @@ import tyro
 from mmjax.config.experiment import Experiment
 from mmjax.config.processes import Processes
 from mmjax.config.registry import FAMILIES, TAGS, fields, required, siblings
+from mmjax.config.span import Span
 
 
 def parse(
     experiment: Experiment, workdir: Path, arguments: Sequence[str], description: str
-) -> tuple[Experiment, Path, Processes]:
-    """The experiment, the run's folder and its processes as the command line changes them.
+) -> tuple[Experiment, Path, Processes, Span | None]:
+    """The experiment, the run's folder, its processes and the steps to profile, as typed.
 
     A wrong flag or choice ends the process with what was meant, perhaps, and the choices.
     """
     about = "the run's folder; the same command goes on with what is in it"
+    traced = "first:last, steps to trace into the folder profile/ of the run, such as 10:20"
     kind, shown = _view(experiment)
     whole = dataclasses.make_dataclass(
         "Run",
         [
             ("workdir", Annotated[Path, tyro.conf.arg(help=about)]),
             ("processes", Annotated[Processes, tyro.conf.arg(name="")]),
+            ("profile", Annotated[str | None, tyro.conf.arg(help=traced)]),
         ],
         bases=(kind,),
         frozen=True,
@@ -46,12 +49,13 @@ def parse(
             whole,
             # tyro applies flags to the choices before them: choices first, and any order will do.
             args=sorted(arguments, key=lambda argument: not _is_choice(argument)),
-            default=whole(**values, workdir=workdir, processes=Processes()),
+            default=whole(**values, workdir=workdir, processes=Processes(), profile=None),
             description=description,
             config=(tyro.conf.CascadeSubcommandArgs,),
         )
         values = {f.name: _real(getattr(parsed, f.name)) for f in fields(type(shown))}
-        return Experiment(**values), parsed.workdir, parsed.processes
+        span = None if parsed.profile is None else Span.parse(parsed.profile)
+        return Experiment(**values), parsed.workdir, parsed.processes, span
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

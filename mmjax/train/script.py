@@ -23,12 +23,14 @@ def main(experiment: Experiment) -> None:
     """
     script = Path(sys.argv[0])
     doc = inspect.getdoc(sys.modules["__main__"]) or ""
-    experiment, run, processes = parse(experiment, Path("runs") / script.stem, sys.argv[1:], doc)
+    workdir = Path("runs") / script.stem
+    experiment, run, processes, span = parse(experiment, workdir, sys.argv[1:], doc)
     try:
         cache.enable()
         distributed.start(processes)
         timeout = float(processes.timeout) if processes.distributed else None
-        metrics = fit(experiment, run, timeout=timeout)
+        options = {} if span is None else {"profile": span}
+        metrics = fit(experiment, run, timeout=timeout, **options)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(128 + stopped.signal)

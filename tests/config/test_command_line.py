@@ -5,6 +5,7 @@ import pytest
 
 from mmjax.balance import Blend, OgmGe
 from mmjax.config.command_line import parse
+from mmjax.config.span import Span
 from mmjax.encoders import Lstm
 from mmjax.fusion import Concat, CrossAttention
 from mmjax.missing import Generated
@@ -15,6 +16,13 @@ from tests.config.experiments import SMALL, small
 
 def parsed(*arguments, experiment=SMALL):
     return parse(experiment, Path("runs/x"), arguments, "An experiment.")[:2]
+
+
+def test_what_is_profiled_is_no_part_of_the_experiment():
+    arguments = ["--profile", "10:20"]
+    experiment, _, _, span = parse(SMALL, Path("runs/x"), arguments, "An experiment.")
+    assert experiment == SMALL and span == Span(10, 20) and str(span) == "10:20"
+    assert parse(SMALL, Path("runs/x"), [], "An experiment.")[3] is None
 
 
 def test_without_arguments_the_experiment_is_what_the_file_says():
@@ -61,6 +69,9 @@ def test_a_value_that_looks_like_a_choice_stays_a_value():
         (["--batch-size", "0"], "--batch-size: expected at least 1, got 0"),
         (["--steps", "many"], "invalid"),
         (["--parallel", "magic"], "jit"),
+        (["--profile", "20"], "--profile: expected the first and the last step, such as 10:20"),
+        (["--profile", "20:10"], "--profile: expected the first and the last step"),
+        (["--profile", "0:10"], "--profile: expected the first and the last step"),
     ],
 )
 def test_a_wrong_command_line_ends_with_advice(arguments, message, capsys):

@@ -14,6 +14,7 @@ from mmjax.encoders import ENCODERS
 from mmjax.layers.fields import require_choice, require_share
 from mmjax.layers.masking import clear
 from mmjax.layers.precision import cast_floats
+from mmjax.layers.rematerialisation import rematerialising
 from mmjax.missing import Mask
 from mmjax.types import Input, Tokens
 
@@ -35,6 +36,8 @@ class Multimodal(nn.Module):
             notice, or to "train" them
         frozen: modalities whose encoders stay as they are: run as in evaluation, without gradients
         precision: of the computation; parameters, statistics and losses are float32 in any case
+        remat: forget what blocks (of transformers, of residual and convolutional networks) compute
+            on their way, and compute it again for the gradient: less memory, a third more time
     """
 
     # Not comments beside the fields: tyro finds no comments of classes made at run time.
@@ -46,6 +49,7 @@ class Multimodal(nn.Module):
     unimodal: Literal["none", "probe", "train"] = "none"
     frozen: tuple[str, ...] = ()
     precision: Literal["float32", "bfloat16"] = "float32"
+    remat: bool = False
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, Input], *, train: bool) -> dict[str, Array]:
@@ -60,12 +64,13 @@ class Multimodal(nn.Module):
         self._check(inputs)
         if train and self.modality_dropout:
             inputs = drop_modalities(inputs, self.modality_dropout, self.make_rng("dropout"))
-        if self.precision == "float32" or self.is_initializing():
-            return self._outputs(inputs, train)
-        # Modules compute in the type of their parameters: it is enough to show them others.
-        cast = cast_floats(self.precision)
-        compute = nn.map_variables(Multimodal._outputs, "params", trans_in_fn=cast)
-        return cast_floats("float32")(compute(self, inputs, train))
+        with rematerialising(self.remat and train):
+            if self.precision == "float32" or self.is_initializing():
+                return self._outputs(inputs, train)
+            # Modules compute in the type of their parameters: it is enough to show them others.
+            cast = cast_floats(self.precision)
+            compute = nn.map_variables(Multimodal._outputs, "params", trans_in_fn=cast)
+            return cast_floats("float32")(compute(self, inputs, train))
 
     def _check(self, inputs: Mapping[str, Input]) -> None:
         require_choice(self, "unimodal", "none", "probe", "train")

@@ -61,6 +61,24 @@ class Batch:
 
 
 @struct.dataclass
+class Picks:
+    """A batch whose inputs are not here: which rows of columns that the device holds they are."""
+
+    rows: Mapping[str, Int[AnyArray, "batch"]]
+    labels: Mapping[str, Shaped[AnyArray, "batch *label"]]
+    weight: Float[AnyArray, "batch"]
+    ids: Int[AnyArray, "batch"]
+
+    def batch(self, columns: Mapping[str, Input]) -> Batch:
+        """With the inputs, out of all rows of each modality."""
+        inputs = {
+            name: Input(columns[name].values[rows], columns[name].mask[rows])
+            for name, rows in self.rows.items()
+        }
+        return Batch(inputs, self.labels, self.weight, self.ids)
+
+
+@struct.dataclass
 class Sums:
     """A total and the count to divide it by: added over batches and devices, divided once."""
 

@@ -36,6 +36,10 @@ class Experiment:
         on_nonfinite: where the loss or a gradient is NaN or infinite: stop at once; skip the
             update; or ignore it, so that the parameters become NaN
         skip_limit: updates skipped in a row before the training stops after all
+        accumulate: parts in which the gradient of a batch is computed, one after the other: less
+            memory for the same update, but for dropout's masks and BatchNorm, which see a part
+        steps_per_call: steps in one compiled program, for small steps on fast devices; data that
+            are not changed in training lie on the device. Logs and checkpoints come between calls
         parallel: how a step is spread over devices
         devices: how many; None: all, and on a CPU up to 8 cores that divide the batch
         workers: processes that make the batches; 0: a thread
@@ -59,18 +63,31 @@ class Experiment:
     ema: float = 0.0
     on_nonfinite: Literal["stop", "skip", "ignore"] = "stop"
     skip_limit: int = 10
+    accumulate: int = 1
+    steps_per_call: int = 1
     parallel: Literal["jit", "pmap"] = "pmap"
     devices: int | None = None
     workers: int = 0
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "eval_every", "log_every", "keep", "skip_limit"):
+        positive = ("steps", "batch_size", "eval_every", "log_every", "keep", "skip_limit")
+        for name in (*positive, "accumulate", "steps_per_call"):
             if getattr(self, name) < 1:
                 flag = name.replace("_", "-")
                 raise ValueError(f"--{flag}: expected at least 1, got {getattr(self, name)}")
         if self.devices is not None and self.devices < 1:
             raise ValueError(f"--devices: expected at least 1, got {self.devices}")
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"--accumulate: expected a divisor of --batch-size {self.batch_size}, got "
+                f"{self.accumulate}"
+            )
+        if self.eval_every % self.steps_per_call:
+            raise ValueError(
+                f"--steps-per-call: expected a divisor of --eval-every {self.eval_every}, got "
+                f"{self.steps_per_call}: a checkpoint is saved between two calls"
+            )
         if not 0 <= self.ema < 1:
             raise ValueError(f"--ema: expected 0 or more and less than 1, got {self.ema}")
         if self.workers < 0:

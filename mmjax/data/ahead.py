@@ -10,15 +10,15 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
+from typing import Any, TypeVar
 
-from mmjax.types import Batch
-
+T = TypeVar("T")  # a batch, or what stands for one
 AHEAD = 4  # batches, and as many more as there are workers
 
 
 def ahead(
-    make: Callable[[int], Batch], steps: Iterable[int], workers: int = 0
-) -> Generator[Batch, None, None]:
+    make: Callable[[int], T], steps: Iterable[int], workers: int = 0
+) -> Generator[T, None, None]:
     """make(step) for each step, in order. What computes them ends when the generator is closed.
 
     With `workers` processes `make` is pickled once for each; a batch travels back through a pipe.
@@ -26,7 +26,7 @@ def ahead(
     Raises:
         OSError: a worker died.
     """
-    pending: deque[Future[Batch]] = deque()
+    pending: deque[Future[T]] = deque()
     executor, call = _executor(make, workers)
     try:
         for step in steps:
@@ -43,9 +43,7 @@ def ahead(
         executor.shutdown(wait=workers == 0, cancel_futures=True)
 
 
-def _executor(
-    make: Callable[[int], Batch], workers: int
-) -> tuple[Executor, Callable[[int], Batch]]:
+def _executor(make: Callable[[int], T], workers: int) -> tuple[Executor, Callable[[int], T]]:
     if not workers:
         # One thread: the work holds Python's lock for most of its time.
         return ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches"), make
@@ -54,10 +52,10 @@ def _executor(
     return ProcessPoolExecutor(workers, spawn, _begin, (make,)), _made
 
 
-_make: Callable[[int], Batch]  # of a worker process
+_make: Callable[[int], Any]  # of a worker process
 
 
-def _begin(make: Callable[[int], Batch]) -> None:
+def _begin(make: Callable[[int], Any]) -> None:
     """In a worker: no Ctrl-C may end it, and it must not outlive its parent."""
     global _make
     _make = make
@@ -72,5 +70,5 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _made(step: int) -> Batch:
+def _made(step: int) -> Any:
     return _make(step)

@@ -58,3 +58,8 @@ class CaptionMatch(Match):
         if not isinstance(transform, TextTransform):
             raise ValueError(f"text: expected a TextTransform, got {type(transform).__name__}")
         return {**inputs, "text": WordDropout(self.word_dropout)(inputs["text"], transform, rng)}
+
+    @property
+    def perturbs(self) -> bool:
+        """Whether words are dropped."""
+        return self.word_dropout > 0

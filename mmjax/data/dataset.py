@@ -37,6 +37,19 @@ class Source(abc.ABC):
         With None: the examples to evaluate on, which depend on nothing but their positions.
         """
 
+    def columns(self) -> Mapping[str, Sequence | np.ndarray] | None:
+        """By modality all rows that examples to train on are made of, where they are rows as such.
+
+        None where they are not: drawn anew, or augmented.
+        """
+        return None
+
+    def pick(
+        self, indices: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
+        """What `read` gives with the same generator: places in `columns`, and the labels."""
+        raise NotImplementedError("a source with columns says which rows it reads")
+
 
 @dataclass(frozen=True)
 class Dataset(abc.ABC):
@@ -59,6 +72,11 @@ class Dataset(abc.ABC):
     ) -> dict[str, Input]:
         """What happens to a training batch after preprocessing; nothing, unless overridden."""
         return inputs
+
+    @property
+    def perturbs(self) -> bool:
+        """Whether `perturb` does anything."""
+        return False
 
 
 def check_split(split: str) -> None:

@@ -70,14 +70,34 @@ class MatchSource(Source):
             truth, partner = self._truth[indices], self._fixed[indices]
         else:
             images = self._augment(images, rng)
-            truth = rng.random(len(indices)) < 0.5
-            other = rng.integers(1, len(self._count), len(indices))
-            classes = self._labels[indices // 2]
-            partner = self._partner(classes, truth, other, rng.random(len(indices)))
+            truth, partner = self._drawn(indices, rng)
         return Examples(
             inputs={"image": images, self._modality: [self._rows[i] for i in partner]},
             labels={"match": truth.astype(np.float32)},
         )
+
+    def columns(self) -> dict[str, Any] | None:
+        """All images and all partners; None where images are augmented."""
+        if self._augment != ImageAugment():
+            return None
+        return {"image": self._images, self._modality: self._rows}
+
+    def pick(
+        self, indices: np.ndarray, rng: np.random.Generator
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The same pairs as `read`."""
+        truth, partner = self._drawn(indices, rng)
+        rows = {"image": indices // 2, self._modality: partner}
+        return rows, {"match": truth.astype(np.float32)}
+
+    def _drawn(
+        self, indices: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Whether each pair to train on is a true one, and the partner's place."""
+        truth = rng.random(len(indices)) < 0.5
+        other = rng.integers(1, len(self._count), len(indices))
+        classes = self._labels[indices // 2]
+        return truth, self._partner(classes, truth, other, rng.random(len(indices)))
 
     def _partner(
         self, classes: np.ndarray, truth: np.ndarray, other: np.ndarray, which: np.ndarray

@@ -3,16 +3,21 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, TypeVar
 
 import grain
+import jax
 import numpy as np
 
 from mmjax.data.ahead import ahead
 from mmjax.data.buckets import cut
-from mmjax.data.dataset import Dataset, Examples, Source
+from mmjax.data.dataset import Dataset, Source
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.types import AnyArray, Batch, Input
+from mmjax.types import AnyArray, Batch, Input, Picks
+
+T = TypeVar("T")
+MOST_HELD = 2**31  # bytes of preprocessed columns on each device
 
 
 def train_batches(
@@ -35,18 +40,65 @@ def train_batches(
     processes make the batches, the same ones; 0: a thread. `buckets`: in how many lengths texts,
     sounds and series may come (`buckets.py`).
     """
-    _check(source, batch_size)
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed: expected 0 to 2**32 - 1, got {seed}")
+    order = _Order(source, batch_size, seed, share)
+    make = _TrainBatch(data, source, preprocessing, order, buckets)
+    return _from(make, start, workers)
+
+
+def train_picks(
+    data: Dataset,
+    source: Source,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int,
+    seed: int,
+    start: int,
+    workers: int = 0,
+    share: tuple[int, int] = (0, 1),
+) -> Generator[Picks, None, None]:
+    """The batches of `train_batches` as rows of what `held` gives: there is little to make."""
+    del data
+    make = _TrainPicks(source, preprocessing, _Order(source, batch_size, seed, share))
+    return _from(make, start, workers)
+
+
+def _from(make: Callable[[int], T], start: int, workers: int) -> Generator[T, None, None]:
     if start < 0:
         raise ValueError(f"start: expected a step of 0 or more, got {start}")
     if workers < 0:
         raise ValueError(f"workers: expected 0 or more, got {workers}")
-    part, parts = share
-    if not 0 <= part < parts or batch_size % parts:
-        raise ValueError(f"share: {share} is no equal share of a batch of {batch_size}")
-    make = _TrainBatch(data, source, preprocessing, batch_size, seed, share, buckets)
     return ahead(make, itertools.count(start), workers)
+
+
+class _Order:
+    """Which examples a step has, and the generator of what is drawn for them."""
+
+    def __init__(self, source: Source, batch_size: int, seed: int, share: tuple[int, int]) -> None:
+        _check(source, batch_size)
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"seed: expected 0 to 2**32 - 1, got {seed}")
+        part, parts = share
+        if not 0 <= part < parts or batch_size % parts:
+            raise ValueError(f"share: {share} is no equal share of a batch of {batch_size}")
+        self._length, self._batch_size, self._seed, self._share = (
+            len(source), batch_size, seed, share,
+        )  # fmt: skip
+
+    def __call__(self, step: int) -> tuple[np.ndarray, np.random.Generator]:
+        indices = np.asarray(_batched(self._length, self._seed, self._batch_size)[step])
+        return indices, np.random.default_rng([self._seed, step])
+
+    def own(self, batch: Any) -> Any:
+        """This process's share: of the whole, so that what is drawn does not depend on shares."""
+        part, parts = self._share
+        size = self._batch_size // parts
+        return jax.tree.map(lambda x: x[part * size : (part + 1) * size], batch)
+
+
+@functools.lru_cache(maxsize=8)
+def _batched(length: int, seed: int, batch_size: int) -> grain.MapDataset:
+    """Of all batches that there will ever be, the examples."""
+    return grain.MapDataset.range(length).seed(seed).shuffle().repeat().batch(batch_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,34 +108,55 @@ class _TrainBatch:
     data: Dataset
     source: Source
     preprocessing: Preprocessing
-    batch_size: int
-    seed: int
-    share: tuple[int, int]
+    order: _Order
     buckets: int
 
     def __call__(self, step: int) -> Batch:
-        indices = np.asarray(_order(len(self.source), self.seed, self.batch_size)[step])
-        rng = np.random.default_rng([self.seed, step])
+        indices, rng = self.order(step)
         examples = self.source.read(indices, rng)
         inputs = self.data.perturb(self.preprocessing(examples.inputs), self.preprocessing, rng)
         inputs = cut(inputs, self.preprocessing, self.buckets)  # of the whole batch
-        batch = _batch(inputs, examples, indices)
-        # Of the whole batch, so that what is drawn does not depend on how many share it.
-        part, parts = self.share
-        size = self.batch_size // parts
-        rows = slice(part * size, (part + 1) * size)
-        return Batch(
-            inputs={k: Input(x.values[rows], x.mask[rows]) for k, x in batch.inputs.items()},
-            labels={name: labels[rows] for name, labels in batch.labels.items()},
-            weight=batch.weight[rows],
-            ids=batch.ids[rows],
-        )
+        return self.order.own(_batch(inputs, examples.labels, indices))
 
 
-@functools.lru_cache(maxsize=8)
-def _order(length: int, seed: int, batch_size: int) -> grain.MapDataset:
-    """Of all batches that there will ever be, the examples."""
-    return grain.MapDataset.range(length).seed(seed).shuffle().repeat().batch(batch_size)
+@dataclasses.dataclass(frozen=True)
+class _TrainPicks:
+    source: Source
+    preprocessing: Preprocessing
+    order: _Order
+
+    def __call__(self, step: int) -> Picks:
+        indices, rng = self.order(step)
+        rows, labels = self.source.pick(indices, rng)
+        _check_labels(labels, indices)
+        rows = {
+            # A modality without a column is missing: the only row there stands for it.
+            name: rows.get(name, np.zeros_like(indices)).astype(np.int32)
+            for name in self.preprocessing.transforms
+        }
+        weight = np.ones(len(indices), np.float32)
+        return self.order.own(Picks(rows, labels, weight, np.asarray(indices, np.int64)))
+
+
+def held(data: Dataset, source: Source, preprocessing: Preprocessing) -> dict[str, Input] | None:
+    """All rows of each modality, preprocessed: what `Picks` point into.
+
+    None where training examples are not rows as such, or would take more than `MOST_HELD` bytes.
+    """
+    columns = None if data.perturbs else source.columns()
+    if columns is None:
+        return None
+    size = 0
+    for name, transform in preprocessing.transforms.items():
+        rows = columns.get(name, [None])
+        one = transform(rows[:1])
+        size += len(rows) * (np.asarray(one.values).nbytes + np.asarray(one.mask).nbytes)
+    if size > MOST_HELD:
+        return None
+    return {
+        name: transform(columns.get(name, [None]))
+        for name, transform in preprocessing.transforms.items()
+    }
 
 
 def eval_batches(
@@ -95,7 +168,7 @@ def eval_batches(
     def batch(first: int) -> Batch:
         indices = np.arange(first, min(first + batch_size, len(source)))
         examples = source.read(indices, None)
-        found = _batch(preprocessing(examples.inputs), examples, indices)
+        found = _batch(preprocessing(examples.inputs), examples.labels, indices)
         return _filled(found, batch_size)
 
     return ahead(batch, range(0, len(source), batch_size))
@@ -108,8 +181,23 @@ def _check(source: Source, batch_size: int) -> None:
         raise ValueError("source: expected at least one example, got none")
 
 
-def _batch(inputs: dict[str, Input], examples: Examples, indices: np.ndarray) -> Batch:
-    for name, labels in examples.labels.items():
+def _batch(
+    inputs: dict[str, Input], labels: Mapping[str, np.ndarray], indices: np.ndarray
+) -> Batch:
+    _check_labels(labels, indices)
+    for name, rows in inputs.items():
+        if len(rows.mask) != len(indices):
+            raise ValueError(f"{name}: expected {len(indices)} rows, got {len(rows.mask)}")
+    return Batch(
+        inputs=inputs,
+        labels=labels,
+        weight=np.ones(len(indices), np.float32),
+        ids=np.asarray(indices, np.int64),
+    )
+
+
+def _check_labels(given: Mapping[str, np.ndarray], indices: np.ndarray) -> None:
+    for name, labels in given.items():
         if len(labels) != len(indices):
             raise ValueError(f"labels {name!r}: expected {len(indices)} rows, got {len(labels)}")
         binary = not np.issubdtype(labels.dtype, np.floating) or np.isin(labels, (0, 1))
@@ -118,15 +206,6 @@ def _batch(inputs: dict[str, Input], examples: Examples, indices: np.ndarray) ->
             raise ValueError(
                 f"labels {name!r}: expected 0 or 1, got {labels[row]} in example {indices[row]}"
             )
-    for name, rows in inputs.items():
-        if len(rows.mask) != len(indices):
-            raise ValueError(f"{name}: expected {len(indices)} rows, got {len(rows.mask)}")
-    return Batch(
-        inputs=inputs,
-        labels=examples.labels,
-        weight=np.ones(len(indices), np.float32),
-        ids=np.asarray(indices, np.int64),
-    )
 
 
 def _filled(batch: Batch, size: int) -> Batch:

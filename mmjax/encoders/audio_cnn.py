@@ -10,6 +10,7 @@ from mmjax.layers.fields import require_at_least, require_choice
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import average_pool, masked_mean
 from mmjax.layers.precision import in_kernel_dtype
+from mmjax.layers.rematerialisation import block
 from mmjax.layers.spectrogram import log_mel
 from mmjax.layers.windows import window_mask
 from mmjax.types import AnyArray, Tokens
@@ -28,6 +29,7 @@ class AudioCnn(nn.Module):
     pooling: Literal["mean", "none"] = "mean"  # one token, or one for each 2^len(features) frames
 
     @nn.compact
+    @block
     def __call__(
         self,
         values: Float[AnyArray, "batch sample"],

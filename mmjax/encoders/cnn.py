@@ -10,6 +10,7 @@ from mmjax.layers.fields import require_choice
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import AttentionPool, average_pool
 from mmjax.layers.precision import in_kernel_dtype
+from mmjax.layers.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
 
@@ -27,6 +28,7 @@ class Cnn(nn.Module):
     pooling: Literal["flatten", "mean", "attention", "none"] = "flatten"
 
     @nn.compact
+    @block
     def __call__(
         self,
         values: Float[AnyArray, "batch height width channel"],

@@ -12,6 +12,7 @@ from mmjax.layers.batch_norm import BatchNorm
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
 from mmjax.layers.precision import in_kernel_dtype
+from mmjax.layers.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -84,6 +85,7 @@ class ResidualBlock(nn.Module):
     norm: Literal["batch", "group"]
 
     @nn.compact
+    @block
     def __call__(
         self,
         x: Float[Array, "batch height width channel"],

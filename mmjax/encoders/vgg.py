@@ -10,6 +10,7 @@ from mmjax.layers.batch_norm import BatchNorm
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
 from mmjax.layers.precision import in_kernel_dtype
+from mmjax.layers.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each stage
@@ -31,6 +32,7 @@ class Vgg(nn.Module):
     weights: str | None = None  # safetensors of published weights, read when a training begins
 
     @nn.compact
+    @block
     def __call__(
         self,
         values: Float[AnyArray, "batch height width channel"],

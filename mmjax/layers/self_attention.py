@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from mmjax.layers.attention import attend
 from mmjax.layers.fields import require_share
+from mmjax.layers.rematerialisation import block
 
 _KERNEL = nn.initializers.xavier_uniform()
 
@@ -31,6 +32,7 @@ class SelfAttentionBlock(nn.Module):
     gelu: Literal["exact", "tanh"] = "exact"
 
     @nn.compact
+    @block
     def __call__(
         self,
         x: Float[Array, "batch token width"],

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from mmjax.layers.attention import MultiHeadAttention
 from mmjax.layers.mlp import Mlp
 from mmjax.layers.normalisation import layer_norm
+from mmjax.layers.rematerialisation import block
 
 
 class Attend(nn.Module):
@@ -60,6 +61,7 @@ class Block(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
+    @block
     def __call__(
         self,
         x: Float[Array, "batch query dim"],

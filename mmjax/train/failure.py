@@ -40,7 +40,12 @@ def explained(experiment: Experiment, run: Path) -> Iterator[None]:
             half = ["--model.precision bfloat16"]
             if getattr(experiment.model, "precision", "bfloat16") == "bfloat16":
                 half = []
-            remedies = ["a smaller --batch-size", "more --devices", *half]
+            remedies = ["a smaller --batch-size", "more --devices"]
+            if experiment.accumulate < experiment.batch_size:
+                remedies.append(f"--accumulate {2 * experiment.accumulate} or more")
+            if not getattr(experiment.model, "remat", True):
+                remedies.append("--model.remat")
+            remedies += half
             raise MemoryError(
                 f"out of memory in a step with --batch-size {experiment.batch_size}: {text}\n"
                 f"What takes less: {', '.join(remedies)}. `mmjax describe` shows how much before "

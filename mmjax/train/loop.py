@@ -12,7 +12,17 @@ from rich.console import Console
 
 from mmjax import json_file
 from mmjax.config import Experiment
-from mmjax.train import curves, distributed, finite, folder, lock, parallel, stored, trainable
+from mmjax.train import (
+    calls,
+    curves,
+    distributed,
+    finite,
+    folder,
+    lock,
+    parallel,
+    stored,
+    trainable,
+)
 from mmjax.train.checkpoint import Checkpoints
 from mmjax.train.distributed import Watchdog
 from mmjax.train.evaluator import Evaluator
@@ -52,7 +62,9 @@ def fit(
         folder.check(run, experiment)
         if run.exists() and parallel.primary():
             held.take()
-        parallel.request_host_devices(experiment.batch_size, experiment.devices)
+        parallel.request_host_devices(
+            experiment.batch_size // experiment.accumulate, experiment.devices
+        )
         ready = Setup(experiment, run)
         # All that can be wrong with a configuration has shown itself: claim the folder for it.
         if parallel.primary():
@@ -111,9 +123,10 @@ def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) ->
             with watchdog.waiting(f"the checkpoint of step {int(now.step)}"):
                 checkpoints.save(parallel.everywhere(now, ready.mesh), meter.progress, metrics)
 
-        def read(step: int, sums: Mapping[str, Sums], ids: AnyArray) -> None:
-            with watchdog.waiting(f"step {step}"):
-                meter.read(step, sums, ids)
+        def read(before: int, sums: Mapping[str, Sums], ids: AnyArray) -> None:
+            with watchdog.waiting(f"step {before + calls.count(ids)}"):
+                for step in calls.each(before, sums, ids):
+                    meter.read(*step)
 
         now = _train(experiment, now, ready.update, batches, read, keep, stop)
         with watchdog.waiting("the last checkpoint"):
@@ -161,24 +174,26 @@ def _train(
     keep: Callable[[TrainState, bool], None],
     stop: Stop,
 ) -> TrainState:
-    """All steps that are still to do."""
+    """All steps that are still to do; `now` is given away."""
     unread = None
-    for number in range(int(now.step) + 1, experiment.steps + 1):
+    number = int(now.step)
+    while number < experiment.steps:
         try:
             batch = next(batches)
         except OSError:
-            asked = stop.asked(number - 1)
+            asked = stop.asked(number)
             if asked is None:
                 raise
             # A signal to the whole group of processes has ended the workers too.
             if unread is not None:
                 read(*unread)
             keep(now, False)
-            raise _interrupted(number - 1, experiment, asked) from None
+            raise _interrupted(number, experiment, asked) from None
         now, sums = update(now, batch)
         if unread is not None:
-            read(*unread)  # of the step before: the devices are busy with this one
+            read(*unread)  # of the call before: the devices are busy with this one
         unread = (number, sums, batch.ids)
+        number += calls.count(batch.ids)
         due = number % experiment.eval_every == 0 or number == experiment.steps
         asked = stop.asked(number)  # once: it may change at any moment
         if due or asked is not None:

@@ -50,22 +50,24 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def choose(batch_size: int, wanted: int | None = None) -> Mesh:
+def choose(batch_size: int, wanted: int | None = None, *, parts: int = 1) -> Mesh:
     """A mesh of the devices to train on: `wanted`, or all.
 
     Raises:
-        ValueError: there are not so many, or they do not divide the batch.
+        ValueError: there are not so many, or they do not divide each of the batch's `parts`.
     """
     devices = jax.devices()
     count = wanted or len(devices)
     if count > len(devices) or (jax.process_count() > 1 and count < len(devices)):
         where = "this machine has" if jax.process_count() == 1 else "all processes together have"
         raise ValueError(f"--devices {count}: {where} {len(devices)} {devices[0].platform} devices")
-    if batch_size % count:
-        lower, upper = batch_size - batch_size % count, batch_size + count - batch_size % count
+    pieces = count * parts
+    if batch_size % pieces:
+        lower, upper = batch_size - batch_size % pieces, batch_size + pieces - batch_size % pieces
         nearest = f"{lower} or {upper}" if lower else f"{upper}"
+        times = f", {parts} times each (--accumulate)" if parts > 1 else ""
         raise ValueError(
-            f"--batch-size {batch_size} cannot be split evenly over {count} devices: "
+            f"--batch-size {batch_size} cannot be split evenly over {count} devices{times}: "
             f"take {nearest}, or another number of --devices"
         )
     return _mesh(devices[:count])
@@ -126,36 +128,59 @@ def on_host(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
-def _shares(batch: Any, count: int) -> Any:
-    """[batch, ...] -> [device, batch / device, ...], a view."""
-    return jax.tree.map(lambda x: np.reshape(x, (count, x.shape[0] // count, *x.shape[1:])), batch)
+def _shares(batch: Any, count: int, axis: int = 0) -> Any:
+    """[batch, ...] -> [device, batch / device, ...], a view; the batch may be another axis."""
+
+    def split(x: Any) -> np.ndarray:
+        size = x.shape[axis] // count
+        parts = np.reshape(x, (*x.shape[:axis], count, size, *x.shape[axis + 1 :]))
+        return np.moveaxis(parts, axis, 0)
+
+    return jax.tree.map(split, batch)
 
 
-def pmap(step: Callable, mesh: Mesh) -> Callable:
-    """`step(state, share, axis="data")` on every device; sums cross devices inside the step."""
+def pmap(
+    step: Callable, mesh: Mesh, *, donate: bool = False, stacked: bool = False, held: Any = None
+) -> Callable:
+    """`step(state, share, axis="data")` on every device; sums cross devices inside the step.
+
+    With `donate` the new state takes the place of the one that is given, which is gone. `stacked`:
+    the batch is the second axis of what comes, steps are the first. `held`: a third argument of
+    the step, the same in every call, on every device.
+    """
+    rest = () if held is None else (replicate(held, mesh),)
     mapped = jax.pmap(
         functools.partial(step, axis=AXIS),
         axis_name=AXIS,
-        in_axes=(None, 0),
+        in_axes=(None, 0, *[None] * len(rest)),
         out_axes=None,  # pyright: ignore[reportArgumentType]  # documented, but not in its types
         devices=list(mesh.devices.flat),
+        donate_argnums=(0,) if donate else (),
     )
-    return lambda state, batch: mapped(state, _shares(batch, len(mesh.local_devices)))
+    count, axis = len(mesh.local_devices), int(stacked)
+    return lambda state, batch: mapped(state, _shares(batch, count, axis), *rest)
 
 
-def jit(step: Callable, mesh: Mesh) -> Callable:
+def jit(
+    step: Callable, mesh: Mesh, *, donate: bool = False, stacked: bool = False, held: Any = None
+) -> Callable:
     """`step(state, batch, axis=None)` on the global batch; the compiler splits it over the mesh.
 
-    Dropout draws the same masks on any number of devices.
+    Dropout draws the same masks on any number of devices. The rest is as in `pmap`.
     """
-    whole, split = replicated(mesh), NamedSharding(mesh, PartitionSpec(AXIS))
+    rest = () if held is None else (replicate(held, mesh),)
+    whole = replicated(mesh)
+    split = NamedSharding(mesh, PartitionSpec(None, AXIS) if stacked else PartitionSpec(AXIS))
     compiled = jax.jit(
-        functools.partial(step, axis=None), in_shardings=(whole, split), out_shardings=whole
+        functools.partial(step, axis=None),
+        in_shardings=(whole, split, *[whole] * len(rest)),
+        out_shardings=whole,
+        donate_argnums=(0,) if donate else (),
     )
     if jax.process_count() == 1:
-        return compiled
+        return lambda state, batch: compiled(state, batch, *rest)
     joined = functools.partial(jax.make_array_from_process_local_data, split)
-    return lambda state, batch: compiled(state, jax.tree.map(joined, batch))
+    return lambda state, batch: compiled(state, jax.tree.map(joined, batch), *rest)
 
 
 WRAPPERS = {"jit": jit, "pmap": pmap}

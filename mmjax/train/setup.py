@@ -2,15 +2,17 @@
 
 import contextlib
 import functools
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import jax
 import optax
 
 from mmjax.config import Experiment
-from mmjax.data.pipeline import train_batches
+from mmjax.data.pipeline import held, train_batches, train_picks
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.train import parallel, pretrained, stored
+from mmjax.train import calls, parallel, pretrained, stored
 from mmjax.train.agreement import require_agreement, require_labels
 from mmjax.train.evaluator import Evaluator
 from mmjax.train.state import TrainState, create_state
@@ -27,23 +29,25 @@ class Setup:
     """
 
     def __init__(self, experiment: Experiment, run: Path) -> None:
-        self.mesh = parallel.choose(experiment.batch_size, experiment.devices)
+        self.mesh = parallel.choose(
+            experiment.batch_size, experiment.devices, parts=experiment.accumulate
+        )
         experiment.data.prepare()
         self.preprocessing = _preprocessing(experiment, run)
         source = experiment.data.source("train")
         self.epoch = len(source)
-        self.stream = functools.partial(
-            train_batches,
-            experiment.data,
-            source,
-            self.preprocessing,
-            batch_size=experiment.batch_size,
-            seed=experiment.seed,
-            share=parallel.share(),
-        )
+        self._experiment = experiment
+        self._read = {
+            "data": experiment.data,
+            "source": source,
+            "preprocessing": self.preprocessing,
+            "batch_size": experiment.batch_size,
+            "seed": experiment.seed,
+            "share": parallel.share(),
+        }
         tx = experiment.update()
         require_agreement(experiment, self.preprocessing)
-        with contextlib.closing(self.stream(start=0)) as batches:
+        with contextlib.closing(train_batches(**self._read, start=0)) as batches:
             first = next(batches)
         require_labels(experiment, first)
         self.fresh, self.files = _fresh(experiment, run, tx, first)
@@ -55,11 +59,33 @@ class Setup:
             balance=experiment.balance,
             ema=experiment.ema,
             guard=experiment.on_nonfinite != "ignore",
+            accumulate=experiment.accumulate,
         )
-        self.update = parallel.WRAPPERS[experiment.parallel](step, self.mesh)
+        several = experiment.steps_per_call > 1
+        self._held = None
+        if several:
+            self._held = held(experiment.data, source, self.preprocessing)
+        self.update = parallel.WRAPPERS[experiment.parallel](
+            calls.scanned(step) if several else step,
+            self.mesh,
+            donate=True,
+            stacked=several,
+            held=self._held,
+        )
         self.evaluator = Evaluator(experiment, self.preprocessing, parallel.local(self.mesh))
         jax.eval_shape(functools.partial(step, axis=None), self.fresh, first)
         _check_metric(experiment, self.evaluator, self.fresh)
+
+    def stream(self, *, start: int, workers: int = 0) -> Generator[Any, None, None]:
+        """What `update` takes, from step `start` on."""
+        experiment = self._experiment
+        make = train_batches if self._held is None else train_picks
+        batches = make(**self._read, start=start, workers=workers)
+        if experiment.steps_per_call == 1:
+            return batches
+        return calls.stacked(
+            batches, start=start, steps=experiment.steps, size=experiment.steps_per_call
+        )
 
 
 def _preprocessing(experiment: Experiment, run: Path) -> Preprocessing:

@@ -1,6 +1,7 @@
 """One step of training and one of evaluation: pure functions, as seen by one device."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -14,8 +15,9 @@ from mmjax.balance import JOINT, Balance
 from mmjax.layers.auxiliary import COLLECTION
 from mmjax.layers.global_sum import summing
 from mmjax.layers.masking import clear
-from mmjax.model import PRESENT
 from mmjax.train import finite
+from mmjax.train.gradient import gradient
+from mmjax.train.loss import auxiliary, measure, total_loss
 from mmjax.train.state import TrainState
 from mmjax.types import Batch, Input, Sums
 
@@ -37,60 +39,6 @@ def _averaged(collections, axis: str):
     )
 
 
-def measure(
-    objectives: Mapping[str, Any], outputs: Mapping[str, Array], batch: Batch
-) -> dict[str, Sums]:
-    """The sums of every objective, as `<objective>/<quantity>`.
-
-    Those of a head that reads one modality alone are `<objective>/<modality>/<quantity>`.
-    """
-    found = {}
-    for output, name in _read_by(objectives, outputs).items():
-        read, seen = outputs, batch
-        if output != name:
-            # A modality alone answers for the examples that have it.
-            present = outputs[f"{PRESENT}/{output.rpartition('/')[2]}"]
-            read = {**outputs, name: outputs[output]}
-            seen = dataclasses.replace(batch, weight=batch.weight * present)
-        for quantity, sums in objectives[name](name, read, seen).items():
-            found[f"{output}/{quantity}"] = sums
-    return found
-
-
-def _read_by(objectives: Mapping[str, Any], outputs: Mapping[str, Array]) -> dict[str, str]:
-    """{output: the objective that reads it}."""
-    alone = {output: output.rpartition("/")[0] for output in outputs if "/" in output}
-    return {name: name for name in objectives} | {
-        output: name for output, name in alone.items() if name in objectives
-    }
-
-
-def auxiliary(recorded: Mapping[str, Any], batch: Batch) -> dict[str, Sums]:
-    """The sums of the losses that modules have recorded, as `auxiliary/<module>/<name>`."""
-    found = jax.tree_util.tree_leaves_with_path(recorded, is_leaf=lambda x: isinstance(x, tuple))
-    return {
-        # `where`: a filler's loss may be anything, infinite too.
-        "/".join(["auxiliary", *(key.key for key in path)]): Sums(
-            jnp.sum(batch.weight * jnp.where(batch.weight > 0, loss, jnp.zeros_like(loss))),
-            jnp.sum(batch.weight * counts),
-        )
-        for path, (loss, counts) in found
-    }
-
-
-def _total(sums: Mapping[str, Sums], objectives: Mapping[str, Any], balance: Balance) -> Array:
-    """What a step minimises, given totals of this device and counts of all."""
-    total = jnp.zeros(())
-    for path, found in sums.items():
-        name, *modality = path.removesuffix("/loss").split("/")
-        if name == "auxiliary":  # already weighted by who recorded it
-            total += found.mean()
-        elif path.endswith("/loss"):
-            weight = balance.weight(modality[0] if modality else None)
-            total += objectives[name].weight * weight * found.mean()
-    return total
-
-
 def train_step(
     state: TrainState,
     batch: Batch,
@@ -102,12 +50,13 @@ def train_step(
     balance: Balance = JOINT,
     ema: float = 0.0,
     guard: bool = True,
+    accumulate: int = 1,
 ) -> tuple[TrainState, dict[str, Sums]]:
     """One update, and the sums that it was made from.
 
     With `guard` the state stays as it was where the loss or a gradient is NaN or infinite, and the
     sums say which (`finite.py`). `ema` is the decay of the parameters' average, in a state that
-    keeps one.
+    keeps one. `accumulate`: in how many parts, one after the other, the gradient is computed.
 
     `axis=None`: `batch` is the global batch (plain jit, or jit over shardings). `axis="data"`: it
     is this device's share, and sums run over the named axis (pmap). Both give the same update.
@@ -121,28 +70,28 @@ def train_step(
         for name, given in batch.inputs.items()
     }
 
-    def loss_of(params):
+    def forward(params, collections, part, key):
         outputs, collections = model.apply(
-            {"params": params, **state.collections},
-            inputs,
+            {"params": params, **collections},
+            part.inputs,
             train=True,
-            rngs={"dropout": own},
-            mutable=[*state.collections, COLLECTION],
+            rngs={"dropout": key},
+            mutable=[*collections, COLLECTION],
         )
         collections = dict(collections)
         recorded = collections.pop(COLLECTION, {})
-        sums = measure(objectives, outputs, batch) | auxiliary(recorded, batch)
-        # A share of the global mean: this device's total over everybody's count.
-        shares = {
-            name: Sums(found.total, _over(axis, jax.lax.psum, found.count))
-            for name, found in sums.items()
-        }
-        total = _total(shares, objectives, balance)
-        return total, (total, sums, collections)
+        return measure(objectives, outputs, part) | auxiliary(recorded, part), collections
 
-    with summing(lambda tree: _over(axis, jax.lax.psum, tree)):
-        grads, (loss, sums, collections) = jax.grad(loss_of, has_aux=True)(state.params)
-    grads, loss, sums = _over(axis, jax.lax.psum, (grads, loss, sums))
+    across = functools.partial(_over, axis, jax.lax.psum)
+    with summing(across):
+        grads, loss, sums, collections = gradient(
+            forward,
+            functools.partial(total_loss, objectives=objectives, balance=balance),
+            (state.params, state.collections, dataclasses.replace(batch, inputs=inputs), own),
+            parts=accumulate,
+            across=across,
+        )
+    grads, loss, sums = across((grads, loss, sums))
     # After the sum over devices, with the key that they share: the same change on all.
     grads = balance.modulate(grads, sums, jax.random.fold_in(key, BALANCE_KEY))
     updates, opt_state = tx.update(grads, state.opt_state, state.params)

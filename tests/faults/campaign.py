@@ -39,6 +39,8 @@ def _kills(data_dir: str, fast: bool) -> Iterator[Row]:
     for way, count in (
         ("pmap, 2 devices", 25),
         ("jit, 2 devices", 25),
+        ("pmap, 5 steps a call", 10),
+        ("jit, 2 parts a batch", 10),
         ("pmap, 8 devices", 20),
         ("jit, 2 data workers", 20),
         ("pmap, 2 processes", 20),

@@ -17,6 +17,12 @@ WAYS = {  # name: flags, processes, host devices
     "jit, 1 device": (("--parallel", "jit", "--devices", "1"), 1, 1),
     "pmap, 2 devices": (("--parallel", "pmap", "--devices", "2"), 1, 2),
     "jit, 2 devices": (("--parallel", "jit", "--devices", "2"), 1, 2),
+    "pmap, 5 steps a call": (
+        ("--parallel", "pmap", "--devices", "2", "--steps-per-call", "5"),
+        1,
+        2,
+    ),
+    "jit, 2 parts a batch": (("--parallel", "jit", "--devices", "2", "--accumulate", "2"), 1, 2),
     "pmap, 8 devices": (("--parallel", "pmap"), 1, 8),
     "jit, 2 data workers": (("--parallel", "jit", "--workers", "2"), 1, 1),
     "pmap, 2 processes": (("--parallel", "pmap"), 2, 1),

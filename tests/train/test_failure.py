@@ -15,12 +15,20 @@ RUN = Path("runs/x")
 def test_a_step_that_the_memory_does_not_hold_says_what_takes_less():
     with pytest.raises(MemoryError) as caught, explained(small(batch_size=16), RUN):
         jax.jit(lambda: jnp.ones((1 << 46,)))().block_until_ready()
-    for remedy in ("--batch-size 16", "--devices", "--model.precision bfloat16"):
+    for remedy in (
+        "--batch-size 16",
+        "--devices",
+        "--accumulate 2",
+        "--model.remat",
+        "--model.precision bfloat16",
+    ):
         assert remedy in str(caught.value)
-    half = dataclasses.replace(small().model, precision="bfloat16")
-    with pytest.raises(MemoryError) as caught, explained(small(model=half), RUN):
+    least = dataclasses.replace(small().model, precision="bfloat16", remat=True)
+    least = small(model=least, batch_size=16, accumulate=16)
+    with pytest.raises(MemoryError) as caught, explained(least, RUN):
         jax.jit(lambda: jnp.ones((1 << 46,)))().block_until_ready()
-    assert "bfloat16" not in str(caught.value)
+    for taken in ("bfloat16", "--accumulate", "--model.remat"):
+        assert taken not in str(caught.value)
 
 
 def test_of_several_processes_the_end_of_another_is_named(monkeypatch):

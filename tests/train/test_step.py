@@ -18,8 +18,9 @@ from mmjax.model import Multimodal
 from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Sgd
 from mmjax.train import parallel
+from mmjax.train.loss import auxiliary
 from mmjax.train.state import create_state
-from mmjax.train.step import auxiliary, train_step
+from mmjax.train.step import train_step
 from mmjax.types import Batch, Input
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")

@@ -145,11 +145,21 @@ class CsvSource(Source):
         inputs = {name: [row.inputs[name] for row in rows] for name in rows[0].inputs}
         if rng is not None:
             inputs |= {name: self._augmented(inputs[name], rng) for name in self._images}
-        labels = {
-            name: np.array([row.labels[name] for row in rows], np.float32)
-            for name in rows[0].labels
-        }
-        return Examples(inputs, labels)
+        return Examples(inputs, _labels(rows))
+
+    def columns(self) -> dict[str, list[Any]] | None:
+        """All rows; None where images are augmented."""
+        if self._images and self._augment != ImageAugment():
+            return None
+        names = self._rows[0].inputs if self._rows else ()
+        return {name: [row.inputs[name] for row in self._rows] for name in names}
+
+    def pick(
+        self, indices: np.ndarray, rng: np.random.Generator
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The rows themselves; nothing is drawn."""
+        rows = [self._rows[i] for i in indices]
+        return dict.fromkeys(rows[0].inputs, indices), _labels(rows)
 
     def _augmented(self, images: list[Any], rng: np.random.Generator) -> list[Any]:
         there = [image for image in images if image is not None]
@@ -157,3 +167,9 @@ class CsvSource(Source):
             return images
         changed = iter(self._augment(np.stack(there), rng))
         return [None if image is None else next(changed) for image in images]
+
+
+def _labels(rows: list[Row]) -> dict[str, np.ndarray]:
+    return {
+        name: np.array([row.labels[name] for row in rows], np.float32) for name in rows[0].labels
+    }

@@ -133,6 +133,11 @@ class CsvRows(Dataset):
                 raise ValueError(f"{self.path}: column {name!r}: {error}") from error
         return Preprocessing(fitted)
 
+    @property
+    def perturbs(self) -> bool:
+        """Whether words are dropped."""
+        return self.word_dropout > 0
+
     def source(self, split: str) -> CsvSource:
         """The rows of a split."""
         check_split(split)

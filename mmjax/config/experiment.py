@@ -40,6 +40,8 @@ class Experiment:
             memory for the same update, but for dropout's masks and BatchNorm, which see a part
         steps_per_call: steps in one compiled program, for small steps on fast devices; data that
             are not changed in training lie on the device. Logs and checkpoints come between calls
+        buckets: lengths in which batches of texts, sounds and series may come: all of it, half of
+            it, a quarter ..., each a program of its own; short ones then cost less
         parallel: how a step is spread over devices
         devices: how many; None: all, and on a CPU up to 8 cores that divide the batch
         workers: processes that make the batches; 0: a thread
@@ -65,6 +67,7 @@ class Experiment:
     skip_limit: int = 10
     accumulate: int = 1
     steps_per_call: int = 1
+    buckets: int = 1
     parallel: Literal["jit", "pmap"] = "pmap"
     devices: int | None = None
     workers: int = 0
@@ -72,7 +75,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         positive = ("steps", "batch_size", "eval_every", "log_every", "keep", "skip_limit")
-        for name in (*positive, "accumulate", "steps_per_call"):
+        for name in (*positive, "accumulate", "steps_per_call", "buckets"):
             if getattr(self, name) < 1:
                 flag = name.replace("_", "-")
                 raise ValueError(f"--{flag}: expected at least 1, got {getattr(self, name)}")
@@ -87,6 +90,10 @@ class Experiment:
             raise ValueError(
                 f"--steps-per-call: expected a divisor of --eval-every {self.eval_every}, got "
                 f"{self.steps_per_call}: a checkpoint is saved between two calls"
+            )
+        if self.buckets > 1 and self.steps_per_call > 1:
+            raise ValueError(
+                "--buckets: the steps of a call have one length: --buckets 1 or --steps-per-call 1"
             )
         if not 0 <= self.ema < 1:
             raise ValueError(f"--ema: expected 0 or more and less than 1, got {self.ema}")

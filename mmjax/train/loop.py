@@ -12,6 +12,7 @@ from rich.console import Console
 
 from mmjax import json_file
 from mmjax.config import Experiment
+from mmjax.config.span import Span
 from mmjax.train import (
     calls,
     curves,
@@ -20,6 +21,7 @@ from mmjax.train import (
     folder,
     lock,
     parallel,
+    recompile,
     stored,
     trainable,
 )
@@ -29,6 +31,8 @@ from mmjax.train.evaluator import Evaluator
 from mmjax.train.failure import explained
 from mmjax.train.log import Log
 from mmjax.train.meter import Meter
+from mmjax.train.observed import Update, observed
+from mmjax.train.profile import Profile
 from mmjax.train.setup import Setup
 from mmjax.train.state import TrainState
 from mmjax.train.stop import Interrupted, Stop
@@ -38,13 +42,17 @@ _say = functools.partial(print, file=sys.stderr)
 
 
 def fit(
-    experiment: Experiment, run: str | Path, *, timeout: float | None = None
+    experiment: Experiment,
+    run: str | Path,
+    *,
+    timeout: float | None = None,
+    profile: Span | None = None,
 ) -> dict[str, float]:
     """Train in the folder `run`, or go on where it stopped; returns the metrics of the test split.
 
     Every process of a distributed training calls it with the same arguments. One that waits for
     the others for more than `timeout` seconds in a step or a save is ended; for their preparing of
-    data it waits without end.
+    data it waits without end. The steps of `profile` are traced into the run's folder.
 
     Raises:
         ValueError: the folder holds another experiment, or another process trains in it; the
@@ -76,10 +84,12 @@ def fit(
         distributed.require_one_folder(held.token, lambda: lock.read(run).get("token"))
         if not parallel.primary():  # all make the same training
             folder.check(run, experiment)
-        return _run(experiment, run, ready, watchdog)
+        return _run(experiment, run, ready, watchdog, profile)
 
 
-def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) -> dict[str, float]:
+def _run(
+    experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog, span: Span | None
+) -> dict[str, float]:
     """Train from the newest whole checkpoint, or from the start, and evaluate."""
     if parallel.primary():
         rows = trainable.rows(ready.fresh.params, experiment, ready.files)
@@ -105,10 +115,13 @@ def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) ->
             tensorboard=experiment.tensorboard,
             silent=not parallel.primary(),
         ) as log,
+        Profile(span, run, log.say) as profile,
         Stop() as stop,
         contextlib.closing(ready.stream(start=start, workers=experiment.workers)) as batches,
     ):
         meter = Meter(log, experiment, watch, epoch=ready.epoch, progress=progress)
+        shapes = recompile.Watch(log.say, ready.lengths)
+        update = observed(ready.update, shapes, profile)
 
         def keep(now: TrainState, due: bool) -> None:
             if experiment.on_nonfinite != "ignore":
@@ -128,7 +141,7 @@ def _run(experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog) ->
                 for step in calls.each(before, sums, ids):
                     meter.read(*step)
 
-        now = _train(experiment, now, ready.update, batches, read, keep, stop)
+        now = _train(experiment, now, update, batches, read, keep, stop)
         with watchdog.waiting("the last checkpoint"):
             checkpoints.wait()
         seconds = meter.seconds
@@ -168,7 +181,7 @@ def _validated(evaluator: Evaluator, now: TrainState) -> dict[str, float]:
 def _train(
     experiment: Experiment,
     now: TrainState,
-    update: Callable,
+    update: Update,
     batches: Iterator[Batch],
     read: Callable[[int, Mapping[str, Sums], AnyArray], None],
     keep: Callable[[TrainState, bool], None],
@@ -189,7 +202,7 @@ def _train(
                 read(*unread)
             keep(now, False)
             raise _interrupted(number, experiment, asked) from None
-        now, sums = update(now, batch)
+        now, sums = update(number, now, batch)
         if unread is not None:
             read(*unread)  # of the call before: the devices are busy with this one
         unread = (number, sums, batch.ids)

@@ -29,8 +29,7 @@ def main(experiment: Experiment) -> None:
         cache.enable()
         distributed.start(processes)
         timeout = float(processes.timeout) if processes.distributed else None
-        options = {} if span is None else {"profile": span}
-        metrics = fit(experiment, run, timeout=timeout, **options)
+        metrics = fit(experiment, run, timeout=timeout, profile=span)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(128 + stopped.signal)

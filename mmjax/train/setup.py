@@ -10,6 +10,7 @@ import jax
 import optax
 
 from mmjax.config import Experiment
+from mmjax.data import buckets
 from mmjax.data.pipeline import held, train_batches, train_picks
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.train import calls, parallel, pretrained, stored
@@ -61,6 +62,7 @@ class Setup:
             guard=experiment.on_nonfinite != "ignore",
             accumulate=experiment.accumulate,
         )
+        self.lengths = buckets.expected(self.preprocessing, experiment.buckets)
         several = experiment.steps_per_call > 1
         self._held = None
         if several:
@@ -79,10 +81,10 @@ class Setup:
     def stream(self, *, start: int, workers: int = 0) -> Generator[Any, None, None]:
         """What `update` takes, from step `start` on."""
         experiment = self._experiment
-        make = train_batches if self._held is None else train_picks
-        batches = make(**self._read, start=start, workers=workers)
+        read = {**self._read, "start": start, "workers": workers}
         if experiment.steps_per_call == 1:
-            return batches
+            return train_batches(**read, buckets=experiment.buckets)
+        batches = train_batches(**read) if self._held is None else train_picks(**read)
         return calls.stacked(
             batches, start=start, steps=experiment.steps, size=experiment.steps_per_call
         )

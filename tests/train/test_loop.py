@@ -120,7 +120,7 @@ def test_a_signal_is_saved_or_not_spoken_of():
         _train(
             small(steps=5, eval_every=5),
             fresh,
-            lambda state, batch: (state, {}),
+            lambda before, state, batch: (state, {}),
             iter([batch(0)] * 5),
             lambda number, sums, ids: None,
             lambda state, due: saved.append(due),
@@ -149,13 +149,13 @@ def test_a_signal_that_ends_the_data_workers_too_still_saves(number):
         _train(
             small(steps=5, eval_every=5),
             fresh,
-            lambda state, batch: (state, {}),
+            lambda before, state, batch: (state, {}),
             batches(),
             lambda number, sums, ids: seen.append(number),
             lambda state, due: saved.append(due),
             Asked(),
         )
-    assert saved == ([False] if number else []) and seen == ([1] if number else [])
+    assert saved == ([False] if number else []) and seen == ([0] if number else [])
     assert ("after step 1 of 5 and saved" in str(ended.value)) == bool(number)
 
 

@@ -1,0 +1,57 @@
+"""Row 1: a training step of the tutorial's network, batch 128, forward, backward and Adam."""
+
+import functools
+
+import agreement
+import jax
+import limits
+import peer
+import result
+import tutorial
+from peer import torch
+
+from mmjax import parallel
+
+STEPS = 3  # before which the losses must agree: weights, gradients and Adam's update
+
+
+def run(options: result.Options) -> list[result.Result]:
+    """Ours as users get it, by pmap over as many host devices as cores, and by jit."""
+    given, notes = tutorial.batch(), []
+    mesh = parallel.choose(tutorial.BATCH)
+    updates = {name: wrap(tutorial.step(), mesh) for name, wrap in parallel.WRAPPERS.items()}
+    params, contenders = None, {}
+    if torch is None:
+        notes.append(peer.MISSING)
+    else:
+        net = tutorial.network()
+        params = tutorial.mapped(net)
+        theirs = peer.trainer(net, tutorial.loss_of(given, False), tutorial.LR)
+        expected = [theirs() for _ in range(STEPS)]
+        for name, update in updates.items():
+            found = losses(update, given, params, mesh)
+            notes.append(agreement.require_same(found, expected, f"loss of {STEPS} steps, {name},"))
+        contenders, failed = tutorial.contenders(given)
+        notes += failed
+    states = {name: [parallel.replicate(tutorial.state(given, params), mesh)] for name in updates}
+
+    def once(name: str) -> None:
+        states[name][0], sums = updates[name](states[name][0], given)
+        jax.block_until_ready(sums)
+
+    ours = {f"mmjax {name}": functools.partial(once, name) for name in updates}
+    work = limits.work(tutorial.step(axis=None), tutorial.state(given), given)
+    row = result.compare(
+        "1. training step", ours | contenders, options,
+        rounds=30, work=work, at_least=1.0, notes=notes,
+    )  # fmt: skip
+    return [row]
+
+
+def losses(update, given, params, mesh) -> list[float]:
+    """Of the first steps."""
+    state, found = parallel.replicate(tutorial.state(given, params), mesh), []
+    for _ in range(STEPS):
+        state, sums = update(state, given)
+        found.append(float(sums["match/loss"].mean()))
+    return found

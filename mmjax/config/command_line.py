@@ -24,13 +24,14 @@ from mmjax.config.span import Span
 
 def parse(
     experiment: Experiment, workdir: Path, arguments: Sequence[str], description: str
-) -> tuple[Experiment, Path, Processes, Span | None]:
-    """The experiment, the run's folder, its processes and the steps to profile, as typed.
+) -> tuple[Experiment, Path, Processes, Span | None, int]:
+    """The experiment, the run's folder, its processes, the steps to profile and how many seeds.
 
     A wrong flag or choice ends the process with what was meant, perhaps, and the choices.
     """
     about = "the run's folder; the same command goes on with what is in it"
     traced = "first:last, steps to trace into the folder profile/ of the run, such as 10:20"
+    many = "trainings in one program, with the seeds from --seed on, each in a folder of its own"
     kind, shown = _view(experiment)
     whole = dataclasses.make_dataclass(
         "Run",
@@ -38,6 +39,7 @@ def parse(
             ("workdir", Annotated[Path, tyro.conf.arg(help=about)]),
             ("processes", Annotated[Processes, tyro.conf.arg(name="")]),
             ("profile", Annotated[str | None, tyro.conf.arg(help=traced)]),
+            ("seeds", Annotated[int, tyro.conf.arg(help=many)]),
         ],
         bases=(kind,),
         frozen=True,
@@ -49,13 +51,17 @@ def parse(
             whole,
             # tyro applies flags to the choices before them: choices first, and any order will do.
             args=sorted(arguments, key=lambda argument: not _is_choice(argument)),
-            default=whole(**values, workdir=workdir, processes=Processes(), profile=None),
+            default=whole(**values, workdir=workdir, processes=Processes(), profile=None, seeds=1),
             description=description,
             config=(tyro.conf.CascadeSubcommandArgs,),
         )
         values = {f.name: _real(getattr(parsed, f.name)) for f in fields(type(shown))}
         span = None if parsed.profile is None else Span.parse(parsed.profile)
-        return Experiment(**values), parsed.workdir, parsed.processes, span
+        if parsed.seeds < 1:
+            raise ValueError(f"--seeds: expected at least 1, got {parsed.seeds}")
+        if parsed.seeds > 1 and span is not None:
+            raise ValueError("--profile: goes with one seed, not with --seeds")
+        return Experiment(**values), parsed.workdir, parsed.processes, span, parsed.seeds
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

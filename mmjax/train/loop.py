@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from rich.console import Console
 
 from mmjax import json_file
@@ -17,7 +18,6 @@ from mmjax.train import (
     calls,
     curves,
     distributed,
-    finite,
     folder,
     lock,
     parallel,
@@ -25,18 +25,15 @@ from mmjax.train import (
     stored,
     trainable,
 )
-from mmjax.train.checkpoint import Checkpoints
 from mmjax.train.distributed import Watchdog
-from mmjax.train.evaluator import Evaluator
 from mmjax.train.failure import explained
-from mmjax.train.log import Log
-from mmjax.train.meter import Meter
+from mmjax.train.keeper import Keeper
 from mmjax.train.observed import Update, observed
 from mmjax.train.profile import Profile
 from mmjax.train.setup import Setup
 from mmjax.train.state import TrainState
 from mmjax.train.stop import Interrupted, Stop
-from mmjax.types import AnyArray, Batch, Sums
+from mmjax.types import Sums
 
 _say = functools.partial(print, file=sys.stderr)
 
@@ -97,57 +94,19 @@ def _run(
     with watchdog.waiting("the other processes to begin"):
         now, progress = _resumed(run, ready)
     start = int(now.step)
-    watch = finite.Watch(
-        experiment.on_nonfinite,
-        experiment.skip_limit,
-        finite.names(now.params),
-        in_a_row=progress.get("in_a_row", 0),
-    )
     with (
-        Checkpoints(
-            run, keep=experiment.keep, best=experiment.best_metric, mode=experiment.best_mode
-        ) as checkpoints,
-        Log(
-            run,
-            experiment.steps,
-            start=start,
-            mark=progress.get("log"),
-            tensorboard=experiment.tensorboard,
-            silent=not parallel.primary(),
-        ) as log,
-        Profile(span, run, log.say) as profile,
+        Keeper(experiment, run, ready, watchdog, now, progress) as keeper,
+        Profile(span, run, keeper.log.say) as profile,
         Stop() as stop,
         contextlib.closing(ready.stream(start=start, workers=experiment.workers)) as batches,
     ):
-        meter = Meter(log, experiment, watch, epoch=ready.epoch, progress=progress)
-        shapes = recompile.Watch(log.say, ready.lengths)
-        update = observed(ready.update, shapes, profile)
-
-        def keep(now: TrainState, due: bool) -> None:
-            if experiment.on_nonfinite != "ignore":
-                parts = {"parameter": now.params, "optimiser": now.opt_state}
-                parts |= {"collection": now.collections, "average": now.average}
-                finite.require(int(now.step), parts)
-            metrics = None
-            if due:
-                with meter.paused():
-                    metrics = _validated(ready.evaluator, now)
-                log.record({"step": int(now.step), "split": "validation", **metrics})
-            with watchdog.waiting(f"the checkpoint of step {int(now.step)}"):
-                checkpoints.save(parallel.everywhere(now, ready.mesh), meter.progress, metrics)
-
-        def read(before: int, sums: Mapping[str, Sums], ids: AnyArray) -> None:
-            with watchdog.waiting(f"step {before + calls.count(ids)}"):
-                for step in calls.each(before, sums, ids):
-                    meter.read(*step)
-
-        now = _train(experiment, now, update, batches, read, keep, stop)
-        with watchdog.waiting("the last checkpoint"):
-            checkpoints.wait()
-        seconds = meter.seconds
+        update = observed(ready.update, recompile.Watch(keeper.log.say, ready.lengths), profile)
+        now = train(experiment, now, update, batches, keeper.read, keeper.keep, stop)
+        keeper.wait()
+        seconds = keeper.seconds
     metrics = ready.evaluator(now.variables, "test")
     if parallel.primary():
-        _finish(run, experiment, now, metrics, seconds)
+        finish(run, experiment, now, metrics, seconds)
     with watchdog.waiting("the other processes to end"):
         distributed.barrier("the end")
     return metrics
@@ -168,28 +127,18 @@ def _resumed(run: Path, ready: Setup) -> tuple[TrainState, dict[str, Any]]:
     return now, progress
 
 
-def _validated(evaluator: Evaluator, now: TrainState) -> dict[str, float]:
-    try:
-        return evaluator(now.variables, "validation")
-    except ValueError as error:
-        raise ValueError(
-            f"step {int(now.step)} cannot be measured: {error}. If the training diverged, lower "
-            "--optim.peak-lr or set --optim.clip-norm; earlier checkpoints are as they were"
-        ) from error
-
-
-def _train(
+def train(
     experiment: Experiment,
     now: TrainState,
     update: Update,
-    batches: Iterator[Batch],
-    read: Callable[[int, Mapping[str, Sums], AnyArray], None],
+    batches: Iterator[Any],
+    read: Callable[[int, Mapping[str, Sums], Any], None],
     keep: Callable[[TrainState, bool], None],
     stop: Stop,
 ) -> TrainState:
     """All steps that are still to do; `now` is given away."""
     unread = None
-    number = int(now.step)
+    number = int(np.ravel(now.step)[0])  # all of several trainings are at the same
     while number < experiment.steps:
         try:
             batch = next(batches)
@@ -205,7 +154,7 @@ def _train(
         now, sums = update(number, now, batch)
         if unread is not None:
             read(*unread)  # of the call before: the devices are busy with this one
-        unread = (number, sums, batch.ids)
+        unread = (number, sums, batch)
         number += calls.count(batch.ids)
         due = number % experiment.eval_every == 0 or number == experiment.steps
         asked = stop.asked(number)  # once: it may change at any moment
@@ -226,7 +175,7 @@ def _interrupted(step: int, experiment: Experiment, asked: int) -> Interrupted:
     )
 
 
-def _finish(
+def finish(
     run: Path, experiment: Experiment, now: TrainState, metrics: dict[str, float], seconds: float
 ) -> None:
     """Write results.json and the curves."""

@@ -103,6 +103,11 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def separate(mesh: Mesh) -> NamedSharding:
+    """The sharding of what each device holds its own part of, along the first axis."""
+    return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
 def replicate(tree: Any, mesh: Mesh) -> Any:
     """The same arrays on each device; of every process, which must all have them."""
     if jax.process_count() > 1:
@@ -184,6 +189,27 @@ def jit(
 
 
 WRAPPERS = {"jit": jit, "pmap": pmap}
+
+
+def apart(
+    step: Callable, mesh: Mesh, *, donate: bool = False, stacked: bool = False, held: Any = None
+) -> Callable:
+    """`step(state, batch, axis=None)` of several trainings at once, `[training, ...]`.
+
+    Each device has as many of them as every other, and none speaks to another. `stacked` says
+    nothing here, the rest is as in `pmap`.
+    """
+    del stacked
+    rest = () if held is None else (replicate(held, mesh),)
+    own = separate(mesh)
+    mapped = jax.vmap(functools.partial(step, axis=None), in_axes=(0, 0, *[None] * len(rest)))
+    compiled = jax.jit(
+        mapped,
+        in_shardings=(own, own, *[replicated(mesh)] * len(rest)),
+        out_shardings=own,
+        donate_argnums=(0,) if donate else (),
+    )
+    return lambda state, batch: compiled(state, batch, *rest)
 
 
 def each(step: Callable, mesh: Mesh) -> Callable:

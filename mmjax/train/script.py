@@ -1,7 +1,9 @@
 """An experiment file as a script: parse the command line, train, print the result."""
 
 import inspect
+import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,7 +12,7 @@ from rich.table import Table
 from mmjax import json_file
 from mmjax.config import Experiment
 from mmjax.config.command_line import parse
-from mmjax.train import cache, curves, distributed, folder, parallel
+from mmjax.train import cache, curves, distributed, folder, parallel, seeds
 from mmjax.train.loop import fit
 from mmjax.train.stop import Interrupted
 
@@ -24,11 +26,15 @@ def main(experiment: Experiment) -> None:
     script = Path(sys.argv[0])
     doc = inspect.getdoc(sys.modules["__main__"]) or ""
     workdir = Path("runs") / script.stem
-    experiment, run, processes, span = parse(experiment, workdir, sys.argv[1:], doc)
+    experiment, run, processes, span, count = parse(experiment, workdir, sys.argv[1:], doc)
     try:
         cache.enable()
         distributed.start(processes)
         timeout = float(processes.timeout) if processes.distributed else None
+        if count > 1:
+            show_seeds(seeds.fit_seeds(experiment, run, count), title=f"{script.stem}: test split")
+            print(f"runs: {run}{os.sep}seed-*  (all: {run / seeds.FILE})")
+            return
         metrics = fit(experiment, run, timeout=timeout, profile=span)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
@@ -48,6 +54,17 @@ def main(experiment: Experiment) -> None:
     show(metrics, title=f"{script.stem}: test split, after {results['step']} steps")
     print(f"{results['parameters']:,} parameters, {results['training_minutes']:.1f} minutes")
     print(f"run: {run}  (curves: {run / curves.FILE})")
+
+
+def show_seeds(metrics: Sequence[Mapping[str, float]], title: str) -> None:
+    """Print the metrics of every seed, and their means."""
+    table = Table("metric", *(f"{n + 1}" for n in range(len(metrics))), "mean", "std", "95 % of it")
+    for name, of in seeds.summary(metrics).items():
+        each = [f"{row[name]:.4f}" for row in metrics]
+        interval = f"{of['low']:.4f} to {of['high']:.4f}"
+        table.add_row(name, *each, f"{of['mean']:.4f}", f"{of['std']:.4f}", interval)
+    print(f"{title}, {len(metrics)} seeds")
+    Console().print(table)
 
 
 def show(metrics: dict[str, float], title: str) -> None:

@@ -2,12 +2,12 @@
 
 import contextlib
 import functools
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import jax
-import optax
+from jax.sharding import Mesh
 
 from mmjax.config import Experiment
 from mmjax.data import buckets
@@ -18,7 +18,7 @@ from mmjax.train.agreement import require_agreement, require_labels
 from mmjax.train.evaluator import Evaluator
 from mmjax.train.state import TrainState, create_state
 from mmjax.train.step import train_step
-from mmjax.types import Batch
+from mmjax.types import Sums
 
 
 class Setup:
@@ -29,59 +29,78 @@ class Setup:
         FileNotFoundError: data or weights are not where they should be.
     """
 
-    def __init__(self, experiment: Experiment, run: Path) -> None:
-        self.mesh = parallel.choose(
+    def __init__(self, experiment: Experiment, run: Path, mesh: Mesh | None = None) -> None:
+        """`mesh`: the devices, where not those that share a batch."""
+        self.mesh = mesh or parallel.choose(
             experiment.batch_size, experiment.devices, parts=experiment.accumulate
         )
+        self._experiment, self._run = experiment, run
         experiment.data.prepare()
         self.preprocessing = _preprocessing(experiment, run)
         source = experiment.data.source("train")
         self.epoch = len(source)
-        self._experiment = experiment
         self._read = {
             "data": experiment.data,
             "source": source,
             "preprocessing": self.preprocessing,
             "batch_size": experiment.batch_size,
-            "seed": experiment.seed,
             "share": parallel.share(),
         }
-        tx = experiment.update()
+        self._tx = experiment.update()
         require_agreement(experiment, self.preprocessing)
-        with contextlib.closing(train_batches(**self._read, start=0)) as batches:
-            first = next(batches)
-        require_labels(experiment, first)
-        self.fresh, self.files = _fresh(experiment, run, tx, first)
-        step = functools.partial(
+        batches = train_batches(**self._read, seed=experiment.seed, start=0)
+        with contextlib.closing(batches):
+            self._first = next(batches)
+        require_labels(experiment, self._first)
+        self.fresh, self.files = self.begin(experiment.seed)
+        self._held = None
+        if experiment.steps_per_call > 1:
+            self._held = held(experiment.data, source, self.preprocessing)
+        self.lengths = buckets.expected(self.preprocessing, experiment.buckets)
+        self._step = functools.partial(
             train_step,
             model=experiment.model,
             objectives=experiment.objectives,
-            tx=tx,
+            tx=self._tx,
             balance=experiment.balance,
             ema=experiment.ema,
             guard=experiment.on_nonfinite != "ignore",
             accumulate=experiment.accumulate,
         )
-        self.lengths = buckets.expected(self.preprocessing, experiment.buckets)
-        several = experiment.steps_per_call > 1
-        self._held = None
-        if several:
-            self._held = held(experiment.data, source, self.preprocessing)
-        self.update = parallel.WRAPPERS[experiment.parallel](
-            calls.scanned(step) if several else step,
-            self.mesh,
-            donate=True,
-            stacked=several,
-            held=self._held,
-        )
         self.evaluator = Evaluator(experiment, self.preprocessing, parallel.local(self.mesh))
-        jax.eval_shape(functools.partial(step, axis=None), self.fresh, first)
+        jax.eval_shape(functools.partial(self._step, axis=None), self.fresh, self._first)
         _check_metric(experiment, self.evaluator, self.fresh)
 
-    def stream(self, *, start: int, workers: int = 0) -> Generator[Any, None, None]:
-        """What `update` takes, from step `start` on."""
+    def begin(self, seed: int) -> tuple[TrainState, dict[str, str]]:
+        """The state before the first step, and which modality's encoder comes from which file."""
         experiment = self._experiment
-        read = {**self._read, "start": start, "workers": workers}
+        state = create_state(experiment.model, self._tx, self._first, seed=seed, ema=experiment.ema)
+        if stored.steps(self._run):  # weights are where a training begins; one that goes on needs
+            return state, {}  # no file
+        return pretrained.start(state, experiment.model)
+
+    @functools.cached_property
+    def update(self) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
+        """The state after what `stream` gives, in place of the one before, and the sums."""
+        return self._wrapped(parallel.WRAPPERS[self._experiment.parallel])
+
+    @functools.cached_property
+    def updates(self) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
+        """Likewise of several trainings, `[training, ...]`."""
+        return self._wrapped(parallel.apart)
+
+    def _wrapped(self, wrapper: Callable) -> Callable:
+        several = self._experiment.steps_per_call > 1
+        step = calls.scanned(self._step) if several else self._step
+        return wrapper(step, self.mesh, donate=True, stacked=several, held=self._held)
+
+    def stream(
+        self, *, start: int, workers: int = 0, seed: int | None = None
+    ) -> Generator[Any, None, None]:
+        """What `update` takes, from step `start` on; of the experiment's seed or another."""
+        experiment = self._experiment
+        seed = experiment.seed if seed is None else seed
+        read = {**self._read, "seed": seed, "start": start, "workers": workers}
         if experiment.steps_per_call == 1:
             return train_batches(**read, buckets=experiment.buckets)
         batches = train_batches(**read) if self._held is None else train_picks(**read)
@@ -96,16 +115,6 @@ def _preprocessing(experiment: Experiment, run: Path) -> Preprocessing:
         return Preprocessing.load(run)
     except FileNotFoundError:
         return experiment.data.preprocessing()
-
-
-def _fresh(
-    experiment: Experiment, run: Path, tx: optax.GradientTransformation, first: Batch
-) -> tuple[TrainState, dict[str, str]]:
-    """The state before the first step, and which modality's encoder comes from which file."""
-    state = create_state(experiment.model, tx, first, seed=experiment.seed, ema=experiment.ema)
-    if stored.steps(run):  # weights are where a training begins; one that goes on needs no file
-        return state, {}
-    return pretrained.start(state, experiment.model)
 
 
 def _check_metric(experiment: Experiment, evaluator: Evaluator, fresh: TrainState) -> None:

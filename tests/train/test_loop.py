@@ -16,7 +16,7 @@ from mmjax.encoders import Bert, Lstm
 from mmjax.heads import Logit
 from mmjax.optim import Sgd
 from mmjax.train import log, stored
-from mmjax.train.loop import _train, fit
+from mmjax.train.loop import fit, train
 from mmjax.train.state import TrainState
 from mmjax.train.stop import Interrupted, Stop
 from tests.config.experiments import small
@@ -117,7 +117,7 @@ def test_a_signal_is_saved_or_not_spoken_of():
     saved = []
     fresh = TrainState(step=jnp.int32(0), params={}, collections={}, opt_state=(), key=None)
     with pytest.raises(Interrupted) as stopped:
-        _train(
+        train(
             small(steps=5, eval_every=5),
             fresh,
             lambda before, state, batch: (state, {}),
@@ -146,7 +146,7 @@ def test_a_signal_that_ends_the_data_workers_too_still_saves(number):
     saved, seen = [], []
     fresh = TrainState(step=jnp.int32(0), params={}, collections={}, opt_state=(), key=None)
     with pytest.raises(Interrupted if number else OSError) as ended:
-        _train(
+        train(
             small(steps=5, eval_every=5),
             fresh,
             lambda before, state, batch: (state, {}),

@@ -27,6 +27,7 @@ class RecurrentStack(nn.Module):
     pooling: Literal[
         "last", "mean", "none"
     ]  # last state, mean state, or a token for each that is read
+    unroll: int = 1  # tokens in one turn of the compiled loop
 
     @nn.compact
     def __call__(
@@ -37,7 +38,7 @@ class RecurrentStack(nn.Module):
         train: bool,
     ) -> Tokens:
         """Returns one token, or one for each that was read with `pooling="none"`."""
-        require_at_least(self, 1, "layers", "dim")
+        require_at_least(self, 1, "layers", "dim", "unroll")
         require_share(self, "dropout")
         require_choice(self, "pooling", "last", "mean", "none")
         layer_of = CELLS[self.cell]
@@ -48,7 +49,7 @@ class RecurrentStack(nn.Module):
         for layer in range(self.layers):
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
             reads = [
-                layer_of(self.dim, reverse, name=f"layer_{layer}_{direction}")(x, mask)
+                layer_of(self.dim, reverse, self.unroll, name=f"layer_{layer}_{direction}")(x, mask)
                 for direction, reverse in directions.items()
             ]
             x = jnp.concatenate([states for states, _ in reads], axis=-1)

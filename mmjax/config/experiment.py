@@ -43,6 +43,9 @@ class Experiment:
         buckets: lengths in which batches of texts, sounds and series may come: all of it, half of
             it, a quarter ..., each a program of its own; short ones then cost less
         parallel: how a step is spread over devices
+        fsdp: devices that share one state, each with its part of large parameters and of the
+            optimiser's moments (needs `parallel` jit): for models that outgrow a device. To be
+            evaluated the parameters alone must fit
         devices: how many; None: all, and on a CPU up to 8 cores that divide the batch
         workers: processes that make the batches; 0: a thread
         tensorboard: write TensorBoard event files too
@@ -69,13 +72,14 @@ class Experiment:
     steps_per_call: int = 1
     buckets: int = 1
     parallel: Literal["jit", "pmap"] = "pmap"
+    fsdp: int = 1
     devices: int | None = None
     workers: int = 0
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
         positive = ("steps", "batch_size", "eval_every", "log_every", "keep", "skip_limit")
-        for name in (*positive, "accumulate", "steps_per_call", "buckets"):
+        for name in (*positive, "accumulate", "steps_per_call", "buckets", "fsdp"):
             if getattr(self, name) < 1:
                 flag = name.replace("_", "-")
                 raise ValueError(f"--{flag}: expected at least 1, got {getattr(self, name)}")
@@ -91,6 +95,8 @@ class Experiment:
                 f"--steps-per-call: expected a divisor of --eval-every {self.eval_every}, got "
                 f"{self.steps_per_call}: a checkpoint is saved between two calls"
             )
+        if self.fsdp > 1 and self.parallel != "jit":
+            raise ValueError("--fsdp: the compiler splits the state: it needs --parallel jit")
         if self.buckets > 1 and self.steps_per_call > 1:
             raise ValueError(
                 "--buckets: the steps of a call have one length: --buckets 1 or --steps-per-call 1"

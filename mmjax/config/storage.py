@@ -25,7 +25,7 @@ BYTE_LIMIT = 1_000_000  # of a file; a configuration has thousands, and checking
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 # Where a run is computed and where its data lies does not make it another run.
 CIRCUMSTANCES = ("parallel", "devices", "workers", "tensorboard", "on_nonfinite", "skip_limit")
-CIRCUMSTANCES += ("accumulate", "steps_per_call", "buckets", "model.remat")
+CIRCUMSTANCES += ("accumulate", "steps_per_call", "buckets", "fsdp", "model.remat")
 CIRCUMSTANCES += ("data.data_dir", "data.manual_dir", "data.report")
 
 

@@ -19,6 +19,7 @@ from mmjax.train import (
     curves,
     distributed,
     folder,
+    layout,
     lock,
     parallel,
     recompile,
@@ -91,6 +92,8 @@ def _run(
     if parallel.primary():
         rows = trainable.rows(ready.fresh.params, experiment, ready.files)
         Console(stderr=True).print(trainable.table(rows))
+        if experiment.fsdp > 1:
+            Console(stderr=True).print(layout.table(ready.fresh, experiment.fsdp))
     with watchdog.waiting("the other processes to begin"):
         now, progress = _resumed(run, ready)
     start = int(now.step)
@@ -114,11 +117,10 @@ def _run(
 
 def _resumed(run: Path, ready: Setup) -> tuple[TrainState, dict[str, Any]]:
     """The newest whole checkpoint's state and progress, or the fresh state."""
-    sharding = parallel.replicated(ready.mesh)
-    found = stored.resumed(run, ready.fresh, sharding, _say)
+    found = stored.resumed(run, ready.fresh, parallel.place(ready.mesh), _say)
     distributed.require_same(0 if found is None else found[0])
     if found is None:
-        return parallel.replicate(ready.fresh, ready.mesh), {}
+        return parallel.put(ready.fresh, ready.mesh), {}
     step, now, progress = found
     if parallel.primary():
         for moved in stored.set_aside(run, step):

@@ -13,7 +13,10 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from mmjax.train.layout import axis_of
+
 AXIS = "data"
+FSDP = "fsdp"  # devices along it share one state
 
 
 def request_host_devices(batch_size: int, wanted: int | None) -> None:
@@ -50,11 +53,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def choose(batch_size: int, wanted: int | None = None, *, parts: int = 1) -> Mesh:
-    """A mesh of the devices to train on: `wanted`, or all.
+def choose(batch_size: int, wanted: int | None = None, *, parts: int = 1, fsdp: int = 1) -> Mesh:
+    """A mesh of the devices to train on: `wanted`, or all; `fsdp` of them share a state.
 
     Raises:
-        ValueError: there are not so many, or they do not divide each of the batch's `parts`.
+        ValueError: there are not so many, or they do not divide each of the batch's `parts`, or
+            `fsdp` does not divide them.
     """
     devices = jax.devices()
     count = wanted or len(devices)
@@ -70,7 +74,14 @@ def choose(batch_size: int, wanted: int | None = None, *, parts: int = 1) -> Mes
             f"--batch-size {batch_size} cannot be split evenly over {count} devices{times}: "
             f"take {nearest}, or another number of --devices"
         )
-    return _mesh(devices[:count])
+    if fsdp == 1:
+        return _mesh(devices[:count])
+    if count % fsdp or jax.process_count() > 1:
+        raise ValueError(
+            f"--fsdp {fsdp}: expected a divisor of the number of devices, {count}, in one process"
+        )
+    grid = np.reshape(np.array(devices[:count]), (count // fsdp, fsdp))
+    return Mesh(grid, (AXIS, FSDP), axis_types=(AxisType.Auto,) * 2)
 
 
 def mesh_of(count: int | None = None) -> Mesh:
@@ -101,6 +112,26 @@ def primary() -> bool:
 def replicated(mesh: Mesh) -> NamedSharding:
     """The sharding of what every device holds whole."""
     return NamedSharding(mesh, PartitionSpec())
+
+
+def place(mesh: Mesh) -> Callable[[Any], NamedSharding]:
+    """array -> how it lies as part of a state: split over devices that share one, or whole."""
+    parts = mesh.shape.get(FSDP, 1)
+
+    def sharding(x: Any) -> NamedSharding:
+        axis = axis_of(x.shape, parts)
+        if axis is None:
+            return replicated(mesh)
+        return NamedSharding(mesh, PartitionSpec(*[None] * axis, FSDP))
+
+    return sharding
+
+
+def put(state: Any, mesh: Mesh) -> Any:
+    """The state as `place` says; the same buffers where it lies so already."""
+    if FSDP not in mesh.shape:
+        return replicate(state, mesh)
+    return jax.device_put(state, jax.tree.map(place(mesh), state))
 
 
 def separate(mesh: Mesh) -> NamedSharding:
@@ -167,19 +198,28 @@ def pmap(
 
 
 def jit(
-    step: Callable, mesh: Mesh, *, donate: bool = False, stacked: bool = False, held: Any = None
+    step: Callable,
+    mesh: Mesh,
+    *,
+    donate: bool = False,
+    stacked: bool = False,
+    held: Any = None,
+    like: Any = None,
 ) -> Callable:
     """`step(state, batch, axis=None)` on the global batch; the compiler splits it over the mesh.
 
-    Dropout draws the same masks on any number of devices. The rest is as in `pmap`.
+    Dropout draws the same masks on any number of devices. States that are `like` this one lie as
+    `place` says; without it whole on each device. The rest is as in `pmap`.
     """
     rest = () if held is None else (replicate(held, mesh),)
     whole = replicated(mesh)
-    split = NamedSharding(mesh, PartitionSpec(None, AXIS) if stacked else PartitionSpec(AXIS))
+    state = whole if like is None else jax.tree.map(place(mesh), like)
+    axes = tuple(mesh.axis_names)
+    split = NamedSharding(mesh, PartitionSpec(None, axes) if stacked else PartitionSpec(axes))
     compiled = jax.jit(
         functools.partial(step, axis=None),
-        in_shardings=(whole, split, *[whole] * len(rest)),
-        out_shardings=whole,
+        in_shardings=(state, split, *[whole] * len(rest)),
+        out_shardings=(state, whole),
         donate_argnums=(0,) if donate else (),
     )
     if jax.process_count() == 1:
@@ -189,27 +229,6 @@ def jit(
 
 
 WRAPPERS = {"jit": jit, "pmap": pmap}
-
-
-def apart(
-    step: Callable, mesh: Mesh, *, donate: bool = False, stacked: bool = False, held: Any = None
-) -> Callable:
-    """`step(state, batch, axis=None)` of several trainings at once, `[training, ...]`.
-
-    Each device has as many of them as every other, and none speaks to another. `stacked` says
-    nothing here, the rest is as in `pmap`.
-    """
-    del stacked
-    rest = () if held is None else (replicate(held, mesh),)
-    own = separate(mesh)
-    mapped = jax.vmap(functools.partial(step, axis=None), in_axes=(0, 0, *[None] * len(rest)))
-    compiled = jax.jit(
-        mapped,
-        in_shardings=(own, own, *[replicated(mesh)] * len(rest)),
-        out_shardings=own,
-        donate_argnums=(0,) if donate else (),
-    )
-    return lambda state, batch: compiled(state, batch, *rest)
 
 
 def each(step: Callable, mesh: Mesh) -> Callable:

@@ -84,6 +84,8 @@ def _check(run: Path, experiment: Experiment, count: int) -> None:
         raise ValueError(f"--seeds: expected at least 2, got {count}")
     if jax.distributed.is_initialized():
         raise ValueError("--seeds: trains in one process; not with --distributed")
+    if experiment.fsdp > 1:
+        raise ValueError("--seeds: a device holds whole states: not with --fsdp")
     if experiment.buckets > 1:
         raise ValueError("--seeds: the batches of all have one length: not with --buckets")
     if (run / folder.CONFIG).exists():

@@ -32,7 +32,10 @@ class Setup:
     def __init__(self, experiment: Experiment, run: Path, mesh: Mesh | None = None) -> None:
         """`mesh`: the devices, where not those that share a batch."""
         self.mesh = mesh or parallel.choose(
-            experiment.batch_size, experiment.devices, parts=experiment.accumulate
+            experiment.batch_size,
+            experiment.devices,
+            parts=experiment.accumulate,
+            fsdp=experiment.fsdp,
         )
         self._experiment, self._run = experiment, run
         experiment.data.prepare()
@@ -82,12 +85,15 @@ class Setup:
     @functools.cached_property
     def update(self) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
         """The state after what `stream` gives, in place of the one before, and the sums."""
-        return self._wrapped(parallel.WRAPPERS[self._experiment.parallel])
+        wrapper = parallel.WRAPPERS[self._experiment.parallel]
+        if self._experiment.fsdp > 1:
+            wrapper = functools.partial(parallel.jit, like=jax.eval_shape(lambda: self.fresh))
+        return self._wrapped(wrapper)
 
     @functools.cached_property
     def updates(self) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
         """Likewise of several trainings, `[training, ...]`."""
-        return self._wrapped(parallel.apart)
+        return self._wrapped(calls.apart)
 
     def _wrapped(self, wrapper: Callable) -> Callable:
         several = self._experiment.steps_per_call > 1

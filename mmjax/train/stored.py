@@ -29,6 +29,9 @@ FORMAT = 1
 Item = Literal["variables", "training"]
 
 
+Placement = Sharding | Callable[[Any], Sharding]  # of all arrays, or of each
+
+
 class DamagedError(ValueError):
     """A checkpoint does not hold what was saved, or cannot be read at all."""
 
@@ -108,7 +111,7 @@ def arrays(run: Path, step: int, item: Item) -> dict[str, Any]:
 
 
 def restore(
-    run: Path, step: int, like: TrainState, sharding: Sharding
+    run: Path, step: int, like: TrainState, sharding: Placement
 ) -> tuple[TrainState, dict[str, Any]]:
     """The state and the progress of a step, placed as `sharding` says, from whatever devices.
 
@@ -117,13 +120,14 @@ def restore(
         DamagedError: it does not hold what was saved.
     """
     stored = record(run, step)
+    place = (lambda _: sharding) if isinstance(sharding, Sharding) else sharding
 
     def item(name: Item, tree: dict[str, Any]) -> dict[str, Any]:
         path = _folder(run, step) / name
         if lines := misfits(tree, stored[name]):
             raise MisfitError("\n  ".join([f"{path} does not fit this experiment:", *lines]))
         target = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place(x)), tree
         )
         arguments = ocp.checkpoint_utils.construct_restore_args(target)
         with _reading(path), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
@@ -139,7 +143,7 @@ def restore(
 
 
 def resumed(
-    run: Path, like: TrainState, sharding: Sharding, say: Callable[[str], None]
+    run: Path, like: TrainState, sharding: Placement, say: Callable[[str], None]
 ) -> tuple[int, TrainState, dict[str, Any]] | None:
     """Step, state and progress of the newest checkpoint that is whole; None if there is none.
 

@@ -1,5 +1,6 @@
 """What a training writes and prints tells nothing of the environment, the user and the machine."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -23,6 +24,7 @@ print(os.environ["SECRET_TOKEN"], pathlib.Path.home().name, getpass.getuser(), s
 """
 FLAGS = ["--workdir", "runs/small", "--steps", "2", "--eval-every", "1", "--batch-size", "16"]
 FLAGS += ["--devices", "1", "--tensorboard", "--model.encoders.image.features", "4"]
+FLAGS += ["--profile", "1:2"]
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,7 @@ def trained(tmp_path_factory):
     (home / "site" / "sitecustomize.py").write_text(HOST)
     environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
     environment |= {"HOME": str(home), "SECRET_TOKEN": SECRETS["a variable"]}
+    environment |= {"MMJAX_COMPILATION_CACHE": "on", "XDG_CACHE_HOME": ""}
     environment |= dict.fromkeys(("USER", "LOGNAME", "USERNAME"), SECRETS["the user"])
     environment["PYTHONPATH"] = os.pathsep.join([str(home / "site"), str(ROOT)])
     command = [sys.executable, str(ROOT / "experiments" / "digits_match.py"), *FLAGS]
@@ -41,11 +44,14 @@ def trained(tmp_path_factory):
     found = subprocess.run(command, **options)
     assert found.returncode == 0, found.stderr
     seen = subprocess.run([sys.executable, "-c", SEEN], **options).stdout.split()
+    assert list((home / ".cache" / "mmjax" / "compiled").rglob("*-cache"))
     return home / "runs" / "small", found.stdout + found.stderr, seen
 
 
 def told(content: bytes) -> list[str]:
     """Which secrets it tells."""
+    if content.startswith(b"\x1f\x8b"):
+        content += gzip.decompress(content)
     return [name for name, secret in SECRETS.items() if secret.encode() in content]
 
 
@@ -59,6 +65,7 @@ def test_no_file_of_a_run_tells_a_secret(trained):
 def test_no_name_of_a_file_tells_a_secret(trained):
     names = [str(path.relative_to(trained[0])) for path in trained[0].rglob("*")]
     assert any("tfevents" in name for name in names)
+    assert any("profile/plugins" in name for name in names)
     assert not [name for name in names if told(name.encode())]
 
 

@@ -19,7 +19,9 @@ def run(options: result.Options) -> list[result.Result]:
     """Ours as users get it, by pmap over as many host devices as cores, and by jit."""
     given, notes = tutorial.batch(), []
     mesh = parallel.choose(tutorial.BATCH)
-    updates = {name: wrap(tutorial.step(), mesh) for name, wrap in parallel.WRAPPERS.items()}
+    updates = {
+        name: wrap(tutorial.step(), mesh, donate=True) for name, wrap in parallel.WRAPPERS.items()
+    }
     params, contenders = None, {}
     if torch is None:
         notes.append(peer.MISSING)

@@ -1,0 +1,90 @@
+"""Row 3: an epoch of Fashion-MNIST match, from the stored data to updated parameters."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import captions
+import peer
+import result
+import timing
+import tutorial
+from peer import torch
+
+import mmjax
+from mmjax import parallel
+
+EPOCH, TARGET, PARTS = 430, 2.0, 10  # steps: once as many pairs as there are images
+
+
+def run(options: result.Options) -> list[result.Result]:
+    """In ten parts that take turns; in a fast run three short ones."""
+    task = captions.Task("fashion", options.manual_dir, options.data_dir)
+    parts, steps = (3, 8) if options.fast else (PARTS, EPOCH // PARTS)
+    contenders = {"mmjax pmap": _ours(task, steps)}
+    notes = [f"{parts} parts of {steps} steps"]
+    if torch is None:
+        notes.append(peer.MISSING)
+    else:
+        for workers in (0, 1, 2):
+            for channels_last in (False, True):
+                layout = ", channels_last" if channels_last else ""
+                name = f"PyTorch eager, {workers} workers{layout}"
+                contenders[name] = _theirs(task, steps, workers, channels_last)
+        notes.append("the DataLoader makes whole batches at once")
+    seconds = timing.alternate(contenders, rounds=parts)
+    ours, best = "mmjax pmap", timing.best(seconds, timing.PEER)
+    row = result.Result(
+        "3. epoch of Fashion-MNIST match", unit="s", target=f"at least {TARGET:g}", notes=notes,
+        all={name: sum(x) for name, x in seconds.items()},
+    )  # fmt: skip
+    row.ours = sum(seconds[ours])
+    if best is not None:
+        row.peer, row.peer_as = sum(seconds[best]), best.removeprefix("PyTorch ")
+        row.ratio = timing.ratio(seconds[best], seconds[ours])
+        row.met = row.ratio.median >= TARGET
+    notes.append(f"pipeline alone {_pipeline(task):,.0f} examples/s")
+    return [row]
+
+
+def _ours(task: captions.Task, steps: int) -> Callable[[], None]:
+    stream = task.batches()
+    mesh = parallel.choose(tutorial.BATCH)
+    update = parallel.WRAPPERS["pmap"](tutorial.step(), mesh, donate=True)
+    state = mmjax.create_state(tutorial.model(), tutorial.tx(), next(stream), seed=0)
+    now = [parallel.replicate(state, mesh)]
+
+    def part() -> None:
+        for _ in range(steps):
+            now[0], sums = update(now[0], next(stream))
+        sums["match/loss"].mean().block_until_ready()
+
+    return part
+
+
+def _theirs(
+    task: captions.Task, steps: int, workers: int, channels_last: bool
+) -> Callable[[], None]:
+    assert torch is not None
+    stream: Iterator[Any] = task.loader(workers)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    net = tutorial.network(channels=1).to(memory_format=layout)
+    given: list[Any] = []
+    step = peer.trainer(net, lambda net: captions.peer_loss(given[0], channels_last)(net))
+
+    def part() -> None:
+        for _ in range(steps):
+            given[:] = [next(stream)]
+            step()
+
+    return part
+
+
+def _pipeline(task: captions.Task, batches: int = 300) -> float:
+    """Examples a second."""
+    stream = task.batches()
+    next(stream)
+    begin = time.perf_counter()
+    for _ in range(batches):
+        next(stream)
+    return batches * tutorial.BATCH / (time.perf_counter() - begin)

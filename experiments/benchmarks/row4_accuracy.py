@@ -1,0 +1,46 @@
+"""Row 4: seconds to 98.79 % test accuracy on MNIST match, from the start of a process."""
+
+import tempfile
+
+import peer
+import processes
+import result
+import timing
+from peer import torch
+
+SEEDS, TARGET = 3, 2.0
+
+
+def run(options: result.Options) -> list[result.Result]:
+    """Cold, and with a cache of compiled programs: the process, the data set's preparation too."""
+    if options.fast:
+        return [result.Result("4. to 98.79 % on MNIST match", notes=["left out of a fast run"])]
+    settings = {"manual_dir": options.manual_dir, "data_dir": options.data_dir}
+    whole: dict[str, list[float]] = {"cold": [], "warm": [], "PyTorch": []}
+    steps: dict[str, list[int]] = {name: [] for name in whole}
+    with tempfile.TemporaryDirectory() as cache:
+        processes.child("accuracy", "mmjax", settings | {"seed": 0}, cache)  # fills the cache
+        for seed in range(SEEDS):
+            for name, side, folder in (
+                ("cold", "mmjax", ""), ("PyTorch", "PyTorch", ""), ("warm", "mmjax", cache),
+            ):  # fmt: skip
+                if side == "PyTorch" and torch is None:
+                    continue
+                found = processes.child("accuracy", side, settings | {"seed": seed}, folder)
+                whole[name].append(found["whole"])
+                steps[name].append(found["steps"])
+    return [_row(name, whole, steps) for name in ("cold", "warm")]
+
+
+def _row(name: str, whole: dict, steps: dict) -> result.Result:
+    row = result.Result(f"4. to 98.79 % on MNIST match, {name}", unit="s", all={})
+    row.ours = timing.spread(whole[name]).median
+    row.notes = [f"steps: ours {steps[name]}, PyTorch's {steps['PyTorch']}"]
+    if not whole["PyTorch"]:
+        row.notes = [*row.notes, peer.MISSING]
+        return row
+    row.peer, row.peer_as = timing.spread(whole["PyTorch"]).median, "eager channels_last"
+    row.ratio = timing.ratio(whole["PyTorch"], whole[name])
+    if name == "warm":
+        row.target, row.met = f"at least {TARGET:g}", row.ratio.median >= TARGET
+    return row

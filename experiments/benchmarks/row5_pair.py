@@ -1,0 +1,156 @@
+"""Row 5: ResNet-18 with BERT-mini, fused by cross-attention and by MBT: training and inference."""
+
+import dataclasses
+import functools
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import agreement
+import jax
+import limits
+import numpy as np
+import pair
+import peer
+import result
+import tutorial
+from peer import torch
+
+import mmjax
+from mmjax import parallel
+
+BATCH, ONE, MANY = 32, 1, 256
+COMPARED = ("cross_attention", "bottleneck")
+
+
+def run(options: result.Options) -> list[result.Result]:
+    """Images of 64 x 64 pixels, texts of 32 words."""
+    fusions = COMPARED[:1] if options.fast else COMPARED
+    return [row for fusion in fusions for row in _rows(fusion, options)]
+
+
+def _rows(fusion: str, options: result.Options) -> list[result.Result]:
+    given, model, notes = pair.batch(BATCH), pair.model(fusion), []
+    state = mmjax.create_state(model, tutorial.tx(), given, seed=0)
+    net = network(fusion)
+    if net is None:
+        notes.append(f"{peer.MISSING}; and transformers")
+    else:
+        state = dataclasses.replace(state, params=pair.mapped(peer.arrays(net), fusion))
+    training = _training(model, state, given)
+    theirs, ways = {}, {}
+    if net is not None:
+        theirs, ways = _peers(fusion, given, options, notes)
+        expected = _loss(net.train(), given)
+        for name, (call, _) in training.items():
+            notes.append(agreement.require_same([call()], [expected], f"loss, {name},"))
+    step = functools.partial(tutorial.step(model=model), axis=None)
+    ours = {f"mmjax {name}": again for name, (_, again) in training.items()}
+    label = "MBT" if fusion == "bottleneck" else "cross-attention"
+    rows = [
+        result.compare(
+            f"5. {label}, training step", ours | theirs, options, rounds=12,
+            work=limits.work(step, state, given), at_least=1.0, notes=notes,
+        )
+    ]  # fmt: skip
+    for size in (ONE, MANY):
+        rows.append(_inference(label, size, model, state, ways, options))
+    return rows
+
+
+def network(fusion: str) -> Any:
+    """PyTorch's, or None where it cannot be had."""
+    if torch is None or importlib.util.find_spec("transformers") is None:
+        return None
+    from pair_peer import Pair
+
+    torch.manual_seed(0)
+    return Pair(fusion, pair.WORDS)
+
+
+def _training(model: Any, state: Any, given: Any) -> dict[str, tuple[Callable, Callable]]:
+    """{wrapper: (the first step's loss, a step)}."""
+    mesh, found = parallel.choose(BATCH), {}
+    for name, wrap in parallel.WRAPPERS.items():
+        update = wrap(tutorial.step(model=model), mesh, donate=True)
+        now = [parallel.replicate(jax.tree.map(np.asarray, state), mesh)]
+
+        def step(update=update, now=now) -> float:
+            now[0], sums = update(now[0], given)
+            return float(sums["match/loss"].mean())
+
+        found[name] = (step, step)
+    return found
+
+
+def _peers(fusion: str, given: Any, options: result.Options, notes: list[str]) -> Any:
+    """Training steps, and networks for inference."""
+    assert torch is not None
+    steps, ways = {}, {}
+    for channels_last in (False, True):
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        ending = " channels_last" if channels_last else ""
+        loss = tutorial.loss_of(given, channels_last)
+        net = network(fusion).to(memory_format=layout)
+        ways[f"PyTorch eager{ending}"] = (network(fusion).to(memory_format=layout), channels_last)
+        steps[f"PyTorch eager{ending}"] = peer.trainer(net, loss, tutorial.LR)
+    if options.fast:
+        notes.append("torch.compile left out: it takes minutes, and this run is a fast one")
+        return steps, ways
+    net = network(fusion).to(memory_format=torch.channels_last)
+    faster, note = peer.compiled(net, lambda net: loss(net).backward())
+    if faster is None:
+        notes.append(note)
+    else:
+        steps["PyTorch compiled channels_last"] = peer.trainer(faster, loss, tutorial.LR)
+        net = network(fusion).to(memory_format=torch.channels_last)
+        ways["PyTorch compiled channels_last"] = (torch.compile(net), True)
+    return steps, ways
+
+
+def _loss(net: Any, given: Any) -> float:
+    return float(tutorial.loss_of(given, False)(net).detach())
+
+
+def _inference(label: str, size: int, model, state, ways: dict, options) -> result.Result:
+    """Logits of a batch, the same ones, with the running statistics of no training."""
+    given = pair.batch(size)
+    predict = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
+    variables = jax.device_put(state.variables, jax.local_devices()[0])
+    calls: dict[str, Callable] = {
+        "mmjax jit": lambda: np.asarray(predict(variables, given.inputs)["match"])
+    }
+    count = len(jax.local_devices())
+    if size % count == 0:
+        mesh = parallel.choose(size)
+        each = parallel.each(lambda v, batch: model.apply(v, batch.inputs, train=False), mesh)
+        everywhere = parallel.replicate(state.variables, mesh)
+        calls["mmjax a share on each core"] = lambda: np.ravel(each(everywhere, given)["match"])
+    for name, (net, channels_last) in ways.items():
+        calls[name] = _predictor(net.eval(), given, channels_last)
+    found = [np.asarray(call()) for call in calls.values()]
+    notes = [
+        agreement.require_same(x[:8].tolist(), found[-1][:8].tolist(), "logits") for x in found[:1]
+    ]
+    work = limits.work(predict, variables, given.inputs)
+    row = result.compare(
+        f"5. {label}, inference at batch {size}", calls, options,
+        rounds=40 if size == ONE else 9, work=work, at_least=1.0, notes=notes,
+    )  # fmt: skip
+    assert row.ours is not None
+    row.notes = [*row.notes, f"{1e3 * size / row.ours:,.0f} examples/s"]
+    return row
+
+
+def _predictor(net: Any, given: Any, channels_last: bool) -> Callable:
+    assert torch is not None
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    image = torch.from_numpy(given.inputs["image"].values).permute(0, 3, 1, 2)
+    image = image.contiguous(memory_format=layout)
+    words = torch.from_numpy(given.inputs["text"].values).long()
+
+    def predict() -> np.ndarray:
+        with torch.inference_mode():
+            return net(image, words).numpy()
+
+    return predict

@@ -1,0 +1,74 @@
+"""Row 6: eight seeds of the tutorial's network, as one vmapped program and as eight runs."""
+
+import functools
+
+import jax
+import numpy as np
+import result
+import timing
+import tutorial
+
+import mmjax
+from mmjax import parallel
+
+SEEDS, LARGEST = 8, 0.6  # of the cost of eight runs
+
+
+def run(options: result.Options) -> list[result.Result]:
+    """One step of all: each seed has weights and a batch of its own.
+
+    Eight runs are eight steps by pmap, one after the other, as users get one. Together, they are
+    `jax.vmap` of `train_step` on one device, or over the devices, each with seeds of its own.
+    """
+    given = [tutorial.batch(seed=seed) for seed in range(SEEDS)]
+    stacked = jax.tree.map(lambda *x: np.stack(x), *given)
+    mesh = parallel.choose(tutorial.BATCH)
+    create = functools.partial(mmjax.create_state, tutorial.model(), tutorial.tx(), given[0])
+    make = jax.jit(jax.vmap(lambda seed: create(seed=seed)))
+    states = jax.device_get(make(np.arange(SEEDS)))
+    step = tutorial.step()
+    alone = parallel.WRAPPERS["pmap"](step, mesh, donate=True)
+    one = jax.jit(jax.vmap(functools.partial(step, axis=None)), donate_argnums=0)
+    own = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.AXIS))
+    together_on_each = jax.vmap(functools.partial(step, axis=None))
+    spread = jax.jit(together_on_each, in_shardings=(own, own), donate_argnums=0)
+    each = [
+        parallel.replicate(jax.tree.map(lambda x, seed=seed: x[seed], states), mesh)
+        for seed in range(SEEDS)
+    ]
+    together = {"one program": (one, [jax.device_put(states)])}
+    together["one program, seeds apart"] = (spread, [jax.device_put(states, own)])
+
+    def runs() -> list[float]:
+        losses = []
+        for seed in range(SEEDS):
+            each[seed], sums = alone(each[seed], given[seed])
+            losses.append(float(sums["match/loss"].mean()))
+        return losses
+
+    def all_at_once(update, now) -> list[float]:
+        now[0], sums = update(now[0], stacked)
+        return [float(x) for x in sums["match/loss"].total / sums["match/loss"].count]
+
+    calls = {name: functools.partial(all_at_once, *how) for name, how in together.items()}
+    expected = runs()
+    notes = [f"{len(expected)} losses differ by {_worst(call(), expected):.0e}: {name}"
+             for name, call in calls.items()]  # fmt: skip
+    seconds = timing.alternate(calls | {"runs": runs}, rounds=options.rounds(12))
+    medians = {name: 1e3 * timing.spread(x).median for name, x in seconds.items()}
+    fastest = min(calls, key=lambda name: medians[name])
+    cost = timing.ratio(seconds[fastest], seconds["runs"])
+    notes.append(f"eight runs {medians['runs']:.0f} ms; cost {cost.text()} of theirs")
+    return [
+        result.Result(
+            "6. eight seeds, a step", ours=medians[fastest], ours_as=fastest,
+            target=f"cost at most {LARGEST}", met=cost.median <= LARGEST, notes=notes, all=medians,
+        )
+    ]  # fmt: skip
+
+
+def _worst(found: list[float], expected: list[float]) -> float:
+    worst = max(abs(a - b) for a, b in zip(found, expected, strict=True))
+    if not worst <= 1e-4:
+        raise ValueError(f"seeds: together {found}, alone {expected}: not the same")
+    return worst

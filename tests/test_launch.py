@@ -36,7 +36,7 @@ def test_every_flag_exists_and_stands_for_a_possible_training(path, monkeypatch)
     found = commands(path)
     assert found
     for script, *arguments in found:
-        experiment, workdir, processes, _ = parse(
+        experiment, workdir, processes, *_ = parse(
             load(ROOT / script).experiment, Path("nowhere"), arguments, ""
         )
         assert workdir != Path("nowhere")
@@ -66,7 +66,7 @@ def test_the_jobset_says_everywhere_the_same():
     assert name["kind"] == "JobSet" and job["completionMode"] == "Indexed"
     (replicated,) = name["spec"]["replicatedJobs"]
     (arguments,) = commands(FOLDER / "jobset.yaml")
-    _, _, processes, _ = parse(load(ROOT / arguments[0]).experiment, Path("x"), arguments[1:], "")
+    _, _, processes, *_ = parse(load(ROOT / arguments[0]).experiment, Path("x"), arguments[1:], "")
     assert processes.num_processes == job["parallelism"] == job["completions"]
     host = f"{name['metadata']['name']}-{replicated['name']}-0-0.{name['metadata']['name']}"
     assert processes.coordinator.partition(":")[0] == host

@@ -20,7 +20,7 @@ def parsed(*arguments, experiment=SMALL):
 
 def test_what_is_profiled_is_no_part_of_the_experiment():
     arguments = ["--profile", "10:20"]
-    experiment, _, _, span = parse(SMALL, Path("runs/x"), arguments, "An experiment.")
+    experiment, _, _, span, *_ = parse(SMALL, Path("runs/x"), arguments, "An experiment.")
     assert experiment == SMALL and span == Span(10, 20) and str(span) == "10:20"
     assert parse(SMALL, Path("runs/x"), [], "An experiment.")[3] is None
 

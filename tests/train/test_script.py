@@ -21,8 +21,8 @@ from tests.config.experiments import SMALL
 def test_a_run_that_ends_early_ends_with_a_line_and_a_code(
     error, code, message, monkeypatch, capsys
 ):
-    def fail(experiment, run, *, timeout):
-        assert experiment == SMALL and run == Path("runs/x") and timeout is None
+    def fail(experiment, run, *, timeout, profile):
+        assert experiment == SMALL and run == Path("runs/x") and timeout is None and profile is None
         raise error
 
     monkeypatch.setattr(script, "fit", fail)

@@ -1,4 +1,4 @@
-"""Several steps, or several trainings, in one compiled program: small ones do not wait for Python."""
+"""Several steps, or several trainings, in one compiled program: small ones wait for no Python."""
 
 import contextlib
 import functools

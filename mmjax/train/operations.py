@@ -14,6 +14,8 @@ import jax
 from rich import box
 from rich.table import Table
 
+from mmjax.train import parallel
+
 # They wait for what is inside them, which is counted by itself, perhaps on another thread.
 CONTAINERS = ("while", "conditional", "call")
 # Parts of a place that no module has.
@@ -76,7 +78,8 @@ def _closed(event: list[Any]) -> Iterator[tuple[tuple[str, str], float]]:
 def places() -> dict[tuple[str, str], str]:
     """{(program, operation): the place in the model}, of the programs that are loaded."""
     found = {}
-    for executable in jax.devices()[0].client.live_executables():
+    (device,) = parallel.mesh_of(1).devices
+    for executable in device.client.live_executables():
         for module in executable.hlo_modules():
             for name, place in re.findall(
                 r"%([\w.\-]+) = .*?metadata=\{op_name=\"([^\"]*)\"", module.to_string()

@@ -47,8 +47,9 @@ class Task:
         words = np.asarray(rows["text"].values, np.int64)
         last = np.maximum(np.sum(rows["text"].mask, axis=1) - 1, 0)
         loader = torch.utils.data.DataLoader(
-            cast(Any, _Pairs(source, images, words, last, seed)), batch_size=tutorial.BATCH, shuffle=True,
-            num_workers=workers, collate_fn=_as_it_is, persistent_workers=workers > 0,
+            cast(Any, _Pairs(source, images, words, last, seed)),
+            batch_size=tutorial.BATCH, shuffle=True, num_workers=workers,
+            collate_fn=_as_it_is, persistent_workers=workers > 0,
             drop_last=True,
         )  # fmt: skip
         while True:

@@ -31,8 +31,8 @@ def run(options: result.Options) -> list[result.Result]:
 
 def _rows(fusion: str, options: result.Options) -> list[result.Result]:
     given, model, notes = pair.batch(BATCH), pair.model(fusion), []
-    state = mmjax.create_state(model, tutorial.tx(), given, seed=0)
     net = network(fusion)
+    state = _state(model, given, drawn=net is None)
     if net is None:
         notes.append(f"{peer.MISSING}; and transformers")
     else:
@@ -56,6 +56,18 @@ def _rows(fusion: str, options: result.Options) -> list[result.Result]:
     for size in (ONE, MANY):
         rows.append(_inference(label, size, model, state, ways, options))
     return rows
+
+
+def _state(model: Any, given: Any, drawn: bool) -> mmjax.TrainState:
+    """Before the first step; parameters that are to be PyTorch's are not drawn: it takes long."""
+    create = functools.partial(mmjax.create_state, model, tutorial.tx(), given, seed=0)
+    if drawn:
+        return create()
+    state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), jax.eval_shape(create))
+    statistics = jax.tree_util.tree_map_with_path(
+        lambda path, x: x + (path[-1].key == "variance"), state.collections
+    )
+    return dataclasses.replace(state, collections=jax.tree.map(np.float32, statistics))
 
 
 def network(fusion: str) -> Any:

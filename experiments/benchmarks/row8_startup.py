@@ -16,7 +16,7 @@ IMPORT, HELP, WARM = 2.0, 0.6, 0.4  # seconds, seconds, share of a cold start
 
 def run(options: result.Options) -> list[result.Result]:
     """Whole processes, the interpreter's own start included."""
-    rounds, few = options.rounds(15), 3 if options.fast else 7
+    rounds, few = options.rounds(15), 2 if options.fast else 7
     python = [sys.executable]
     nothing = "import sys"
     calls = {
@@ -27,7 +27,7 @@ def run(options: result.Options) -> list[result.Result]:
     }
     if torch is None:
         del calls["PyTorch"]
-    seconds = timing.alternate(calls, rounds=rounds)
+    seconds = timing.alternate(calls, rounds=rounds, warm=1)
     bare = f"Python alone {timing.spread(seconds['nothing']).median:.2f} s"
     return [
         _line("8. import", seconds, "mmjax", IMPORT, [bare]),
@@ -60,7 +60,7 @@ def _first_step(rounds: int) -> list[result.Result]:
         }
         if torch is None:
             del calls["PyTorch"]
-        seconds = timing.alternate(calls, rounds=rounds)
+        seconds = timing.alternate(calls, rounds=rounds, warm=1)  # which fills the cache
     share = timing.ratio(seconds["warm"], seconds["cold"])
     note = [] if torch is not None else [peer.MISSING]
     rows = []

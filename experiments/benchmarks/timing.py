@@ -35,14 +35,14 @@ def ratio(theirs: Sequence[float], ours: Sequence[float]) -> Spread:
 
 
 def alternate(
-    contenders: Mapping[str, Callable[[], object]], *, rounds: int, calls: int = 1
+    contenders: Mapping[str, Callable[[], object]], *, rounds: int, calls: int = 1, warm: int = 2
 ) -> dict[str, list[float]]:
     """Seconds of one call of each contender, `rounds` times, in turn: A B A B ...
 
-    Every contender is called twice before: the first call compiles. With `calls` each turn is so
+    Every contender is called `warm` times before: the first call compiles. With `calls` each turn is so
     many calls in a row, of which the mean is taken. Whoever begins a round changes.
     """
-    for call in (*contenders.values(), *contenders.values()):
+    for call in list(contenders.values()) * warm:
         call()
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     names = list(contenders)

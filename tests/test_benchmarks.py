@@ -1,0 +1,130 @@
+"""The benchmark's arithmetic, that both sides compute the same function, and that it starts."""
+
+import dataclasses
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import mmjax
+
+FOLDER = Path(__file__).parents[1] / "experiments" / "benchmarks"
+_WHY = "PyTorch is not installed: that the benchmark's two sides agree is not tested"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """A script finds the files beside it."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module
+
+
+def test_a_ratio_is_taken_round_by_round(load):
+    timing = load("timing")
+    # A round in which both take ten times as long changes nothing.
+    assert timing.ratio([2.0, 20.0, 4.0], [1.0, 10.0, 1.0]) == timing.Spread(2.0, 2.0, 3.0)
+    with pytest.raises(ValueError, match="shorter"):
+        timing.ratio([1.0, 2.0], [1.0])
+
+
+def test_a_spread_is_the_median_between_quartiles(load):
+    timing = load("timing")
+    assert timing.spread([5.0, 1.0, 3.0, 2.0, 4.0]) == timing.Spread(3.0, 2.0, 4.0)
+    assert timing.Spread(1.234, 1.0, 1.5).text() == "1.23 (1.00-1.50)"
+    with pytest.raises(ValueError, match="at least one measurement"):
+        timing.spread([])
+
+
+def test_contenders_take_turns_and_begin_in_turn(load):
+    timing, calls = load("timing"), []
+    contenders = {name: lambda name=name: calls.append(name) for name in "ab"}
+    seconds = timing.alternate(contenders, rounds=3, calls=2)
+    assert "".join(calls) == "abab" + "aabb" + "bbaa" + "aabb"
+    assert all(len(found) == 3 and min(found) >= 0 for found in seconds.values())
+
+
+def test_the_fastest_of_each_side_counts(load):
+    timing = load("timing")
+    seconds = {"mmjax jit": [3.0], "PyTorch eager": [5.0], "PyTorch compiled": [4.0, 4.0, 9.0]}
+    assert timing.best(seconds, timing.PEER) == "PyTorch compiled"
+    assert timing.best({"mmjax jit": [1.0]}, timing.PEER) is None
+
+
+def test_what_does_not_agree_is_refused(load):
+    agreement = load("agreement")
+    assert agreement.require_same([1.0], [1.00005], "loss") == "loss differs by 5e-05"
+    for wrong in (1.01, float("nan")):
+        with pytest.raises(ValueError, match="loss: ours"):
+            agreement.require_same([wrong], [1.0], "loss")
+
+
+def test_a_loops_work_counts_as_often_as_it_turns(load):
+    limits = load("limits")
+
+    def once(w, x):
+        return x @ w, None
+
+    def many(w, x):
+        return jax.lax.scan(lambda x, _: once(w, x), x, None, length=5)[0]
+
+    w = np.ones((4, 4), np.float32)
+    assert limits.work(many, w, w).flops == 5 * limits.work(once, w, w).flops == 5 * 2 * 4**3
+    assert limits.work(many, w, w).bytes == 3 * w.nbytes + 5 * 3 * w.nbytes
+    machine = limits.Machine(flops=1e3, bandwidth=1e4)
+    assert limits.share(limits.Work(500, 1000), 1.0, machine) == {
+        "flops_of_limit": 0.5,
+        "bytes_of_limit": 0.1,
+    }
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_the_tutorials_network_has_pytorchs_losses_for_three_steps(load):
+    pytest.importorskip("torch", reason=_WHY)
+    tutorial, peer, row, agreement = map(load, ("tutorial", "peer", "row1_step", "agreement"))
+    given, net = tutorial.batch(8), tutorial.network()
+    params = tutorial.mapped(net)
+    theirs = peer.trainer(net, tutorial.loss_of(given, True), tutorial.LR)
+    mesh = mmjax.parallel.choose(8, 2)
+    update = mmjax.parallel.WRAPPERS["pmap"](tutorial.step(), mesh)
+    found = row.losses(update, given, params, mesh)
+    agreement.require_same(found, [theirs() for _ in range(row.STEPS)], "loss")
+
+
+def test_the_lstm_has_pytorchs_gradient_for_ragged_texts(load):
+    pytest.importorskip("torch", reason=_WHY)
+    row = load("row2_lstm")
+    words, lengths = row.texts(7, True, 6)
+    net, contenders, _ = row._peer(words, lengths, True)
+    mask = np.arange(7)[None] < lengths[:, None]
+    eager = {name: call for name, call in contenders.items() if "compiled" not in name}
+    assert len(eager) == 2
+    row._same(row.gradient(row.mapped(net), words, mask), eager, net, "jit")
+
+
+@pytest.mark.parametrize("fusion", ["concat", "cross_attention", "bottleneck"])
+def test_pytorchs_pair_has_our_parameters_and_our_logits(load, fusion):
+    pytest.importorskip("torch", reason=_WHY)
+    pytest.importorskip("transformers", reason="transformers is not installed: row 5 not compared")
+    pair, peer, row, agreement = map(load, ("pair", "peer", "row5_pair", "agreement"))
+    given, net = pair.batch(2), row.network(fusion)
+    model = pair.model(fusion)
+    state = row._state(model, given, drawn=False)
+    params = pair.mapped(peer.arrays(net), fusion)
+    shapes = jax.tree.map(lambda x: x.shape, state.params)
+    assert jax.tree.map(lambda x: x.shape, params) == shapes
+    state = dataclasses.replace(state, params=params)
+    found = model.apply(state.variables, given.inputs, train=False)["match"]
+    expected = row._predictor(net.eval(), given, False)()
+    agreement.require_same(np.asarray(found).tolist(), expected.tolist(), "logits")
+
+
+def test_the_command_explains_itself_and_refuses_unknown_rows():
+    command = [sys.executable, str(FOLDER / "compare.py")]
+    printed = subprocess.run([*command, "--help"], capture_output=True, text=True)
+    assert printed.returncode == 0 and "--manual-dir" in printed.stdout
+    wrong = subprocess.run([*command, "--rows", "1,9"], capture_output=True, text=True)
+    assert wrong.returncode == 1 and "--rows 9: choose from 1, 2" in wrong.stderr

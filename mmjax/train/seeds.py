@@ -94,7 +94,7 @@ def _check(run: Path, experiment: Experiment, count: int) -> None:
 
 def _devices(count: int, wanted: int | None) -> int:
     """The most devices that can have equally many trainings each."""
-    most = min(count, wanted or len(jax.local_devices()))
+    most = min(count, wanted or parallel.mesh_of().size)
     found = max(number for number in range(1, most + 1) if count % number == 0)
     if wanted not in (None, found):
         raise ValueError(f"--devices: {wanted} do not divide --seeds {count}; take {found}")

@@ -39,8 +39,8 @@ def alternate(
 ) -> dict[str, list[float]]:
     """Seconds of one call of each contender, `rounds` times, in turn: A B A B ...
 
-    Every contender is called `warm` times before: the first call compiles. With `calls` each turn is so
-    many calls in a row, of which the mean is taken. Whoever begins a round changes.
+    Every contender is called `warm` times before: the first call compiles. With `calls` each turn
+    is so many calls in a row, of which the mean is taken. Whoever begins a round changes.
     """
     for call in list(contenders.values()) * warm:
         call()

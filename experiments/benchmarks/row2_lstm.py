@@ -1,7 +1,7 @@
 """Row 2: the LSTM text encoder alone, forward and backward, short and long, full and ragged."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import agreement
@@ -23,9 +23,11 @@ LENGTHS = (10, 100, 400)
 ENCODER = mmjax.Lstm(tutorial.VOCABULARY)
 
 
-def run(options: result.Options) -> list[result.Result]:
+def run(options: result.Options) -> Iterator[result.Result]:
     """The gradient of the sum of squares of the last states: by jit, and by pmap over the cores."""
-    return [_row(length, ragged, options) for ragged in (False, True) for length in LENGTHS]
+    for ragged in (False, True):
+        for length in LENGTHS:
+            yield _row(length, ragged, options)
 
 
 def _row(length: int, ragged: bool, options: result.Options) -> result.Result:

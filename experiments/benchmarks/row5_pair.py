@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import agreement
@@ -23,13 +23,14 @@ BATCH, ONE, MANY = 32, 1, 256
 COMPARED = ("cross_attention", "bottleneck")
 
 
-def run(options: result.Options) -> list[result.Result]:
+def run(options: result.Options) -> Iterator[result.Result]:
     """Images of 64 x 64 pixels, texts of 32 words."""
     fusions = COMPARED[:1] if options.fast else COMPARED
-    return [row for fusion in fusions for row in _rows(fusion, options)]
+    for fusion in fusions:
+        yield from _rows(fusion, options)
 
 
-def _rows(fusion: str, options: result.Options) -> list[result.Result]:
+def _rows(fusion: str, options: result.Options) -> Iterator[result.Result]:
     given, model, notes = pair.batch(BATCH), pair.model(fusion), []
     net = network(fusion)
     state = _state(model, given, drawn=net is None)
@@ -47,15 +48,12 @@ def _rows(fusion: str, options: result.Options) -> list[result.Result]:
     step = functools.partial(tutorial.step(model=model), axis=None)
     ours = {f"mmjax {name}": again for name, (_, again) in training.items()}
     label = "MBT" if fusion == "bottleneck" else "cross-attention"
-    rows = [
-        result.compare(
-            f"5. {label}, training step", ours | theirs, options, rounds=12,
-            work=limits.work(step, state, given), at_least=1.0, notes=notes,
-        )
-    ]  # fmt: skip
+    yield result.compare(
+        f"5. {label}, training step", ours | theirs, options, rounds=12,
+        work=limits.work(step, state, given), at_least=1.0, notes=notes,
+    )  # fmt: skip
     for size in (ONE, MANY):
-        rows.append(_inference(label, size, model, state, ways, options))
-    return rows
+        yield _inference(label, size, model, state, ways, options)
 
 
 def _state(model: Any, given: Any, drawn: bool) -> mmjax.TrainState:

@@ -1,6 +1,7 @@
 """Row 7: peak memory of rows 1 and 5, and with gradient accumulation and rematerialisation."""
 
 import importlib.util
+from collections.abc import Iterator
 
 import peer
 import processes
@@ -20,9 +21,8 @@ SETTINGS = {
 }
 
 
-def run(options: result.Options) -> list[result.Result]:
+def run(options: result.Options) -> Iterator[result.Result]:
     """Two steps in a process of their own; the memory of imports is told beside it."""
-    rows = []
     for fusion, name in FUSIONS.items():
         if options.fast and fusion == "bottleneck":
             continue
@@ -41,8 +41,7 @@ def run(options: result.Options) -> list[result.Result]:
             else:
                 row.peer = theirs["peak"]
                 row.notes.append(f"PyTorch's imports {theirs['before']:.0f} MB")
-            rows.append(row)
-    return rows
+            yield row
 
 
 def _theirs(fusion: str) -> dict | None:

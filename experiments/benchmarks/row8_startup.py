@@ -3,7 +3,7 @@
 import functools
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import peer
 import processes
@@ -14,7 +14,7 @@ from peer import torch
 IMPORT, HELP, WARM = 2.0, 0.6, 0.4  # seconds, seconds, share of a cold start
 
 
-def run(options: result.Options) -> list[result.Result]:
+def run(options: result.Options) -> Iterator[result.Result]:
     """Whole processes, the interpreter's own start included."""
     rounds, few = options.rounds(15), 2 if options.fast else 7
     python = [sys.executable]
@@ -29,11 +29,9 @@ def run(options: result.Options) -> list[result.Result]:
         del calls["PyTorch"]
     seconds = timing.alternate(calls, rounds=rounds, warm=1)
     bare = f"Python alone {timing.spread(seconds['nothing']).median:.2f} s"
-    return [
-        _line("8. import", seconds, "mmjax", IMPORT, [bare]),
-        _line("8. mmjax --help", {"help": seconds["help"]}, "help", HELP, [bare]),
-        *_first_step(few),
-    ]
+    yield _line("8. import", seconds, "mmjax", IMPORT, [bare])
+    yield _line("8. mmjax --help", {"help": seconds["help"]}, "help", HELP, [bare])
+    yield from _first_step(few)
 
 
 def _python(code: str) -> Callable[[], object]:

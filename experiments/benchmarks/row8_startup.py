@@ -21,6 +21,7 @@ def run(options: result.Options) -> Iterator[result.Result]:
     nothing = "import sys"
     calls = {
         "mmjax": _python("import mmjax"),
+        "names": _python("import mmjax; mmjax.Multimodal, mmjax.Lstm, mmjax.train_step"),
         "PyTorch": _python("import torch"),
         "help": lambda: processes.timed([*python, "-m", "mmjax", "--help"]),
         "nothing": _python(nothing),
@@ -29,7 +30,9 @@ def run(options: result.Options) -> Iterator[result.Result]:
         del calls["PyTorch"]
     seconds = timing.alternate(calls, rounds=rounds, warm=1)
     bare = f"Python alone {timing.spread(seconds['nothing']).median:.2f} s"
-    yield _line("8. import", seconds, "mmjax", IMPORT, [bare])
+    alone = {"mmjax": seconds["mmjax"]}
+    yield _line("8. import mmjax, lazily", alone, "mmjax", IMPORT, [bare])
+    yield _line("8. import, network and step loaded", seconds, "names", IMPORT, [bare])
     yield _line("8. mmjax --help", {"help": seconds["help"]}, "help", HELP, [bare])
     yield from _first_step(few)
 

@@ -1,4 +1,4 @@
-"""Several steps, or several trainings, in one compiled program: small ones wait for no Python."""
+"""Several steps in one compiled program: small ones do not wait for Python between them."""
 
 import contextlib
 import functools
@@ -7,9 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
-from mmjax.train import parallel
 from mmjax.train.state import TrainState
 from mmjax.types import AnyArray, Batch, Input, Picks, Sums
 
@@ -34,27 +32,6 @@ def scanned(step: Callable) -> Callable:
         return jax.lax.scan(one, state, batches)
 
     return steps
-
-
-def apart(
-    step: Callable, mesh: Mesh, *, donate: bool = False, stacked: bool = False, held: Any = None
-) -> Callable:
-    """`step(state, batch, axis=None)` of several trainings at once, `[training, ...]`.
-
-    Each device has as many of them as every other, and none speaks to another. `stacked` says
-    nothing here, the rest is as in `parallel.pmap`.
-    """
-    del stacked
-    rest = () if held is None else (parallel.replicate(held, mesh),)
-    own = parallel.separate(mesh)
-    mapped = jax.vmap(functools.partial(step, axis=None), in_axes=(0, 0, *[None] * len(rest)))
-    compiled = jax.jit(
-        mapped,
-        in_shardings=(own, own, *[parallel.replicated(mesh)] * len(rest)),
-        out_shardings=own,
-        donate_argnums=(0,) if donate else (),
-    )
-    return lambda state, batch: compiled(state, batch, *rest)
 
 
 def stacked(

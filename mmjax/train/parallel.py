@@ -5,7 +5,6 @@ not stacked) and the global batch split over the devices. One device is a mesh o
 """
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,44 +12,13 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from mmjax.train.host import cores as cores
+from mmjax.train.host import one_host_device as one_host_device
+from mmjax.train.host import request_host_devices as request_host_devices
 from mmjax.train.layout import axis_of
 
 AXIS = "data"
 FSDP = "fsdp"  # devices along it share one state
-
-
-def request_host_devices(batch_size: int, wanted: int | None) -> None:
-    """On a CPU, use several cores as devices: one device leaves cores idle between operations.
-
-    Must come before anything touches a device. Asks for `wanted` devices, or else for as many as
-    there are cores, at most 8, that divide the batch. Does nothing when XLA_FLAGS says already how
-    many there are. It concerns the CPU alone: with a GPU or TPU those are used.
-    """
-    if _flagged() or jax.distributed.is_initialized():
-        return
-    most = min(cores(), 8)
-    count = wanted or max(n for n in range(1, most + 1) if batch_size % n == 0)
-    try:
-        jax.config.update("jax_num_cpu_devices", count)
-    except RuntimeError:  # the backend runs already: take the devices that it has
-        return
-
-
-def one_host_device() -> None:
-    """Of several processes each has one CPU device: with more, gloo's collectives deadlock."""
-    if not _flagged():
-        jax.config.update("jax_num_cpu_devices", 1)
-
-
-def _flagged() -> bool:
-    return "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def choose(batch_size: int, wanted: int | None = None, *, parts: int = 1, fsdp: int = 1) -> Mesh:
@@ -229,6 +197,29 @@ def jit(
 
 
 WRAPPERS = {"jit": jit, "pmap": pmap}
+
+
+def apart(
+    step: Callable, mesh: Mesh, *, donate: bool = False, stacked: bool = False, held: Any = None
+) -> Callable:
+    """`step(state, batch, axis=None)` of several trainings at once, `[training, ...]`.
+
+    Each device has as many of them as every other, and none speaks to another. `stacked` says
+    nothing here, the rest is as in `pmap`.
+    """
+    del stacked
+    rest = () if held is None else (replicate(held, mesh),)
+    # One after the other on a CPU: XLA has only slow code there for convolutions of many kernels.
+    several = jax.lax.map if mesh.devices.flat[0].platform == "cpu" else lambda f, x: jax.vmap(f)(x)
+
+    def own(state: Any, batch: Any, *rest: Any) -> Any:
+        return several(lambda given: step(*given, *rest, axis=None), (state, batch))
+
+    part, whole = PartitionSpec(AXIS), PartitionSpec()
+    specs = (part, part, *[whole] * len(rest))
+    mapped = jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=part, check_vma=False)
+    compiled = jax.jit(mapped, donate_argnums=(0,) if donate else ())
+    return lambda state, batch: compiled(state, batch, *rest)
 
 
 def each(step: Callable, mesh: Mesh) -> Callable:

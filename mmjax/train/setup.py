@@ -93,7 +93,7 @@ class Setup:
     @functools.cached_property
     def updates(self) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
         """Likewise of several trainings, `[training, ...]`."""
-        return self._wrapped(calls.apart)
+        return self._wrapped(parallel.apart)
 
     def _wrapped(self, wrapper: Callable) -> Callable:
         several = self._experiment.steps_per_call > 1

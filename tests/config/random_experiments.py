@@ -84,6 +84,13 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
         drawn["k"] += 1
     if cls is Planted and drawn["task"] == "misaligned":
         drawn["shape"] = draw(st.sampled_from(TIMED))
+    if cls is Experiment:
+        drawn["batch_size"] *= drawn["accumulate"]
+        drawn["eval_every"] *= drawn["steps_per_call"]
+        if drawn["fsdp"] > 1:
+            drawn["parallel"] = "jit"
+        if drawn["steps_per_call"] > 1:
+            drawn["buckets"] = 1
     return drawn
 
 

@@ -37,7 +37,7 @@ class Setup:
             parts=experiment.accumulate,
             fsdp=experiment.fsdp,
         )
-        self._experiment, self._run = experiment, run
+        self._experiment = experiment
         experiment.data.prepare()
         self.preprocessing = _preprocessing(experiment, run)
         source = experiment.data.source("train")
@@ -55,7 +55,8 @@ class Setup:
         with contextlib.closing(batches):
             self._first = next(batches)
         require_labels(experiment, self._first)
-        self.fresh, self.files = self.begin(experiment.seed)
+        # Weights are where a training begins; one that goes on needs no file.
+        self.fresh, self.files = self.begin(experiment.seed, weights=not stored.steps(run))
         self._held = None
         if experiment.steps_per_call > 1:
             self._held = held(experiment.data, source, self.preprocessing)
@@ -74,13 +75,11 @@ class Setup:
         jax.eval_shape(functools.partial(self._step, axis=None), self.fresh, self._first)
         _check_metric(experiment, self.evaluator, self.fresh)
 
-    def begin(self, seed: int) -> tuple[TrainState, dict[str, str]]:
+    def begin(self, seed: int, *, weights: bool = True) -> tuple[TrainState, dict[str, str]]:
         """The state before the first step, and which modality's encoder comes from which file."""
         experiment = self._experiment
         state = create_state(experiment.model, self._tx, self._first, seed=seed, ema=experiment.ema)
-        if stored.steps(self._run):  # weights are where a training begins; one that goes on needs
-            return state, {}  # no file
-        return pretrained.start(state, experiment.model)
+        return pretrained.start(state, experiment.model) if weights else (state, {})
 
     @functools.cached_property
     def update(self) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:

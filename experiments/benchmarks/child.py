@@ -6,13 +6,10 @@ Prints one JSON object: seconds since this file began to run, and what was asked
 """
 
 import json
-import os
 import sys
 import time
 
 BEGIN = time.perf_counter()
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def step(side: str, settings: dict) -> dict:

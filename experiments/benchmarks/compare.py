@@ -7,11 +7,6 @@ A ratio is PyTorch's time over ours: above 1 ours is ahead. README.md beside thi
 tables of the runs that were made, and what they say.
 """
 
-import os
-
-# PyTorch's threads spin while they wait: where others use the cores too, a step of 3 ms takes 600.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
 import importlib
 import json
 import platform
@@ -55,6 +50,7 @@ def main(
     wanted = chosen(rows)
     from mmjax import parallel
 
+    parallel.keep_memory()  # for both sides
     parallel.request_host_devices(128, None)
     import limits
     import result

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 OURS, PEER = "mmjax", "PyTorch"  # what a contender's name begins with
+REST = 0.02  # seconds
 
 
 class Spread(NamedTuple):
@@ -40,7 +41,8 @@ def alternate(
     """Seconds of one call of each contender, `rounds` times, in turn: A B A B ...
 
     Every contender is called `warm` times before: the first call compiles. With `calls` each turn
-    is so many calls in a row, of which the mean is taken. Whoever begins a round changes.
+    is so many calls in a row, of which the mean is taken. Whoever begins a round changes. Before
+    each turn the cores rest: PyTorch's threads go on spinning for some milliseconds.
     """
     for call in list(contenders.values()) * warm:
         call()
@@ -48,6 +50,7 @@ def alternate(
     names = list(contenders)
     for number in range(rounds):
         for name in names if number % 2 == 0 else names[::-1]:
+            time.sleep(REST)
             begin = time.perf_counter()
             for _ in range(calls):
                 contenders[name]()

@@ -1,8 +1,13 @@
-"""A CPU's cores as devices: what must be said before JAX begins."""
+"""A CPU's cores as devices, and its memory: what must be said before JAX begins."""
 
+import ctypes
 import os
 
 import jax
+
+# glibc's mallopt(3). Past 32 MB its malloc asks the system for fresh pages every time, and a
+# program of XLA's takes and returns all that is between its operations in every call.
+_KEEP = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, 2**31 - 1), "M_ARENA_MAX": (-8, 1)}
 
 
 def request_host_devices(batch_size: int, wanted: int | None) -> None:
@@ -26,6 +31,16 @@ def one_host_device() -> None:
     """Of several processes each has one CPU device: with more, gloo's collectives deadlock."""
     if not _flagged():
         jax.config.update("jax_num_cpu_devices", 1)
+
+
+def keep_memory() -> bool:
+    """Let malloc keep what is freed, instead of first touching new pages in every step.
+
+    For the start of a command, not for a library: the process stays as large as it was at its
+    largest. Returns whether this C library can be told.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    return mallopt is not None and all([mallopt(*option) for option in _KEEP.values()])
 
 
 def _flagged() -> bool:

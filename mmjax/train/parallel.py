@@ -12,7 +12,9 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from mmjax.train.compiler import options
 from mmjax.train.host import cores as cores
+from mmjax.train.host import keep_memory as keep_memory
 from mmjax.train.host import one_host_device as one_host_device
 from mmjax.train.host import request_host_devices as request_host_devices
 from mmjax.train.layout import axis_of
@@ -132,6 +134,11 @@ def on_host(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
+def _options(mesh: Mesh) -> dict[str, str] | None:
+    told = options(mesh.devices.flat[0].platform)
+    return None if told is None else dict(told)
+
+
 def _shares(batch: Any, count: int, axis: int = 0) -> Any:
     """[batch, ...] -> [device, batch / device, ...], a view; the batch may be another axis."""
 
@@ -153,14 +160,19 @@ def pmap(
     the step, the same in every call, on every device.
     """
     rest = () if held is None else (replicate(held, mesh),)
+    given = (0,) if donate else ()
     mapped = jax.pmap(
         functools.partial(step, axis=AXIS),
         axis_name=AXIS,
         in_axes=(None, 0, *[None] * len(rest)),
         out_axes=None,  # pyright: ignore[reportArgumentType]  # documented, but not in its types
         devices=list(mesh.devices.flat),
-        donate_argnums=(0,) if donate else (),
+        donate_argnums=given,
     )
+    told = _options(mesh)
+    # pmap takes no options. Of several processes it alone knows how to join the shares.
+    if told is not None and jax.process_count() == 1:
+        mapped = jax.jit(mapped, donate_argnums=given, compiler_options=told)
     count, axis = len(mesh.local_devices), int(stacked)
     return lambda state, batch: mapped(state, _shares(batch, count, axis), *rest)
 
@@ -189,6 +201,7 @@ def jit(
         in_shardings=(state, split, *[whole] * len(rest)),
         out_shardings=(state, whole),
         donate_argnums=(0,) if donate else (),
+        compiler_options=_options(mesh),
     )
     if jax.process_count() == 1:
         return lambda state, batch: compiled(state, batch, *rest)
@@ -218,7 +231,8 @@ def apart(
     part, whole = PartitionSpec(AXIS), PartitionSpec()
     specs = (part, part, *[whole] * len(rest))
     mapped = jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=part, check_vma=False)
-    compiled = jax.jit(mapped, donate_argnums=(0,) if donate else ())
+    given = (0,) if donate else ()
+    compiled = jax.jit(mapped, donate_argnums=given, compiler_options=_options(mesh))
     return lambda state, batch: compiled(state, batch, *rest)
 
 

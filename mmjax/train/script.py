@@ -29,6 +29,7 @@ def main(experiment: Experiment) -> None:
     experiment, run, processes, span, count = parse(experiment, workdir, sys.argv[1:], doc)
     try:
         cache.enable()
+        parallel.keep_memory()
         distributed.start(processes)
         timeout = float(processes.timeout) if processes.distributed else None
         if count > 1:

@@ -11,7 +11,7 @@ from jax import Array
 from jaxtyping import PRNGKeyArray
 
 from mmjax.encoders import ENCODERS
-from mmjax.layers.fields import require_choice, require_share
+from mmjax.layers.fields import is_zero, require_choice, require_share
 from mmjax.layers.masking import clear
 from mmjax.layers.precision import cast_floats
 from mmjax.layers.rematerialisation import rematerialising
@@ -62,7 +62,7 @@ class Multimodal(nn.Module):
             ValueError: the inputs' modalities are not the encoders', or a field is out of range.
         """
         self._check(inputs)
-        if train and self.modality_dropout:
+        if train and not is_zero(self.modality_dropout):
             inputs = drop_modalities(inputs, self.modality_dropout, self.make_rng("dropout"))
         with rematerialising(self.remat and train):
             if self.precision == "float32" or self.is_initializing():
@@ -137,7 +137,7 @@ def _reads(encoder: type[nn.Module], given: Input) -> bool:
 
 
 def drop_modalities(
-    inputs: Mapping[str, Input], rate: float, key: PRNGKeyArray
+    inputs: Mapping[str, Input], rate: float | Array, key: PRNGKeyArray
 ) -> dict[str, Input]:
     """Hide each modality of each example with probability `rate`, but never all that it has."""
     names = sorted(inputs)

@@ -8,6 +8,7 @@ from typing import Any, Literal, final
 
 import jax
 import optax
+from jax import Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +41,12 @@ class Optim(abc.ABC):
         """Turns gradients into directions of unit scale, before the learning rate."""
 
     @property
-    def decay(self) -> float:
-        """Decoupled weight decay per unit of learning rate; biases and norms are left out."""
-        return 0.0
+    def decay(self) -> float | Array | None:
+        """Decoupled weight decay per unit of learning rate; biases and norms are left out.
+
+        None where there is none; 0 has the same state as any other number.
+        """
+        return None
 
     def learning_rate(self, steps: int) -> optax.Schedule:
         """The rate of each of `steps` steps."""
@@ -98,7 +102,9 @@ class Optim(abc.ABC):
     def _descent(self, steps: int) -> tuple[optax.GradientTransformation, ...]:
         return (
             self.direction(),
-            optax.add_decayed_weights(self.decay, mask=decayed) if self.decay else optax.identity(),
+            optax.identity()
+            if self.decay is None
+            else optax.add_decayed_weights(self.decay, mask=decayed),
             optax.scale_by_learning_rate(self.learning_rate(steps)),
         )
 
@@ -167,7 +173,7 @@ class AdamW(Optim):
         return optax.scale_by_adam(self.b1, self.b2, self.eps)
 
     @property
-    def decay(self) -> float:
+    def decay(self) -> float | Array:
         """The weight decay."""
         return self.weight_decay
 
@@ -186,7 +192,7 @@ class Sgd(Optim):
         return optax.trace(self.momentum, self.nesterov) if self.momentum else optax.identity()
 
     @property
-    def decay(self) -> float:
+    def decay(self) -> float | Array:
         """The weight decay."""
         return self.weight_decay
 

@@ -12,7 +12,7 @@ import sys
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, NamedTuple, Union
 
 import tyro
 
@@ -20,18 +20,34 @@ from mmjax.config.experiment import Experiment
 from mmjax.config.processes import Processes
 from mmjax.config.registry import FAMILIES, TAGS, fields, required, siblings
 from mmjax.config.span import Span
+from mmjax.config.sweep import Axis
+
+
+class Command(NamedTuple):
+    """What a command line asks for."""
+
+    experiment: Experiment
+    run: Path  # the run's folder
+    processes: Processes
+    profile: Span | None  # steps to trace
+    seeds: int  # how many
+    axes: tuple[Axis, ...]  # numbers to sweep over
 
 
 def parse(
     experiment: Experiment, workdir: Path, arguments: Sequence[str], description: str
-) -> tuple[Experiment, Path, Processes, Span | None, int]:
-    """The experiment, the run's folder, its processes, the steps to profile and how many seeds.
+) -> Command:
+    """The command line of an experiment's script, with `description` as its help.
 
     A wrong flag or choice ends the process with what was meant, perhaps, and the choices.
     """
     about = "the run's folder; the same command goes on with what is in it"
     traced = "first:last, steps to trace into the folder profile/ of the run, such as 10:20"
     many = "trainings in one program, with the seeds from --seed on, each in a folder of its own"
+    swept = (
+        "numbers that trainings in one program differ in, such as optim.peak-lr=1e-4,3e-4; of "
+        "several paths every combination, each with --seeds seeds, in a folder of its own"
+    )
     kind, shown = _view(experiment)
     whole = dataclasses.make_dataclass(
         "Run",
@@ -40,18 +56,20 @@ def parse(
             ("processes", Annotated[Processes, tyro.conf.arg(name="")]),
             ("profile", Annotated[str | None, tyro.conf.arg(help=traced)]),
             ("seeds", Annotated[int, tyro.conf.arg(help=many)]),
+            ("sweep", Annotated[tuple[str, ...], tyro.conf.arg(help=swept)]),
         ],
         bases=(kind,),
         frozen=True,
         kw_only=True,
     )
     values = {f.name: getattr(shown, f.name) for f in fields(type(shown))}
+    values |= {"workdir": workdir, "processes": Processes(), "profile": None, "seeds": 1}
     try:
         parsed = tyro.cli(
             whole,
             # tyro applies flags to the choices before them: choices first, and any order will do.
             args=sorted(arguments, key=lambda argument: not _is_choice(argument)),
-            default=whole(**values, workdir=workdir, processes=Processes(), profile=None, seeds=1),
+            default=whole(**values, sweep=()),
             description=description,
             config=(tyro.conf.CascadeSubcommandArgs,),
         )
@@ -59,9 +77,11 @@ def parse(
         span = None if parsed.profile is None else Span.parse(parsed.profile)
         if parsed.seeds < 1:
             raise ValueError(f"--seeds: expected at least 1, got {parsed.seeds}")
-        if parsed.seeds > 1 and span is not None:
-            raise ValueError("--profile: goes with one seed, not with --seeds")
-        return Experiment(**values), parsed.workdir, parsed.processes, span, parsed.seeds
+        axes = tuple(map(Axis.parse, parsed.sweep))
+        if (parsed.seeds > 1 or axes) and span is not None:
+            raise ValueError("--profile: goes with one training, not with --seeds or --sweep")
+        experiment = Experiment(**values)
+        return Command(experiment, parsed.workdir, parsed.processes, span, parsed.seeds, axes)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -5,6 +5,7 @@ from typing import Literal, final
 from flax import linen as nn
 from jaxtyping import Bool, Int
 
+from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_choice, size_of
 from mmjax.layers.self_attention import SelfAttentionBlock
 from mmjax.layers.word_embedding import PositionEmbedding, WordEmbedding
@@ -60,7 +61,7 @@ class Bert(nn.Module):
         words = WordEmbedding(self.vocabulary_size, width, 0.02, name="word")(values, mask)
         x = PositionEmbedding(self.positions, name="position")(words.values)
         x = nn.LayerNorm(self.epsilon, use_fast_variance=False, name="norm")(x)
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        x = Dropout(self.dropout)(x, train=train)
         for layer in range(layers):
             block = SelfAttentionBlock(
                 heads, self.dropout, self.epsilon, norm="last", name=f"block_{layer}"

@@ -7,6 +7,7 @@ from typing import Literal, final
 from flax import linen as nn
 from jaxtyping import Bool, Int
 
+from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_choice, size_of
 from mmjax.layers.self_attention import SelfAttentionBlock
 from mmjax.layers.word_embedding import PositionEmbedding, WordEmbedding
@@ -55,7 +56,7 @@ class Gpt2(nn.Module):
         width, layers, heads = size_of(self, SIZES)
         words = WordEmbedding(self.vocabulary_size, width, 0.02, name="word")(values, mask)
         x = PositionEmbedding(self.positions, name="position")(words.values)
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        x = Dropout(self.dropout)(x, train=train)
         for layer in range(layers):
             block = SelfAttentionBlock(
                 heads,

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
+from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_choice, require_share
 from mmjax.layers.intervals import with_intervals
 from mmjax.layers.masking import clear
@@ -55,7 +56,7 @@ class Tcn(nn.Module):
                 kernel_dilation=2**layer,
                 name=f"conv_{layer}",
             )(y)
-            y = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(y))
+            y = Dropout(self.dropout)(nn.relu(y), train=train)
             x = x + nn.Dense(self.dim, name=f"out_{layer}")(y)
         if self.pooling == "none":
             return Tokens(clear(x, mask), mask)

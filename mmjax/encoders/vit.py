@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
+from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import size_of
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
@@ -70,7 +71,7 @@ class Vit(nn.Module):
         x = jnp.concatenate([jnp.broadcast_to(first, (len(x), 1, width)), x], axis=1)
         position = self.param("position", nn.initializers.normal(0.02), x.shape[1:])
         x = x + position[None].astype(x.dtype)
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        x = Dropout(self.dropout)(x, train=train)
         everywhere = jnp.ones(x.shape[:2], bool)  # an image is there as a whole, or masked below
         for layer in range(layers):
             block = SelfAttentionBlock(heads, self.dropout, self.epsilon, name=f"block_{layer}")

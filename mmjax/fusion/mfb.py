@@ -6,6 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_share
 from mmjax.layers.masking import masked_product
 from mmjax.layers.modalities import one_token, pooled
@@ -35,5 +36,5 @@ class Mfb(nn.Module):
             for name, vector in vectors.items()
         ]
         product = masked_product(factors, [vector.present for vector in vectors.values()])
-        product = nn.Dropout(self.dropout, deterministic=not train)(product)
+        product = Dropout(self.dropout)(product, train=train)
         return one_token(l2_normalised(signed_sqrt(jnp.sum(product, axis=-1))), modalities)

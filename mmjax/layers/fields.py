@@ -1,8 +1,10 @@
 """Fields of modules that were set to what cannot be."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from flax import linen as nn
+from jax.core import Tracer
 
 
 def require_at_least(module: nn.Module, least: int, *names: str) -> None:
@@ -24,12 +26,19 @@ def require_choice(module: nn.Module, name: str, *choices: str) -> None:
         )
 
 
+def is_zero(number: Any) -> bool:
+    """Whether a field is 0. One that is an input of the program may be anything: it is not."""
+    return not isinstance(number, Tracer) and number == 0
+
+
 def require_share(module: nn.Module, name: str) -> None:
-    """ValueError for a field of the module that is not from 0 to below 1."""
-    if not 0 <= getattr(module, name) < 1:
-        raise ValueError(
-            f"{type(module).__name__}.{name}: expected 0 to below 1, got {getattr(module, name)}"
-        )
+    """ValueError for a field of the module that is not from 0 to below 1.
+
+    An input of the program cannot be looked at: who gives it has checked it.
+    """
+    share = getattr(module, name)
+    if not isinstance(share, Tracer) and not 0 <= share < 1:
+        raise ValueError(f"{type(module).__name__}.{name}: expected 0 to below 1, got {share}")
 
 
 def size_of(module: nn.Module, sizes: Mapping[str, tuple[int, int, int]]) -> tuple[int, int, int]:

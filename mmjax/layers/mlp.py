@@ -4,6 +4,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
+from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_share
 from mmjax.layers.precision import in_kernel_dtype
 
@@ -21,5 +22,5 @@ class Mlp(nn.Module):
         require_share(self, "dropout")
         for width in self.hidden:
             x = nn.relu(nn.Dense(width, promote_dtype=in_kernel_dtype)(x))
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = Dropout(self.dropout)(x, train=train)
         return nn.Dense(self.dim, promote_dtype=in_kernel_dtype)(x)

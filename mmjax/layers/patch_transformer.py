@@ -5,6 +5,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
+from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_share
 from mmjax.layers.masking import clear
 from mmjax.layers.position import sinusoids
@@ -36,7 +37,7 @@ class PatchBlocks(nn.Module):
         x = jnp.reshape(x, (*x.shape[:2], x.shape[2] * x.shape[3]))
         x = nn.Dense(self.dim, promote_dtype=in_kernel_dtype, name="patch")(x)
         x = x + sinusoids(x.shape[1], self.dim)[None].astype(x.dtype)
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        x = Dropout(self.dropout)(x, train=train)
         mask = window_mask(mask, self.patch)
         for layer in range(self.layers):
             block = SelfAttentionBlock(self.heads, self.dropout, name=f"block_{layer}")

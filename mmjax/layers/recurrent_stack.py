@@ -7,6 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
+from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_choice, require_share
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import masked_mean
@@ -47,7 +48,7 @@ class RecurrentStack(nn.Module):
         )
         finals = []
         for layer in range(self.layers):
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = Dropout(self.dropout)(x, train=train)
             reads = [
                 layer_of(self.dim, reverse, self.unroll, name=f"layer_{layer}_{direction}")(x, mask)
                 for direction, reverse in directions.items()

@@ -11,6 +11,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from mmjax.layers.attention import attend
+from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_share
 from mmjax.layers.rematerialisation import block
 
@@ -80,4 +81,4 @@ class SelfAttentionBlock(nn.Module):
         return nn.LayerNorm(self.epsilon, use_fast_variance=False, name=name)
 
     def _dropped(self, x: Array, train: bool) -> Array:
-        return nn.Dropout(self.dropout, deterministic=not train)(x)
+        return Dropout(self.dropout)(x, train=train)

@@ -17,7 +17,7 @@ from mmjax.types import Batch, Sums
 
 
 def binary_cross_entropy(
-    logits: Float[Array, "*axis"], targets: Float[Array, "*axis"], pos_weight: float = 1.0
+    logits: Float[Array, "*axis"], targets: Float[Array, "*axis"], pos_weight: float | Array = 1.0
 ) -> Float[Array, "*axis"]:
     """-(pos_weight t log s(logit) + (1 - t) log s(-logit)); finite for any finite logit."""
     return -(

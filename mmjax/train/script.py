@@ -12,8 +12,9 @@ from rich.table import Table
 from mmjax import json_file
 from mmjax.config import Experiment
 from mmjax.config.command_line import parse
-from mmjax.train import cache, curves, distributed, folder, parallel, seeds
+from mmjax.train import cache, curves, distributed, folder, parallel, several, spread
 from mmjax.train.loop import fit
+from mmjax.train.spread import Training
 from mmjax.train.stop import Interrupted
 
 
@@ -26,17 +27,21 @@ def main(experiment: Experiment) -> None:
     script = Path(sys.argv[0])
     doc = inspect.getdoc(sys.modules["__main__"]) or ""
     workdir = Path("runs") / script.stem
-    experiment, run, processes, span, count = parse(experiment, workdir, sys.argv[1:], doc)
+    command = parse(experiment, workdir, sys.argv[1:], doc)
+    run, processes = command.run, command.processes
     try:
         cache.enable()
         parallel.keep_memory()
         distributed.start(processes)
         timeout = float(processes.timeout) if processes.distributed else None
-        if count > 1:
-            show_seeds(seeds.fit_seeds(experiment, run, count), title=f"{script.stem}: test split")
-            print(f"runs: {run}{os.sep}seed-*  (all: {run / seeds.FILE})")
+        if command.seeds > 1 or command.axes:
+            found = several.fit_several(
+                command.experiment, run, seeds=command.seeds, axes=command.axes
+            )
+            show_several(found, title=f"{script.stem}: test split")
+            print(f"runs: {run}{os.sep}*  (all: {run / several.FILE})")
             return
-        metrics = fit(experiment, run, timeout=timeout, profile=span)
+        metrics = fit(command.experiment, run, timeout=timeout, profile=command.profile)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(128 + stopped.signal)
@@ -57,15 +62,36 @@ def main(experiment: Experiment) -> None:
     print(f"run: {run}  (curves: {run / curves.FILE})")
 
 
-def show_seeds(metrics: Sequence[Mapping[str, float]], title: str) -> None:
-    """Print the metrics of every seed, and their means."""
-    table = Table("metric", *(f"{n + 1}" for n in range(len(metrics))), "mean", "std", "95 % of it")
-    for name, of in seeds.summary(metrics).items():
-        each = [f"{row[name]:.4f}" for row in metrics]
-        interval = f"{of['low']:.4f} to {of['high']:.4f}"
-        table.add_row(name, *each, f"{of['mean']:.4f}", f"{of['std']:.4f}", interval)
-    print(f"{title}, {len(metrics)} seeds")
+def show_several(found: Sequence[tuple[Training, Mapping[str, float]]], title: str) -> None:
+    """Print the means over seeds at every point of a sweep; of one point the seeds, too."""
+    points = spread.points(*zip(*found, strict=True))
+    seeds = len(points[0].metrics)
+    table = Table("metric")
+    if len(points) == 1:
+        heads = [f"seed {training.seed}" for training, _ in found]
+        rows = {name: [f"{row[name]:.4f}" for _, row in found] for name in found[0][1]}
+    else:
+        heads = [_lines(point.values) for point in points]
+        rows = {name: [] for name in found[0][1]}
+    for point in points:
+        heads += ["mean", "std", "95 % of it"] if len(points) == 1 else []
+        for name, of in point.summary().items():
+            rows[name].append(f"{of['mean']:.4f}")
+            if len(points) == 1:
+                rows[name] += [f"{of['std']:.4f}", f"{of['low']:.4f} to {of['high']:.4f}"]
+            elif seeds > 1:
+                rows[name][-1] += f" ± {of['std']:.4f}"
+    for head in heads:
+        table.add_column(head, justify="right")
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    spread_of = f", mean ± standard deviation over {seeds} seeds" if seeds > 1 else ""
+    print(f"{title}, {len(found)} trainings{spread_of}")
     Console().print(table)
+
+
+def _lines(values: Mapping[str, float]) -> str:
+    return "\n".join(f"{path}={value:g}" for path, value in values.items())
 
 
 def show(metrics: dict[str, float], title: str) -> None:

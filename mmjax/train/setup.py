@@ -1,15 +1,18 @@
 """What a training needs before its first step, all of it checked before a file is written."""
 
 import contextlib
+import copy
+import dataclasses
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
-from mmjax.config import Experiment
+from mmjax.config import Experiment, sweep
 from mmjax.data import buckets
 from mmjax.data.pipeline import held, train_batches, train_picks
 from mmjax.data.preprocessing import Preprocessing
@@ -49,7 +52,6 @@ class Setup:
             "batch_size": experiment.batch_size,
             "share": parallel.share(),
         }
-        self._tx = experiment.update()
         require_agreement(experiment, self.preprocessing)
         batches = train_batches(**self._read, seed=experiment.seed, start=0)
         with contextlib.closing(batches):
@@ -61,25 +63,24 @@ class Setup:
         if experiment.steps_per_call > 1:
             self._held = held(experiment.data, source, self.preprocessing)
         self.lengths = buckets.expected(self.preprocessing, experiment.buckets)
-        self._step = functools.partial(
-            train_step,
-            model=experiment.model,
-            objectives=experiment.objectives,
-            tx=self._tx,
-            balance=experiment.balance,
-            ema=experiment.ema,
-            guard=experiment.on_nonfinite != "ignore",
-            accumulate=experiment.accumulate,
-        )
+        self._step = _step(experiment)
         self.evaluator = Evaluator(experiment, self.preprocessing, parallel.local(self.mesh))
         jax.eval_shape(functools.partial(self._step, axis=None), self.fresh, self._first)
         _check_metric(experiment, self.evaluator, self.fresh)
 
     def begin(self, seed: int, *, weights: bool = True) -> tuple[TrainState, dict[str, str]]:
         """The state before the first step, and which modality's encoder comes from which file."""
-        experiment = self._experiment
-        state = create_state(experiment.model, self._tx, self._first, seed=seed, ema=experiment.ema)
-        return pretrained.start(state, experiment.model) if weights else (state, {})
+        state = self._begin(dataclasses.replace(self._experiment, seed=seed))
+        return pretrained.start(state, self._experiment.model) if weights else (state, {})
+
+    def _begin(self, experiment: Experiment) -> TrainState:
+        return create_state(
+            experiment.model,
+            experiment.update(),
+            self._first,
+            seed=experiment.seed,
+            ema=experiment.ema,
+        )
 
     @functools.cached_property
     def update(self) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
@@ -89,15 +90,57 @@ class Setup:
             wrapper = functools.partial(parallel.jit, like=jax.eval_shape(lambda: self.fresh))
         return self._wrapped(wrapper)
 
-    @functools.cached_property
-    def updates(self) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
-        """Likewise of several trainings, `[training, ...]`."""
-        return self._wrapped(parallel.apart)
+    def updates(
+        self, paths: Sequence[str]
+    ) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
+        """Likewise of several trainings, `[training, ...]`, given (stream's, {path: number})."""
+
+        def step(state: TrainState, given: Any, *held: Any, axis: None) -> Any:
+            batch, values = given
+            one = _step(sweep.traced(self._experiment, values)) if paths else self._step
+            return self._several(one)(state, batch, *held, axis=axis)
+
+        return parallel.apart(step, self.mesh, donate=True, held=self._held)
+
+    def measuring(self, experiment: Experiment) -> "Setup":
+        """This, with the evaluator of another training on the same data."""
+        own = copy.copy(self)
+        mine = self._experiment.model, self._experiment.objectives
+        if (experiment.model, experiment.objectives) != mine:
+            own.evaluator = Evaluator(experiment, self.preprocessing, parallel.local(self.mesh))
+        return own
+
+    def require_one_program(
+        self, trainings: Sequence[tuple[Mapping[str, float], Experiment]]
+    ) -> None:
+        """ValueError where a training cannot be, or is not this one's program with other inputs."""
+        expected = jax.tree.structure(self.fresh)
+        for values, experiment in trainings:
+            named = ", ".join(f"{path}={value:g}" for path, value in values.items())
+            state = jax.eval_shape(lambda: self._begin(experiment))  # noqa: B023
+            jax.eval_shape(functools.partial(_step(experiment), axis=None), state, self._first)
+            if jax.tree.structure(state) != expected:
+                raise ValueError(f"--sweep {named}: another program than the first: train it alone")
+        for path in trainings[0][0]:
+            try:
+                jax.eval_shape(
+                    lambda value: _step(sweep.traced(self._experiment, {path: value}))(  # noqa: B023
+                        self.fresh, self._first, axis=None
+                    ),
+                    np.float32(0),
+                )
+            except jax.errors.ConcretizationTypeError as error:
+                raise ValueError(
+                    f"--sweep {path}: the program itself depends on it: train one after the other"
+                ) from error
 
     def _wrapped(self, wrapper: Callable) -> Callable:
         several = self._experiment.steps_per_call > 1
-        step = calls.scanned(self._step) if several else self._step
+        step = self._several(self._step)
         return wrapper(step, self.mesh, donate=True, stacked=several, held=self._held)
+
+    def _several(self, step: Callable) -> Callable:
+        return calls.scanned(step) if self._experiment.steps_per_call > 1 else step
 
     def stream(
         self, *, start: int, workers: int = 0, seed: int | None = None
@@ -112,6 +155,20 @@ class Setup:
         return calls.stacked(
             batches, start=start, steps=experiment.steps, size=experiment.steps_per_call
         )
+
+
+def _step(experiment: Experiment) -> Callable:
+    """Of this experiment, without its devices."""
+    return functools.partial(
+        train_step,
+        model=experiment.model,
+        objectives=experiment.objectives,
+        tx=experiment.update(),
+        balance=experiment.balance,
+        ema=experiment.ema,
+        guard=experiment.on_nonfinite != "ignore",
+        accumulate=experiment.accumulate,
+    )
 
 
 def _preprocessing(experiment: Experiment, run: Path) -> Preprocessing:

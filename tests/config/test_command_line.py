@@ -5,6 +5,7 @@ import pytest
 
 from mmjax.balance import Blend, OgmGe
 from mmjax.config.command_line import parse
+from mmjax.config.sweep import Axis
 from mmjax.config.span import Span
 from mmjax.encoders import Lstm
 from mmjax.fusion import Concat, CrossAttention
@@ -133,3 +134,17 @@ def test_a_weight_of_a_modality_that_there_is_not_is_refused():
     network = dataclasses.replace(SMALL.model, unimodal="train")
     with pytest.raises(ValueError, match=r"unknown modalities \['imgae'\]; choose from \['image'"):
         small(model=network, balance=Blend(weights={"imgae": 5.0}))
+
+
+def test_sweeps_are_read_with_their_seeds():
+    arguments = ["--sweep", "optim.peak-lr=1e-4,3e-4", "ema=0.5,0.9", "--seeds", "2"]
+    command = parse(SMALL, Path("runs/x"), arguments, "An experiment.")
+    assert command.axes == (Axis("optim.peak_lr", (1e-4, 3e-4)), Axis("ema", (0.5, 0.9)))
+    assert command.seeds == 2 and command.experiment == SMALL
+
+
+def test_a_sweep_that_cannot_be_read_ends_the_process_with_the_form(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(SMALL, Path("runs/x"), ["--sweep", "optim.peak-lr"], "An experiment.")
+    assert ended.value.code == 2
+    assert "expected a path and numbers, such as" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Several trainings that differ in their seeds alone, as one compiled program."""
+"""Several trainings that differ in their seeds, or in numbers, as one compiled program."""
 
 import contextlib
 import dataclasses
@@ -11,22 +11,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
 
 from mmjax import json_file
-from mmjax.config import Experiment
+from mmjax.config import Experiment, sweep
 from mmjax.train import folder, lock, parallel, stored
 from mmjax.train.distributed import Watchdog
 from mmjax.train.failure import explained
 from mmjax.train.keeper import Keeper
 from mmjax.train.loop import finish, train
 from mmjax.train.setup import Setup
+from mmjax.train.spread import Training, as_json
 from mmjax.train.state import TrainState
 from mmjax.train.stop import Stop
 from mmjax.types import AnyArray, Sums
 
-FILE = "seeds.json"
-LEVEL = 0.95  # of the confidence intervals
+FILE = "trainings.json"
 _say = functools.partial(print, file=sys.stderr)
 
 
@@ -43,53 +42,72 @@ class _Together:
         return self.each[0].ids
 
 
-def fit_seeds(experiment: Experiment, run: str | Path, count: int) -> list[dict[str, float]]:
-    """Train with the seeds from the experiment's own on; returns the test metrics of each.
+def fit_several(
+    experiment: Experiment,
+    run: str | Path,
+    *,
+    seeds: int = 1,
+    axes: Sequence[sweep.Axis] = (),
+) -> list[tuple[Training, dict[str, float]]]:
+    """Train with every combination of numbers, each with the seeds from the experiment's own on.
 
-    Each is a run of its own, `<run>/seed-<number>`, as the experiment with that seed and
-    `parallel="jit"` leaves it (to rounding), to be restored and evaluated like any other. Stopped,
-    all go on from the newest step that all have saved. `seeds.json` holds their means.
+    Returns the test metrics of each. Each is a run of its own in the folder `run`, as the
+    experiment with that seed, those numbers and `parallel="jit"` leaves it (to rounding), to be
+    restored and evaluated like any other. Stopped, all go on from the newest step that all have
+    saved. `trainings.json` holds all metrics and their means over seeds.
 
     Raises:
         ValueError: the folder holds something else, or the configuration cannot be; see `fit`.
     """
     run = Path(run)
-    trainings = [_alone(experiment, number) for number in range(count)]
-    runs = [run / f"seed-{training.seed}" for training in trainings]
-    _check(run, experiment, count)
+    trainings = _trainings(experiment, seeds, axes)
+    runs = [run / training.name for training in trainings]
+    _check(run, experiment, len(trainings))
     with explained(experiment, run), lock.Lock(run, _say) as held:
         for path, training in zip(runs, trainings, strict=True):
-            folder.check(path, training)
+            folder.check(path, training.experiment)
         run.mkdir(parents=True, exist_ok=True)
         held.take()
-        parallel.request_host_devices(count, experiment.devices)
-        ready = Setup(trainings[0], runs[0], parallel.mesh_of(_devices(count, experiment.devices)))
+        parallel.request_host_devices(len(trainings), experiment.devices)
+        mesh = parallel.mesh_of(_devices(len(trainings), experiment.devices))
+        ready = Setup(trainings[0].experiment, runs[0], mesh)
+        ready.require_one_program([(t.values, t.experiment) for t in trainings])
         for path, training in zip(runs, trainings, strict=True):
-            folder.claim(path, training, _say)
+            folder.claim(path, training.experiment, _say)
             ready.preprocessing.save(path)
         metrics = _train(trainings, runs, ready)
-    _write(run, trainings, metrics)
-    return metrics
+    json_file.write(run / FILE, as_json(trainings, metrics))
+    return list(zip(trainings, metrics, strict=True))
 
 
-def _alone(experiment: Experiment, number: int) -> Experiment:
+def _trainings(experiment: Experiment, seeds: int, axes: Sequence[sweep.Axis]) -> list[Training]:
+    found = []
+    for values in sweep.points(axes):
+        chosen = sweep.changed(experiment, values)
+        for seed in range(experiment.seed, experiment.seed + seeds):
+            named = [f"{path}={value:g}" for path, value in values.items()]
+            named += [f"seed-{seed}"] if seeds > 1 or not axes else []
+            found.append(Training(",".join(named), values, _alone(chosen, seed)))
+    return found
+
+
+def _alone(experiment: Experiment, seed: int) -> Experiment:
     # One checkpoint may be newer than those of the others: two let all go back to the same.
     keep = max(2, experiment.keep)
-    seed = experiment.seed + number
     return dataclasses.replace(experiment, seed=seed, parallel="jit", keep=keep)
 
 
 def _check(run: Path, experiment: Experiment, count: int) -> None:
     if count < 2:
-        raise ValueError(f"--seeds: expected at least 2, got {count}")
+        raise ValueError("--seeds, --sweep: expected at least 2 trainings, got 1")
     if jax.distributed.is_initialized():
-        raise ValueError("--seeds: trains in one process; not with --distributed")
+        raise ValueError("--seeds, --sweep: in one process; not with --distributed")
     if experiment.fsdp > 1:
-        raise ValueError("--seeds: a device holds whole states: not with --fsdp")
+        raise ValueError("--seeds, --sweep: a device holds whole states: not with --fsdp")
     if experiment.buckets > 1:
-        raise ValueError("--seeds: the batches of all have one length: not with --buckets")
+        raise ValueError("--seeds, --sweep: batches have one length: not with --buckets")
     if (run / folder.CONFIG).exists():
-        raise ValueError(f"{run}: holds the run of one seed; choose another --workdir")
+        raise ValueError(f"{run}: holds the run of one training; choose another --workdir")
 
 
 def _devices(count: int, wanted: int | None) -> int:
@@ -97,19 +115,27 @@ def _devices(count: int, wanted: int | None) -> int:
     most = min(count, wanted or parallel.mesh_of().size)
     found = max(number for number in range(1, most + 1) if count % number == 0)
     if wanted not in (None, found):
-        raise ValueError(f"--devices: {wanted} do not divide --seeds {count}; take {found}")
+        raise ValueError(f"--devices: {wanted} do not divide {count} trainings; take {found}")
     return found
 
 
 def _train(
-    trainings: Sequence[Experiment], runs: Sequence[Path], ready: Setup
+    trainings: Sequence[Training], runs: Sequence[Path], ready: Setup
 ) -> list[dict[str, float]]:
     start, states, progress = _resumed(trainings, runs, ready)
+    measures = [ready.measuring(training.experiment) for training in trainings]
+    values = {
+        path: np.array([training.values[path] for training in trainings], np.float32)
+        for path in trainings[0].values
+    }
+    updates = ready.updates(tuple(values))
     watchdog = Watchdog(None)
     with contextlib.ExitStack() as stack:
         keepers = [
-            stack.enter_context(Keeper(training, path, ready, watchdog, state, made))
-            for training, path, state, made in zip(trainings, runs, states, progress, strict=True)
+            stack.enter_context(Keeper(own.experiment, path, measure, watchdog, state, made))
+            for own, path, measure, state, made in zip(
+                trainings, runs, measures, states, progress, strict=True
+            )
         ]
         stop = stack.enter_context(Stop())
         streams = [
@@ -127,24 +153,26 @@ def _train(
                 keeper.keep(state, due)
 
         def update(before: int, now: TrainState, batch: _Together) -> Any:
-            return ready.updates(now, batch.given)
+            return updates(now, (batch.given, values))
 
         now = jax.tree.map(lambda *x: jnp.stack(x), *states)
         now = jax.device_put(now, parallel.separate(ready.mesh))
         del states
-        now = train(trainings[0], now, update, _together(streams), read, keep, stop)
+        now = train(trainings[0].experiment, now, update, _together(streams), read, keep, stop)
         for keeper in keepers:
             keeper.wait()
         seconds = keepers[0].seconds
     metrics = []
-    for path, training, state in zip(runs, trainings, _split(now, ready), strict=True):
-        metrics.append(ready.evaluator(state.variables, "test"))
-        finish(path, training, state, metrics[-1], seconds / len(runs))
+    for path, training, measure, state in zip(
+        runs, trainings, measures, _split(now, ready), strict=True
+    ):
+        metrics.append(measure.evaluator(state.variables, "test"))
+        finish(path, training.experiment, state, metrics[-1], seconds / len(runs))
     return metrics
 
 
 def _resumed(
-    trainings: Sequence[Experiment], runs: Sequence[Path], ready: Setup
+    trainings: Sequence[Training], runs: Sequence[Path], ready: Setup
 ) -> tuple[int, list[TrainState], list[dict[str, Any]]]:
     """The newest step that all have saved, with every state and progress."""
     whole = parallel.replicated(ready.mesh)
@@ -178,24 +206,3 @@ def _split(now: TrainState, ready: Setup) -> list[TrainState]:
 
 def _taken(tree: Any, number: int) -> Any:
     return jax.tree.map(lambda x: x[number], tree)
-
-
-def summary(metrics: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """By metric the mean, the standard deviation and Student's confidence interval of the mean."""
-    found = {}
-    for name in metrics[0]:
-        values = np.array([row[name] for row in metrics], np.float64)
-        deviation = float(np.std(values, ddof=1))
-        half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * deviation / len(values) ** 0.5
-        mean = float(np.mean(values))
-        found[name] = {"mean": mean, "std": deviation, "low": mean - half, "high": mean + half}
-    return found
-
-
-def _write(run: Path, trainings: Sequence[Experiment], metrics: Sequence[dict[str, float]]) -> None:
-    rows = [
-        {"seed": training.seed, "metrics": row}
-        for training, row in zip(trainings, metrics, strict=True)
-    ]
-    content = {"split": "test", "runs": rows, "level": LEVEL, "summary": summary(metrics)}
-    json_file.write(run / FILE, content)

@@ -14,7 +14,7 @@ from mmjax.config import Experiment
 from mmjax.config.command_line import parse
 from mmjax.train import cache, curves, distributed, folder, parallel, several, spread
 from mmjax.train.loop import fit
-from mmjax.train.spread import Training
+from mmjax.train.spread import Point, Training
 from mmjax.train.stop import Interrupted
 
 
@@ -63,35 +63,39 @@ def main(experiment: Experiment) -> None:
 
 
 def show_several(found: Sequence[tuple[Training, Mapping[str, float]]], title: str) -> None:
-    """Print the means over seeds at every point of a sweep; of one point the seeds, too."""
+    """Print the metrics of every seed, or of a sweep the first of every point."""
     points = spread.points(*zip(*found, strict=True))
-    seeds = len(points[0].metrics)
-    table = Table("metric")
-    if len(points) == 1:
-        heads = [f"seed {training.seed}" for training, _ in found]
-        rows = {name: [f"{row[name]:.4f}" for _, row in found] for name in found[0][1]}
-    else:
-        heads = [_lines(point.values) for point in points]
-        rows = {name: [] for name in found[0][1]}
+    print(f"{title}, {len(found)} trainings")
+    Console().print(_swept(points) if len(points) > 1 else _seeds(*points))
+
+
+def _seeds(point: Point) -> Table:
+    """All metrics, a column for each seed."""
+    numbers = map(str, range(1, len(point.metrics) + 1))
+    table = Table("metric", *numbers, "mean", "std", "95 % of it")
+    for name, of in point.summary().items():
+        each = [f"{row[name]:.4f}" for row in point.metrics]
+        interval = f"{of['low']:.4f} to {of['high']:.4f}"
+        table.add_row(name, *each, f"{of['mean']:.4f}", f"{of['std']:.4f}", interval)
+    return table
+
+
+def _swept(points: Sequence[Point]) -> Table:
+    """The total loss and the first metric of each objective, a row for each point."""
+    names = list(points[0].metrics[0])
+    first = {name.split("/")[0]: name for name in reversed(names)}
+    shown = [name for name in names if name in first.values()]
+    table = Table(*points[0].values, *shown)
     for point in points:
-        heads += ["mean", "std", "95 % of it"] if len(points) == 1 else []
-        for name, of in point.summary().items():
-            rows[name].append(f"{of['mean']:.4f}")
-            if len(points) == 1:
-                rows[name] += [f"{of['std']:.4f}", f"{of['low']:.4f} to {of['high']:.4f}"]
-            elif seeds > 1:
-                rows[name][-1] += f" ± {of['std']:.4f}"
-    for head in heads:
-        table.add_column(head, justify="right")
-    for name, cells in rows.items():
-        table.add_row(name, *cells)
-    spread_of = f", mean ± standard deviation over {seeds} seeds" if seeds > 1 else ""
-    print(f"{title}, {len(found)} trainings{spread_of}")
-    Console().print(table)
-
-
-def _lines(values: Mapping[str, float]) -> str:
-    return "\n".join(f"{path}={value:g}" for path, value in values.items())
+        cells = [f"{value:g}" for value in point.values.values()]
+        summary = point.summary()
+        for of in (summary[name] for name in shown):
+            more = f" ± {of['std']:.4f}" if "std" in of else ""
+            cells.append(f"{of['mean']:.4f}{more}")
+        table.add_row(*cells)
+    if seeds := len(points[0].metrics[1:]):
+        table.caption = f"mean ± standard deviation over {seeds + 1} seeds"
+    return table
 
 
 def show(metrics: dict[str, float], title: str) -> None:

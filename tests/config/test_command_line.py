@@ -5,8 +5,8 @@ import pytest
 
 from mmjax.balance import Blend, OgmGe
 from mmjax.config.command_line import parse
-from mmjax.config.sweep import Axis
 from mmjax.config.span import Span
+from mmjax.config.sweep import Axis
 from mmjax.encoders import Lstm
 from mmjax.fusion import Concat, CrossAttention
 from mmjax.missing import Generated

@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float
 
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_choice, require_share
+from mmjax.layers.gru import GruLayer
+from mmjax.layers.lstm import LstmLayer
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import masked_mean
-from mmjax.layers.recurrent import GruLayer, LstmLayer
 from mmjax.types import Tokens
 
 CELLS = {"lstm": LstmLayer, "gru": GruLayer}

@@ -11,9 +11,10 @@ from hypothesis.extra import numpy as arrays
 
 from mmjax.layers.attention import attend
 from mmjax.layers.ctc import ctc_weights
+from mmjax.layers.gru import gru
+from mmjax.layers.lstm import lstm
 from mmjax.layers.masking import clear, masked_softmax
 from mmjax.layers.pooling import masked_max, masked_mean
-from mmjax.layers.recurrent import gru, lstm
 from mmjax.layers.resampling import resample
 from mmjax.layers.sinkhorn import sinkhorn
 from tests.drawn import drawn

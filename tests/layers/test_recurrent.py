@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from mmjax.layers.recurrent import lstm
+from mmjax.layers.lstm import lstm
 
 
 def parameters(width=3, dim=4):

@@ -9,7 +9,8 @@ import pytest
 from flax import linen as nn
 
 from mmjax.encoders import Gru, Lstm
-from mmjax.layers.recurrent import gru, lstm
+from mmjax.layers.gru import gru
+from mmjax.layers.lstm import lstm
 
 BATCH, WORDS, WIDTH, DIM = 4, 7, 3, 5
 MASK = np.arange(WORDS)[None] < np.array([0, 1, 4, WORDS])[:, None]

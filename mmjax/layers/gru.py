@@ -3,13 +3,24 @@
 The reset comes after the product, as cuDNN and PyTorch have it.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
-from mmjax.layers.recurrent import gate_parameters, initial_state, last_state
+from mmjax.layers.recurrent import (
+    bias_gradient,
+    gate_parameters,
+    initial_state,
+    input_gradient,
+    kernel_gradient,
+    last_state,
+    states_before,
+    varying,
+)
 
 
 def gru(
@@ -29,20 +40,85 @@ def gru(
     `candidate_bias` is c; `gates` is 3 * dim, in the order reset, update, candidate. Masks,
     `unroll` and what is returned: as for `lstm`.
     """
-    projected = jnp.einsum("tbw,wg->tbg", jnp.swapaxes(x, 0, 1), input_kernel)
+    tokens = jnp.swapaxes(x, 0, 1)
+    tokens, *weights = varying(tokens, input_kernel, recurrent_kernel, bias, candidate_bias)
+    states = jnp.asarray(_gru(reverse, unroll, tokens, mask.T, *weights))
+    return jnp.swapaxes(states, 0, 1), last_state(states, reverse)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _gru(
+    reverse: bool,
+    unroll: int,
+    x: Array,
+    mask: Array,
+    kernel: Array,
+    recurrent: Array,
+    bias: Array,
+    candidate_bias: Array,
+) -> Array:
+    """The states [token, batch, dim] of an input [token, batch, width]."""
+    return _forward(reverse, unroll, x, mask, kernel, recurrent, bias, candidate_bias)[0]
+
+
+def _forward(reverse, unroll, x, mask, kernel, recurrent, bias, candidate_bias):
+    """The states, and what the gradient is computed from."""
+    # The product with the input does not depend on the state: one large product outside the scan.
+    projected = jnp.einsum("tbw,wg->tbg", x, kernel)
 
     def step(state, inputs):
         gates, valid = inputs
         r, z, n = jnp.split(gates + bias[None], 3, axis=-1)
-        u, v, w = jnp.split(state @ recurrent_kernel, 3, axis=-1)
-        update = nn.sigmoid(z + v)
-        candidate = nn.tanh(n + nn.sigmoid(r + u) * (w + candidate_bias[None]))
+        u, v, w = jnp.split(state @ recurrent, 3, axis=-1)
+        reset, update, product = nn.sigmoid(r + u), nn.sigmoid(z + v), w + candidate_bias[None]
+        candidate = nn.tanh(n + reset * product)
         state = jnp.where(valid[:, None], (1 - update) * candidate + update * state, state)
-        return state, state
+        return state, (state, (reset, update, candidate, product))
 
-    zeros = initial_state(projected, recurrent_kernel)
-    _, states = jax.lax.scan(step, zeros, (projected, mask.T), reverse=reverse, unroll=unroll)
-    return jnp.swapaxes(states, 0, 1), last_state(states, reverse)
+    zeros = initial_state(projected, recurrent)
+    _, (states, gates) = jax.lax.scan(
+        step, zeros, (projected, mask), reverse=reverse, unroll=unroll
+    )
+    return states, (x, mask, kernel, recurrent, states, gates)
+
+
+def _backward(reverse, unroll, kept, given):
+    """The gradients, those of kernels as one product each over all tokens, after the scan.
+
+    The gates are kept: unlike the LSTM's, computing them again was slower on CPUs, by half.
+    """
+    x, mask, kernel, recurrent, states, gates = kept
+    back = [part.T for part in jnp.split(recurrent, 3, axis=1)]
+    states = states_before(states, reverse)
+
+    def step(d_state, inputs):
+        given, (reset, update, candidate, product), state, valid = inputs
+        valid, d_state = valid[:, None], d_state + given
+        read = jnp.where(valid, d_state, jnp.zeros_like(d_state))
+        d_candidate = read * (1 - update) * (1 - candidate * candidate)
+        d_update = read * (state - candidate) * update * (1 - update)
+        d_reset = d_candidate * product * reset * (1 - reset)
+        gradients = (d_reset, d_update, d_candidate * reset)
+        passed = sum(gradient @ part for gradient, part in zip(gradients, back, strict=True))
+        held = jnp.where(valid, read * update, d_state)
+        return passed + held, (*gradients, d_candidate)
+
+    zeros = jnp.zeros_like(states, shape=states.shape[1:])
+    inputs = (given, gates, states, mask)
+    _, found = jax.lax.scan(step, zeros, inputs, reverse=not reverse, unroll=unroll)
+    d_reset, d_update, d_product, d_candidate = found
+    from_input, from_state = (d_reset, d_update, d_candidate), (d_reset, d_update, d_product)
+    return (
+        input_gradient(from_input, kernel),
+        None,
+        kernel_gradient(from_input, x),
+        kernel_gradient(from_state, states),
+        bias_gradient(from_input),
+        bias_gradient([d_product]),
+    )
+
+
+_gru.defvjp(_forward, _backward)
 
 
 class GruLayer(nn.Module):

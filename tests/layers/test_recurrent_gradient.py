@@ -1,4 +1,4 @@
-"""The LSTM's own gradient, and the loop's unrolling: neither may change anything."""
+"""The layers' own gradients, and the loop's unrolling: neither may change anything."""
 
 import functools
 
@@ -15,6 +15,7 @@ from mmjax.layers.lstm import lstm
 BATCH, WORDS, WIDTH, DIM = 4, 7, 3, 5
 MASK = np.arange(WORDS)[None] < np.array([0, 1, 4, WORDS])[:, None]
 GAPS = MASK[:, [3, 0, 6, 1, 5, 2, 4]]
+LAYERS = pytest.mark.parametrize(("layer", "gates"), [(lstm, 4), (gru, 3)], ids=["lstm", "gru"])
 
 
 def parameters(gates, seed=0):
@@ -26,19 +27,30 @@ def parameters(gates, seed=0):
     return {k: jnp.asarray(rng.normal(size=s).astype(np.float32)) for k, s in shapes.items()}
 
 
-def plain(x, mask, *, input_kernel, recurrent_kernel, bias, reverse=False):
+def plain(cell, x, mask, *, reverse=False, **params):
     """The equations token by token, whose gradient is JAX's."""
-    state = cell = jnp.zeros((x.shape[0], DIM))
+    old = [jnp.zeros((x.shape[0], DIM))] * 2
     states = []
     for place in range(WORDS)[:: -1 if reverse else 1]:
-        gates = x[:, place] @ input_kernel + state @ recurrent_kernel + bias[None]
-        i, f, g, o = jnp.split(gates, 4, axis=1)
-        new = nn.sigmoid(f) * cell + nn.sigmoid(i) * nn.tanh(g)
-        valid = mask[:, place, None]
-        state = jnp.where(valid, nn.sigmoid(o) * nn.tanh(new), state)
-        cell = jnp.where(valid, new, cell)
-        states.append(state)
+        new = cell(x[:, place], *old, **params)
+        old = [jnp.where(mask[:, place, None], *pair) for pair in zip(new, old, strict=True)]
+        states.append(old[0])
     return jnp.stack(states[:: -1 if reverse else 1], axis=1), states[-1]
+
+
+def lstm_cell(x, state, cell, *, input_kernel, recurrent_kernel, bias):
+    gates = x @ input_kernel + state @ recurrent_kernel + bias[None]
+    i, f, g, o = jnp.split(gates, 4, axis=1)
+    cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * nn.tanh(g)
+    return nn.sigmoid(o) * nn.tanh(cell), cell
+
+
+def gru_cell(x, state, _, *, input_kernel, recurrent_kernel, bias, candidate_bias):
+    r, z, n = jnp.split(x @ input_kernel + bias[None], 3, axis=1)
+    u, v, w = jnp.split(state @ recurrent_kernel, 3, axis=1)
+    update = nn.sigmoid(z + v)
+    candidate = nn.tanh(n + nn.sigmoid(r + u) * (w + candidate_bias[None]))
+    return (1 - update) * candidate + update * state, state
 
 
 def gradients(layer, params, x, mask):
@@ -66,17 +78,34 @@ def assert_equal(found, expected, atol=1e-6):
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("mask", [MASK, GAPS], ids=["padded", "gaps"])
-def test_the_lstms_own_gradient_is_that_of_its_equations(mask, reverse):
-    params, x = parameters(4), inputs()
-    found = gradients(functools.partial(lstm, reverse=reverse), params, x, mask)
-    expected = gradients(functools.partial(plain, reverse=reverse), params, x, mask)
+@pytest.mark.parametrize(
+    ("layer", "cell", "gates"), [(lstm, lstm_cell, 4), (gru, gru_cell, 3)], ids=["lstm", "gru"]
+)
+def test_a_layers_own_gradient_is_that_of_its_equations(layer, cell, gates, mask, reverse):
+    params, x = parameters(gates), inputs()
+    found = gradients(functools.partial(layer, reverse=reverse), params, x, mask)
+    expected = gradients(functools.partial(plain, cell, reverse=reverse), params, x, mask)
     assert_equal(found, expected, atol=2e-6)
     assert not np.any(np.asarray(found[0][1])[~mask])
 
 
+@LAYERS
+def test_without_a_token_all_gradients_are_zeros(layer, gates):
+    params, mask = parameters(gates), jnp.zeros((BATCH, 0), bool)
+
+    def loss(params, x):
+        states, final = layer(x, mask, **params)
+        return jnp.sum(states) + jnp.sum(final)
+
+    found = jax.grad(loss, argnums=(0, 1))(params, jnp.zeros((BATCH, 0, WIDTH)))
+    assert found[1].shape == (BATCH, 0, WIDTH)
+    assert jax.tree.map(jnp.shape, found[0]) == jax.tree.map(jnp.shape, params)
+    assert not any(np.any(gradient) for gradient in jax.tree.leaves(found))
+
+
 @pytest.mark.parametrize("unroll", [2, 3, WORDS, 2 * WORDS])
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize(("layer", "gates"), [(lstm, 4), (gru, 3)])
+@LAYERS
 def test_unrolling_changes_neither_outputs_nor_gradients(layer, gates, reverse, unroll):
     params, x = parameters(gates), inputs()
     layer = functools.partial(layer, reverse=reverse)
@@ -104,10 +133,11 @@ def test_unrolling_by_less_than_one_token_is_refused():
         )
 
 
-def test_many_runs_at_once_have_the_gradients_of_each():
+@LAYERS
+def test_many_runs_at_once_have_the_gradients_of_each(layer, gates):
     x = jnp.stack([inputs(0), inputs(1)])
-    params = jax.tree.map(lambda *a: jnp.stack(a), parameters(4, 0), parameters(4, 1))
-    one = functools.partial(gradients, lstm, mask=GAPS)
+    params = jax.tree.map(lambda *a: jnp.stack(a), parameters(gates, 0), parameters(gates, 1))
+    one = functools.partial(gradients, layer, mask=GAPS)
     found = jax.vmap(lambda params, x: one(params, x))(params, x)
     for run in range(2):
         alone = one(jax.tree.map(lambda a, run=run: a[run], params), x[run])
@@ -115,13 +145,14 @@ def test_many_runs_at_once_have_the_gradients_of_each():
 
 
 @pytest.mark.parametrize("cast", [True, False], ids=["parameters cast", "parameters as they are"])
-def test_inside_shard_map_the_gradients_of_all_shares_add_up(cast):
+@LAYERS
+def test_inside_shard_map_the_gradients_of_all_shares_add_up(layer, gates, cast):
     mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    params, x = parameters(4), inputs()
+    params, x = parameters(gates), inputs()
     split, whole = jax.sharding.PartitionSpec("data"), jax.sharding.PartitionSpec()
 
     def loss(params, x, mask):
-        return jnp.sum(lstm(x, mask, **params)[0] ** 2)
+        return jnp.sum(layer(x, mask, **params)[0] ** 2)
 
     def step(params, x, mask):
         if not cast:  # the gradient of what is the same on all devices is summed by JAX

@@ -1,6 +1,7 @@
 """LSTM, Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735."""
 
 import functools
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
+from mmjax.layers.cudnn_lstm import cudnn_lstm, require_cuda
 from mmjax.layers.recurrent import (
     bias_gradient,
     gate_parameters,
@@ -136,6 +138,7 @@ class LstmLayer(nn.Module):
     dim: int  # width of the state
     reverse: bool = False  # read from the last token to the first
     unroll: int = 1  # tokens in one turn of the compiled loop
+    implementation: Literal["scan", "cudnn"] = "scan"  # cudnn: CUDA alone, not yet run on a GPU
 
     @nn.compact
     def __call__(
@@ -143,4 +146,7 @@ class LstmLayer(nn.Module):
     ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
         kernels = gate_parameters(self, x.shape[-1], self.dim, gates=4)
         x = x.astype(kernels["bias"].dtype)
+        if self.implementation == "cudnn":
+            require_cuda(self)
+            return cudnn_lstm(x, mask, **kernels, reverse=self.reverse)
         return lstm(x, mask, **kernels, reverse=self.reverse, unroll=self.unroll)

@@ -15,6 +15,7 @@ from mmjax.layers.fields import is_zero, require_choice, require_share
 from mmjax.layers.masking import clear
 from mmjax.layers.precision import cast_floats
 from mmjax.layers.rematerialisation import rematerialising
+from mmjax.layers.vendor import vendor_kernels
 from mmjax.missing import Mask
 from mmjax.types import Input, Tokens
 
@@ -38,6 +39,8 @@ class Multimodal(nn.Module):
         precision: of the computation; parameters, statistics and losses are float32 in any case
         remat: forget what blocks (of transformers, of residual and convolutional networks) compute
             on their way, and compute it again for the gradient: less memory, a third more time
+        kernels: XLA's, or on NVIDIA GPUs the vendor's, cuDNN's LSTM and (with bfloat16) attention,
+            where it has one for these shapes. Not yet run on a GPU
     """
 
     # Not comments beside the fields: tyro finds no comments of classes made at run time.
@@ -50,6 +53,7 @@ class Multimodal(nn.Module):
     frozen: tuple[str, ...] = ()
     precision: Literal["float32", "bfloat16"] = "float32"
     remat: bool = False
+    kernels: Literal["xla", "vendor"] = "xla"
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, Input], *, train: bool) -> dict[str, Array]:
@@ -64,7 +68,8 @@ class Multimodal(nn.Module):
         self._check(inputs)
         if train and not is_zero(self.modality_dropout):
             inputs = drop_modalities(inputs, self.modality_dropout, self.make_rng("dropout"))
-        with rematerialising(self.remat and train):
+        vendor = vendor_kernels(self.kernels == "vendor")
+        with rematerialising(self.remat and train), vendor:
             if self.precision == "float32" or self.is_initializing():
                 return self._outputs(inputs, train)
             # Modules compute in the type of their parameters: it is enough to show them others.
@@ -75,6 +80,7 @@ class Multimodal(nn.Module):
     def _check(self, inputs: Mapping[str, Input]) -> None:
         require_choice(self, "unimodal", "none", "probe", "train")
         require_choice(self, "precision", "float32", "bfloat16")
+        require_choice(self, "kernels", "xla", "vendor")
         require_share(self, "modality_dropout")
         if slashed := [name for name in (*self.encoders, *self.heads) if "/" in name]:
             raise ValueError(f"modalities and heads: {slashed} would be read as parts of names")

@@ -26,6 +26,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 # Where a run is computed and where its data lies does not make it another run.
 CIRCUMSTANCES = ("parallel", "devices", "workers", "tensorboard", "on_nonfinite", "skip_limit")
 CIRCUMSTANCES += ("accumulate", "steps_per_call", "buckets", "fsdp", "model.remat")
+CIRCUMSTANCES += ("model.kernels",)
 CIRCUMSTANCES += ("data.data_dir", "data.manual_dir", "data.report")
 
 

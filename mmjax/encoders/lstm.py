@@ -26,7 +26,6 @@ class Lstm(nn.Module):
     pooling: Literal["last", "mean", "none"] = "last"  # last state, mean state, or one token a word
     time: int | None = None  # of a series: the channel of irregular time stamps
     unroll: int = 1  # tokens in one turn of the compiled loop: costs alone; 1 is best on CPUs
-    implementation: Literal["scan", "cudnn"] = "scan"  # cudnn: CUDA alone, not yet run on a GPU
 
     @nn.compact
     def __call__(
@@ -40,6 +39,6 @@ class Lstm(nn.Module):
         read = embedded(values, mask, self.vocabulary_size, self.embedding_dim, self.time)
         stack = RecurrentStack(
             "lstm", self.dim, self.layers, self.bidirectional, self.dropout, self.pooling,
-            self.unroll, self.implementation, name="lstm",
+            self.unroll, name="lstm",
         )  # fmt: skip
         return stack(read.values, read.mask, train=train)

@@ -8,25 +8,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 from jax import Array
-from jax.extend import backend
 from jaxtyping import Bool, Float
-
-
-def require_cuda(module: nn.Module) -> None:
-    """ValueError for a module whose `implementation` is "cudnn" where there is no CUDA."""
-    if not on_cuda():
-        raise ValueError(
-            f"{type(module).__name__}.implementation: got 'cudnn', which is for NVIDIA GPUs "
-            f"alone, and this is {backend.get_backend().platform}: choose from scan (any "
-            "device), cudnn (CUDA)"
-        )
-
-
-def on_cuda() -> bool:
-    """Whether JAX computes on NVIDIA's GPUs: the platform "gpu" may be AMD's, too."""
-    return "cuda" in backend.get_backend().platform_version
 
 
 def cudnn_lstm(
@@ -56,7 +39,7 @@ def cudnn_lstm(
     Raises:
         ValueError: inside shard_map, unless its `check_vma` is False, as it is in pmap.
     """
-    # Here, for what is experimental may go: the other implementation must not go with it.
+    # Here, for what is experimental may go: the other way must not go with it.
     from jax.experimental import rnn
 
     batch, length, width = x.shape
@@ -86,7 +69,7 @@ def cudnn_lstm(
     states = found[0]
     if jax.typeof(states[:, :, :1]) != jax.typeof(packed[:, :, :1]):
         # JAX would take the states to be equal on all devices, and add up their gradients.
-        raise ValueError("implementation 'cudnn' inside shard_map: expected check_vma=False")
+        raise ValueError("cuDNN's LSTM inside shard_map: expected check_vma=False")
     place = jnp.maximum(read - 1, 0)[:, :, None]
     states = jnp.take_along_axis(states.astype(x.dtype), place, axis=1)
     states = jnp.where(read[:, :, None] > 0, states, jnp.zeros_like(states))

@@ -1,7 +1,6 @@
 """LSTM, Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735."""
 
 import functools
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +8,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
-from mmjax.layers.cudnn_lstm import cudnn_lstm, require_cuda
+from mmjax.layers.cudnn_lstm import cudnn_lstm
 from mmjax.layers.recurrent import (
     bias_gradient,
     gate_parameters,
@@ -20,6 +19,7 @@ from mmjax.layers.recurrent import (
     states_before,
     varying,
 )
+from mmjax.layers.vendor import use_cudnn
 
 
 def lstm(
@@ -138,7 +138,6 @@ class LstmLayer(nn.Module):
     dim: int  # width of the state
     reverse: bool = False  # read from the last token to the first
     unroll: int = 1  # tokens in one turn of the compiled loop
-    implementation: Literal["scan", "cudnn"] = "scan"  # cudnn: CUDA alone, not yet run on a GPU
 
     @nn.compact
     def __call__(
@@ -146,7 +145,6 @@ class LstmLayer(nn.Module):
     ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
         kernels = gate_parameters(self, x.shape[-1], self.dim, gates=4)
         x = x.astype(kernels["bias"].dtype)
-        if self.implementation == "cudnn":
-            require_cuda(self)
+        if use_cudnn():
             return cudnn_lstm(x, mask, **kernels, reverse=self.reverse)
         return lstm(x, mask, **kernels, reverse=self.reverse, unroll=self.unroll)

@@ -30,7 +30,6 @@ class RecurrentStack(nn.Module):
         "last", "mean", "none"
     ]  # last state, mean state, or a token for each that is read
     unroll: int = 1  # tokens in one turn of the compiled loop
-    implementation: Literal["scan", "cudnn"] = "scan"  # of an LSTM
 
     @nn.compact
     def __call__(
@@ -44,20 +43,15 @@ class RecurrentStack(nn.Module):
         require_at_least(self, 1, "layers", "dim", "unroll")
         require_share(self, "dropout")
         require_choice(self, "pooling", "last", "mean", "none")
-        require_choice(self, "implementation", "scan", "cudnn")
         layer_of = CELLS[self.cell]
         directions = (
             {"forward": False, "backward": True} if self.bidirectional else {"forward": False}
         )
-        # A GRU has one implementation, and no such field.
-        options = {} if self.implementation == "scan" else {"implementation": self.implementation}
         finals = []
         for layer in range(self.layers):
             x = Dropout(self.dropout)(x, train=train)
             reads = [
-                layer_of(
-                    self.dim, reverse, self.unroll, **options, name=f"layer_{layer}_{direction}"
-                )(x, mask)
+                layer_of(self.dim, reverse, self.unroll, name=f"layer_{layer}_{direction}")(x, mask)
                 for direction, reverse in directions.items()
             ]
             x = jnp.concatenate([states for states, _ in reads], axis=-1)

@@ -106,6 +106,8 @@ def _check(run: Path, experiment: Experiment, count: int) -> None:
         raise ValueError("--seeds, --sweep: a device holds whole states: not with --fsdp")
     if experiment.buckets > 1:
         raise ValueError("--seeds, --sweep: batches have one length: not with --buckets")
+    if getattr(experiment.model, "kernels", "xla") != "xla":
+        raise ValueError("--seeds, --sweep: JAX has no vmap of cuDNN's LSTM: --model.kernels xla")
     if (run / folder.CONFIG).exists():
         raise ValueError(f"{run}: holds the run of one training; choose another --workdir")
 

@@ -1,6 +1,8 @@
 """cuDNN's LSTM where there is no GPU: packed for JAX's reference, and traced as it is called."""
 
 import functools
+from types import SimpleNamespace
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +11,9 @@ import pytest
 from jax.experimental import rnn
 
 from mmjax.encoders import Lstm
-from mmjax.layers import cudnn_lstm as module
+from mmjax.layers import vendor
 from mmjax.layers.cudnn_lstm import cudnn_lstm
-from mmjax.layers.lstm import LstmLayer, lstm
+from mmjax.layers.lstm import lstm
 from tests.layers.test_recurrent_gradient import (
     BATCH,
     DIM,
@@ -38,7 +40,9 @@ def reference(monkeypatch):
         return rnn.lstm_ref(x, h_0, c_0, *unpacked, seq_lengths, *sizes.values())
 
     monkeypatch.setattr(rnn, "lstm", of_reference)
-    monkeypatch.setattr(module, "on_cuda", lambda: True)
+    monkeypatch.setattr(
+        vendor.backend, "get_backend", lambda: SimpleNamespace(platform_version="cuda")
+    )
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -124,21 +128,19 @@ def test_inside_shard_map_it_is_refused_where_gradients_would_be_wrong(traceable
 def test_an_encoder_has_the_same_parameters_and_tokens_by_either(reference):
     words = np.full((2, 5), 3, np.int32)
     mask = np.array([[True, True, False, False, False], [True, False, True, True, False]])
-    scan = Lstm(9, 4, 6, layers=2, bidirectional=True)
-    cudnn = scan.clone(implementation="cudnn")
-    variables = cudnn.init(jax.random.key(0), words, mask, train=False)
-    jax.tree.map(
-        np.testing.assert_array_equal,
-        variables,
-        scan.init(jax.random.key(0), words, mask, train=False),
-    )
-    found = cudnn.apply(variables, words, mask, train=False)
-    expected = scan.apply(variables, words, mask, train=False)
+    encoder = Lstm(9, 4, 6, layers=2, bidirectional=True)
+    variables = encoder.init(jax.random.key(0), words, mask, train=False)
+    expected = encoder.apply(variables, words, mask, train=False)
+    with vendor.vendor_kernels(True), mock.patch.object(rnn, "lstm", wraps=rnn.lstm) as called:
+        again = encoder.init(jax.random.key(0), words, mask, train=False)
+        found = encoder.apply(variables, words, mask, train=False)
+    assert called.call_count == 8
+    jax.tree.map(np.testing.assert_array_equal, variables, again)
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
 
 
-def test_off_cuda_it_is_refused_with_the_choices():
-    x, mask = inputs(), jnp.asarray(MASK)
-    message = r"LstmLayer\.implementation: got 'cudnn'.*this is cpu: choose from scan.*, cudnn"
-    with pytest.raises(ValueError, match=message):
-        LstmLayer(DIM, implementation="cudnn").init(jax.random.key(0), x, mask)
+def test_off_cuda_the_scan_runs_whatever_is_wanted():
+    words, mask = np.full((1, 2), 3, np.int32), np.ones((1, 2), bool)
+    with vendor.vendor_kernels(True), mock.patch.object(rnn, "lstm") as called:
+        Lstm(9, 4, 6).init(jax.random.key(0), words, mask, train=False)
+    assert not called.called

@@ -62,6 +62,7 @@ def test_cudnn_attends_where_it_is_wanted_and_takes_the_shapes(
     assert found.call_args.kwargs["implementation"] == expected
 
 
+@pytest.mark.usefixtures("standard_promotion")
 def test_off_cuda_xla_attends_whatever_is_wanted():
     x = jnp.ones((1, 2, 1, 8), jnp.bfloat16)
     with vendor.vendor_kernels(True):

@@ -35,6 +35,9 @@ class Source(abc.ABC):
         """With a generator: examples to train on, freshly drawn and augmented.
 
         With None: the examples to evaluate on, which depend on nothing but their positions.
+
+        Of several processes each reads its share of a batch, with a generator that draws for the
+        whole of it: the first axis of all that is drawn must be the examples (`share.py`).
         """
 
     def columns(self) -> Mapping[str, Sequence | np.ndarray] | None:
@@ -70,7 +73,10 @@ class Dataset(abc.ABC):
     def perturb(
         self, inputs: dict[str, Input], preprocessing: Preprocessing, rng: np.random.Generator
     ) -> dict[str, Input]:
-        """What happens to a training batch after preprocessing; nothing, unless overridden."""
+        """What happens to a training batch after preprocessing; nothing, unless overridden.
+
+        What is drawn is as in `Source.read`.
+        """
         return inputs
 
     @property

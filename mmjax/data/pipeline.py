@@ -14,6 +14,7 @@ from mmjax.data.ahead import ahead
 from mmjax.data.buckets import cut
 from mmjax.data.dataset import Dataset, Source
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.share import OwnDraws
 from mmjax.types import AnyArray, Batch, Input, Picks
 
 T = TypeVar("T")
@@ -36,9 +37,9 @@ def train_batches(
 
     Every epoch has an order of its own and batches run on across epochs, so no example is lost.
     Batch s depends on (seed, s) alone: a run that stopped after s steps goes on with `start=s`.
-    `share=(p, n)` gives the rows of process p of n, the p-th n-th of the same batch. `workers`
-    processes make the batches, the same ones; 0: a thread. `buckets`: in how many lengths texts,
-    sounds and series may come (`buckets.py`).
+    `share=(p, n)` reads the rows of process p of n alone, the p-th n-th of the same batch.
+    `workers` processes make the batches, the same ones; 0: a thread. `buckets`: in how many lengths
+    texts, sounds and series may come (`buckets.py`); with more than one each process reads all.
     """
     order = _Order(source, batch_size, seed, share)
     make = _TrainBatch(data, source, preprocessing, order, buckets)
@@ -85,14 +86,25 @@ class _Order:
         )  # fmt: skip
 
     def __call__(self, step: int) -> tuple[np.ndarray, np.random.Generator]:
+        """Of this process's share."""
+        indices, rng = self.whole(step)
+        if self._share == (0, 1):
+            return indices, rng
+        return indices[self._own], OwnDraws(rng, indices, self._own)
+
+    def whole(self, step: int) -> tuple[np.ndarray, np.random.Generator]:
         indices = np.asarray(_batched(self._length, self._seed, self._batch_size)[step])
         return indices, np.random.default_rng([self._seed, step])
 
     def own(self, batch: Any) -> Any:
-        """This process's share: of the whole, so that what is drawn does not depend on shares."""
+        """The share of a whole batch."""
+        return jax.tree.map(lambda x: x[self._own], batch)
+
+    @property
+    def _own(self) -> slice:
         part, parts = self._share
         size = self._batch_size // parts
-        return jax.tree.map(lambda x: x[part * size : (part + 1) * size], batch)
+        return slice(part * size, (part + 1) * size)
 
 
 @functools.lru_cache(maxsize=8)
@@ -112,11 +124,17 @@ class _TrainBatch:
     buckets: int
 
     def __call__(self, step: int) -> Batch:
-        indices, rng = self.order(step)
+        if self.buckets == 1:
+            return self._made(*self.order(step))
+        # All processes must run the same program: only the whole batch tells how long it is.
+        batch = self._made(*self.order.whole(step))
+        inputs = cut(batch.inputs, self.preprocessing, self.buckets)
+        return self.order.own(dataclasses.replace(batch, inputs=inputs))
+
+    def _made(self, indices: np.ndarray, rng: np.random.Generator) -> Batch:
         examples = self.source.read(indices, rng)
         inputs = self.data.perturb(self.preprocessing(examples.inputs), self.preprocessing, rng)
-        inputs = cut(inputs, self.preprocessing, self.buckets)  # of the whole batch
-        return self.order.own(_batch(inputs, examples.labels, indices))
+        return _batch(inputs, examples.labels, indices)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +153,7 @@ class _TrainPicks:
             for name in self.preprocessing.transforms
         }
         weight = np.ones(len(indices), np.float32)
-        return self.order.own(Picks(rows, labels, weight, np.asarray(indices, np.int64)))
+        return Picks(rows, labels, weight, np.asarray(indices, np.int64))
 
 
 def held(data: Dataset, source: Source, preprocessing: Preprocessing) -> dict[str, Input] | None:

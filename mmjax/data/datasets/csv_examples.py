@@ -13,6 +13,7 @@ from mmjax.data.dataset import Examples, Source
 from mmjax.data.datasets.csv_cells import Reader
 from mmjax.data.opening import open_file
 from mmjax.data.rows import RowError, read_rows
+from mmjax.data.share import among, whole
 
 Policy = Literal["stop", "skip", "mask"]
 
@@ -144,7 +145,7 @@ class CsvSource(Source):
         rows = [self._rows[i] for i in indices]
         inputs = {name: [row.inputs[name] for row in rows] for name in rows[0].inputs}
         if rng is not None:
-            inputs |= {name: self._augmented(inputs[name], rng) for name in self._images}
+            inputs |= {name: self._augmented(name, indices, rng) for name in self._images}
         return Examples(inputs, _labels(rows))
 
     def columns(self) -> dict[str, list[Any]] | None:
@@ -161,11 +162,18 @@ class CsvSource(Source):
         rows = [self._rows[i] for i in indices]
         return dict.fromkeys(rows[0].inputs, indices), _labels(rows)
 
-    def _augmented(self, images: list[Any], rng: np.random.Generator) -> list[Any]:
-        there = [image for image in images if image is not None]
-        if not there:
+    def _augmented(
+        self, name: str, indices: np.ndarray, rng: np.random.Generator
+    ) -> list[np.ndarray | None]:
+        # Drawn for every image of the batch: whose turn it is depends on what is missing before.
+        batch = [self._rows[i].inputs[name] for i in whole(indices, rng)]
+        there = np.array([image is not None for image in batch])
+        images = [self._rows[i].inputs[name] for i in indices]
+        if not there.any():
             return images
-        changed = iter(self._augment(np.stack(there), rng))
+        own = [image for image in images if image is not None]
+        stack = np.reshape(np.array(own, np.uint8), (-1, *batch[np.argmax(there)].shape))
+        changed = iter(self._augment(stack, among(rng, there)))
         return [None if image is None else next(changed) for image in images]
 
 

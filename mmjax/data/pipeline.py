@@ -178,18 +178,22 @@ def held(data: Dataset, source: Source, preprocessing: Preprocessing) -> dict[st
 
 
 def eval_batches(
-    source: Source, preprocessing: Preprocessing, *, batch_size: int
+    source: Source, preprocessing: Preprocessing, *, batch_size: int, rows: range | None = None
 ) -> Generator[Batch, None, None]:
-    """Every example once, in order; the last batch is filled up with rows of weight 0, id -1."""
+    """Every example once, in order; the last batch is filled up with rows of weight 0, id -1.
+
+    `rows`: the run of examples to read, where not all.
+    """
     _check(source, batch_size)
+    rows = range(len(source)) if rows is None else rows
 
     def batch(first: int) -> Batch:
-        indices = np.arange(first, min(first + batch_size, len(source)))
+        indices = np.arange(first, min(first + batch_size, rows.stop))
         examples = source.read(indices, None)
         found = _batch(preprocessing(examples.inputs), examples.labels, indices)
         return _filled(found, batch_size)
 
-    return ahead(batch, range(0, len(source), batch_size))
+    return ahead(batch, rows[::batch_size])
 
 
 def _check(source: Source, batch_size: int) -> None:

@@ -6,13 +6,14 @@ the others' collectives with an error; and whoever waits for too long leaves too
 
 import contextlib
 import os
+import pickle
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import jax
 import numpy as np
@@ -22,6 +23,7 @@ from mmjax.config.processes import Processes
 from mmjax.train import parallel
 from mmjax.train.failure import first_line
 
+T = TypeVar("T")
 HEARTBEAT = 10  # seconds without a sign of life after which a process counts as dead
 
 
@@ -89,6 +91,18 @@ def require_same(step: int) -> None:
             f"process {jax.process_index()} goes on from step {step}, process 0 from {first}: one "
             "of them could not read the newest checkpoint; start them again"
         )
+
+
+def gathered(own: T) -> list[T]:
+    """What every process has found, in their order; each must call it. Waits for all of them."""
+    if jax.process_count() == 1:
+        return [own]
+    # As bytes: they need not be of one shape, and JAX would make float32 of float64.
+    data = np.frombuffer(pickle.dumps(own), np.uint8)
+    sizes = np.asarray(multihost_utils.process_allgather(np.uint32(len(data))))
+    padded = np.pad(data, (0, int(sizes.max()) - len(data)))
+    rows = np.asarray(multihost_utils.process_allgather(padded))
+    return [pickle.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]
 
 
 def barrier(name: str) -> None:

@@ -1,9 +1,10 @@
-"""Exact evaluation: every example of a split once, on any number of devices."""
+"""Exact evaluation: every example of a split once, on any number of devices and processes."""
 
 import functools
+import itertools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,17 +13,29 @@ from jax.sharding import Mesh
 from mmjax.config import Experiment
 from mmjax.data.pipeline import eval_batches
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.train import parallel
+from mmjax.train import distributed, parallel
+from mmjax.train.distributed import Watchdog
 from mmjax.train.step import eval_step
+from mmjax.types import AnyArray
 
 CHUNK = 128  # examples per device and call
+
+
+class _Found(NamedTuple):
+    """Of some chunks: the sums of each, and of their examples what rank metrics need."""
+
+    sums: Mapping[str, AnyArray]  # [chunk, 2]: total and count
+    outputs: Mapping[str, AnyArray]
+    labels: Mapping[str, AnyArray]
+    weight: AnyArray
 
 
 class Evaluator:
     """Measures variables on a split of the experiment's data.
 
     The unit is a chunk of fixed size on one device, and the host adds the chunks in float64 in the
-    order of the split: 1 device and 8 run the same programs and give the same digits.
+    order of the split: 1 device and 8, or 2 processes, run the same programs and give the same
+    digits. Each process evaluates a run of chunks, and all learn what the others found.
     """
 
     def __init__(self, experiment: Experiment, preprocessing: Preprocessing, mesh: Mesh) -> None:
@@ -35,16 +48,35 @@ class Evaluator:
         self._step = parallel.each(step, mesh)
         self._source = functools.cache(experiment.data.source)
 
-    def __call__(self, variables: Mapping[str, Any], split: str) -> dict[str, float]:
+    def __call__(
+        self, variables: Mapping[str, Any], split: str, watchdog: Watchdog | None = None
+    ) -> dict[str, float]:
         """The total `loss`, then `<objective>/<metric>` for all that each objective reports.
 
-        NaN where nothing was counted, as for a modality that the whole split lacks.
+        NaN where nothing was counted, as for a modality that the whole split lacks. Every process
+        must call it, with the same variables; `watchdog` sees to it that none waits for ever.
         """
-        totals: dict[str, np.ndarray] = {}
-        seen: list[tuple[Any, Any, Any]] = []
+        own = self._found(variables, split, parallel.share())
+        with (watchdog or Watchdog(None)).waiting("the evaluation of the others"):
+            found = distributed.gathered(own)
+        return self._report(list(itertools.chain.from_iterable(found)))
+
+    def names(self, variables: Mapping[str, Any], split: str) -> list[str]:
+        """Which metrics there are; waits for no other process."""
+        _, count = parallel.share()
+        return list(self._report(self._found(variables, split, (0, count))))
+
+    def _found(
+        self, variables: Mapping[str, Any], split: str, share: tuple[int, int]
+    ) -> list[_Found]:
+        """Of every batch of a process's share; none where there are fewer chunks than processes."""
+        source, found = self._source(split), []
         variables = parallel.replicate(variables, self._mesh)
         for batch in eval_batches(
-            self._source(split), self._preprocessing, batch_size=CHUNK * self._mesh.size
+            source,
+            self._preprocessing,
+            batch_size=CHUNK * self._mesh.size,
+            rows=_rows(len(source), *share),
         ):
             sums, outputs = jax.device_get(self._step(variables, batch))
             real = batch.weight > 0
@@ -53,19 +85,20 @@ class Evaluator:
                 for name, output in outputs.items()
             }
             labels = {name: label[real] for name, label in batch.labels.items()}
-            seen.append((examples, labels, batch.weight[real]))
-            for name, chunk in sums.items():
-                pairs = np.stack([chunk.total, chunk.count]).astype(np.float64)
-                for pair in pairs.T:  # one by one: the order must not depend on the device count
-                    totals[name] = totals.get(name, np.zeros(2)) + pair
-        outputs, labels, weight = (_joined([row[i] for row in seen]) for i in range(3))
-        return self._report(totals, outputs, labels, weight)
+            pairs = {
+                name: np.stack([chunk.total, chunk.count], axis=1).astype(np.float64)
+                for name, chunk in sums.items()
+            }
+            found.append(_Found(pairs, examples, labels, batch.weight[real]))
+        return found
 
-    def _report(self, totals, outputs, labels, weight) -> dict[str, float]:
-        means = {
-            name: float(total / count) if count else math.nan
-            for name, (total, count) in totals.items()
-        }
+    def _report(self, found: list[_Found]) -> dict[str, float]:
+        pairs, outputs, labels, weight = jax.tree.map(lambda *x: np.concatenate(x), *found)
+        means = {}
+        for name, chunks in pairs.items():
+            # One by one: the order must not depend on the number of devices.
+            total, count = sum(chunks, np.zeros(2))
+            means[name] = float(total / count) if count else math.nan
         report = {"loss": self._experiment.total_loss(means)}
         for name, objective in self._experiment.objectives.items():
             report |= {key: mean for key, mean in means.items() if key.startswith(f"{name}/")}
@@ -74,7 +107,8 @@ class Evaluator:
         return report
 
 
-def _joined(parts: list[Any]) -> Any:
-    if isinstance(parts[0], dict):
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return np.concatenate(parts)
+def _rows(length: int, part: int, parts: int) -> range:
+    """The examples of a process: whole chunks, as many as the others have or one less."""
+    chunks = -(-length // CHUNK)
+    first, last = (min(-(-chunks * p // parts) * CHUNK, length) for p in (part, part + 1))
+    return range(first, last)

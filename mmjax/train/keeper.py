@@ -1,7 +1,7 @@
 """What a training writes down: its log, its checkpoints, and the validations between them."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from mmjax.config import Experiment
 from mmjax.train import calls, finite, parallel
 from mmjax.train.checkpoint import Checkpoints
 from mmjax.train.distributed import Watchdog
+from mmjax.train.evaluator import Evaluator
 from mmjax.train.log import Log
 from mmjax.train.meter import Meter
 from mmjax.train.setup import Setup
@@ -97,7 +98,7 @@ class Keeper:
         metrics = None
         if due:
             with self._meter.paused():
-                metrics = _validated(self._ready.evaluator, now)
+                metrics = _validated(self._ready.evaluator, now, self._watchdog)
             self.log.record({"step": step, "split": "validation", **metrics})
         with self._watchdog.waiting(f"the checkpoint of step {step}"):
             whole = parallel.everywhere(now, self._ready.mesh)
@@ -109,11 +110,9 @@ class Keeper:
             self._checkpoints.wait()
 
 
-def _validated(
-    evaluator: Callable[[Mapping[str, Any], str], dict[str, float]], now: TrainState
-) -> dict[str, float]:
+def _validated(evaluator: Evaluator, now: TrainState, watchdog: Watchdog) -> dict[str, float]:
     try:
-        return evaluator(now.variables, "validation")
+        return evaluator(now.variables, "validation", watchdog)
     except ValueError as error:
         raise ValueError(
             f"step {int(now.step)} cannot be measured: {error}. If the training diverged, lower "

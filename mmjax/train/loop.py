@@ -49,8 +49,9 @@ def fit(
     """Train in the folder `run`, or go on where it stopped; returns the metrics of the test split.
 
     Every process of a distributed training calls it with the same arguments. One that waits for
-    the others for more than `timeout` seconds in a step or a save is ended; for their preparing of
-    data it waits without end. The steps of `profile` are traced into the run's folder.
+    the others for more than `timeout` seconds in a step, an evaluation or a save is ended; for
+    their preparing of data it waits without end. The steps of `profile` are traced into the run's
+    folder.
 
     Raises:
         ValueError: the folder holds another experiment, or another process trains in it; the
@@ -107,7 +108,7 @@ def _run(
         now = train(experiment, now, update, batches, keeper.read, keeper.keep, stop)
         keeper.wait()
         seconds = keeper.seconds
-    metrics = ready.evaluator(now.variables, "test")
+    metrics = ready.evaluator(now.variables, "test", watchdog)
     if parallel.primary():
         finish(run, experiment, now, metrics, seconds)
     with watchdog.waiting("the other processes to end"):

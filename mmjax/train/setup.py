@@ -183,6 +183,6 @@ def _check_metric(experiment: Experiment, evaluator: Evaluator, fresh: TrainStat
     """Which metrics there are, only an evaluation knows."""
     if experiment.best_metric == "loss":
         return
-    known = evaluator(fresh.variables, "validation")
+    known = evaluator.names(fresh.variables, "validation")
     if experiment.best_metric not in known:
         raise ValueError(f"--best-metric {experiment.best_metric}: choose from {', '.join(known)}")

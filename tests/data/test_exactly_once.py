@@ -18,7 +18,7 @@ from mmjax.data.pipeline import eval_batches, train_batches
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.objectives import Objective
 from mmjax.optim import Sgd
-from mmjax.train import evaluator, parallel
+from mmjax.train import distributed, evaluator, parallel
 from mmjax.train.evaluator import Evaluator
 from mmjax.types import Sums
 from tests.drawn import drawn
@@ -222,3 +222,22 @@ def test_the_evaluator_counts_every_example_once_on_any_number_of_devices(evalua
             "number/second": (numbers**2).sum() / length,
             "number/examples": length,
         }
+
+
+@drawn(20)
+@given(length=st.integers(1, LONGEST), devices=st.sampled_from([1, 2]), count=st.integers(2, 5))
+def test_processes_evaluate_every_example_once_and_in_even_shares(
+    evaluators, length, devices, count
+):
+    """... in chunks of 3; of 5 processes some have none of a short split."""
+    evaluate = evaluators[devices]
+    shares = [evaluate._found({}, str(length), (part, count)) for part in range(count)]
+    rows = [sum(len(found.weight) for found in share) for share in shares]
+    # Whole chunks: others would be other programs' sums.
+    assert all(end % 3 == 0 or end == length for end in np.cumsum(rows))
+    chunks = [-(-count // 3) for count in rows]
+    assert sum(rows) == length and max(chunks) - min(chunks) <= 1 and rows[0] > 0
+    expected = evaluate({}, str(length))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distributed, "gathered", lambda own: shares)
+        assert evaluate({}, str(length)) == expected

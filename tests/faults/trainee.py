@@ -39,7 +39,7 @@ class Trainee:
 
     def start(self, only: tuple[int, ...] | None = None) -> "Trainee":
         """Start all processes, or `only` some of them."""
-        port = _free_port()
+        port = free_port()
         self.started = time.monotonic()
         self.all = [
             self._process(index, port)
@@ -116,7 +116,7 @@ def fast(cache: str, devices: int) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("localhost", 0))
         return found.getsockname()[1]

@@ -6,7 +6,8 @@ import pytest
 from mmjax.config import storage
 from mmjax.data.match import MatchSource
 from mmjax.evaluation.restore import restore
-from mmjax.train import evaluator, folder, parallel
+from mmjax.train import distributed, evaluator, folder, parallel
+from mmjax.train.distributed import Watchdog
 from mmjax.train.evaluator import Evaluator
 
 
@@ -57,3 +58,21 @@ def test_the_loss_is_the_objectives_by_their_weights(finished):
     )
     assert found["loss"] == pytest.approx(2.5 * metrics["match/loss"])
     assert storage.to_json(experiment)["objectives"]["match"]["weight"] == 2.5
+
+
+def test_the_wait_for_other_processes_is_watched_and_the_names_of_metrics_need_none(
+    finished, monkeypatch
+):
+    run, metrics = finished
+    restored, watchdog, waited = restore(run), Watchdog(None), []
+
+    def gathered(own):
+        waited.append(watchdog._waiting)
+        return [own]
+
+    monkeypatch.setattr(distributed, "gathered", gathered)
+    evaluate = Evaluator(folder.require(run), restored.preprocessing, parallel.mesh_of(8))
+    assert evaluate.names(restored.variables, "test") == list(metrics) and not waited
+    assert evaluate(restored.variables, "test", watchdog) == metrics
+    ((_, what),) = waited
+    assert what == "the evaluation of the others" and watchdog._waiting is None

@@ -84,10 +84,11 @@ def test_a_loops_work_counts_as_often_as_it_turns(load):
 @pytest.mark.usefixtures("standard_promotion")
 def test_the_tutorials_network_has_pytorchs_losses_for_three_steps(load):
     pytest.importorskip("torch", reason=_WHY)
-    tutorial, peer, row, agreement = map(load, ("tutorial", "peer", "row1_step", "agreement"))
-    given, net = tutorial.batch(8), tutorial.network()
-    params = tutorial.mapped(net)
-    theirs = peer.trainer(net, tutorial.loss_of(given, True), tutorial.LR)
+    tutorial, theirs, peer = map(load, ("tutorial", "tutorial_peer", "peer"))
+    row, agreement, made_up = map(load, ("row1_step", "agreement", "made_up"))
+    pairs, net = made_up.pairs(8), theirs.network()
+    given, params = tutorial.batch(pairs), tutorial.mapped(peer.arrays(net))
+    theirs = peer.trainer(net, theirs.loss_of(pairs, True), made_up.LR)
     mesh = mmjax.parallel.choose(8, 2)
     update = mmjax.parallel.WRAPPERS["pmap"](tutorial.step(), mesh)
     found = row.losses(update, given, params, mesh)
@@ -110,7 +111,8 @@ def test_pytorchs_pair_has_our_parameters_and_our_logits(load, fusion):
     pytest.importorskip("torch", reason=_WHY)
     pytest.importorskip("transformers", reason="transformers is not installed: row 5 not compared")
     pair, peer, row, agreement = map(load, ("pair", "peer", "row5_pair", "agreement"))
-    given, net = pair.batch(2), row.network(fusion)
+    given = load("tutorial").batch(load("made_up").larger(2))
+    net = row.network(fusion)
     model = pair.model(fusion)
     state = row._state(model, given, drawn=False)
     params = pair.mapped(peer.arrays(net), fusion)
@@ -129,3 +131,11 @@ def test_the_command_explains_itself_and_refuses_unknown_rows():
     assert printed.returncode == 0 and "--manual-dir" in printed.stdout
     wrong = subprocess.run([*command, "--rows", "1,9"], capture_output=True, text=True)
     assert wrong.returncode == 1 and "--rows 9: choose from 1, 2" in wrong.stderr
+
+
+@pytest.mark.parametrize("ours, other", [("tutorial", "torch"), ("tutorial_peer", "jax")])
+def test_a_process_that_is_timed_imports_its_own_sides_framework_alone(ours, other):
+    if ours == "tutorial_peer":
+        pytest.importorskip("torch", reason=_WHY)
+    code = f"import sys, {ours}; assert {other!r} not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=FOLDER, check=True)

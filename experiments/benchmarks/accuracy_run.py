@@ -1,16 +1,9 @@
 """Training to an accuracy on MNIST match, in a process of its own: what row 4 times."""
 
-import dataclasses
 import time
 
 import captions
-import numpy as np
-import peer
-import tutorial
-from peer import torch
-
-import mmjax
-from mmjax.train.evaluator import Evaluator
+import made_up
 
 AIM, EVERY, MOST = 0.9879, 107, 4300  # test accuracy; steps between evaluations, and at most
 
@@ -19,7 +12,8 @@ def run(side: str, settings: dict) -> dict:
     """Adam at a constant rate, the test split measured every quarter of an epoch."""
     from mmjax import parallel
 
-    parallel.request_host_devices(tutorial.BATCH, None)
+    parallel.keep_memory()
+    parallel.request_host_devices(made_up.BATCH, None)
     task = captions.Task("mnist", settings["manual_dir"], settings["data_dir"])
     begin = time.perf_counter()
     step, measure = (_theirs if side == "PyTorch" else _ours)(task, settings["seed"])
@@ -36,8 +30,12 @@ def run(side: str, settings: dict) -> dict:
 
 
 def _ours(task: captions.Task, seed: int):
+    import tutorial
+
+    import mmjax
     from mmjax import parallel
     from mmjax.train import cache
+    from mmjax.train.evaluator import Evaluator
 
     cache.enable()
     stream, mesh = task.batches(seed), parallel.choose(tutorial.BATCH)
@@ -48,7 +46,7 @@ def _ours(task: captions.Task, seed: int):
         model=tutorial.model(), objectives=tutorial.OBJECTIVES, data=task.data,
         optim=tutorial.OPTIM, steps=1,
     )  # fmt: skip
-    evaluate = Evaluator(dataclasses.replace(experiment), task.preprocessing, mesh)
+    evaluate = Evaluator(experiment, task.preprocessing, mesh)
 
     def step() -> None:
         now[0], _ = update(now[0], next(stream))
@@ -57,11 +55,16 @@ def _ours(task: captions.Task, seed: int):
 
 
 def _theirs(task: captions.Task, seed: int):
+    import captions_peer
+    import peer
+    import tutorial_peer
+
+    torch = peer.torch
     assert torch is not None
-    net = tutorial.network(channels=1, seed=seed).to(memory_format=torch.channels_last)
-    stream, given = task.loader(0, seed), []
-    train = peer.trainer(net, lambda net: captions.peer_loss(given[0], True)(net), tutorial.LR)
-    test = _test(task)
+    net = tutorial_peer.network(channels=1, seed=seed).to(memory_format=torch.channels_last)
+    stream, given = captions_peer.loader(task, 0, seed), []
+    train = peer.trainer(net, lambda net: captions_peer.loss_of(given[0], True)(net), made_up.LR)
+    test = captions_peer.test_split(task)
 
     def step() -> None:
         given[:] = [next(stream)]
@@ -76,20 +79,3 @@ def _theirs(task: captions.Task, seed: int):
         return right / sum(len(labels) for *_, labels in test)
 
     return step, measure
-
-
-def _test(task: captions.Task) -> list:
-    """The test split as PyTorch reads it, the fillers of the last batch left out."""
-    assert torch is not None
-    found = []
-    for batch in mmjax.eval_batches(task.data.source("test"), task.preprocessing, batch_size=256):
-        real = batch.weight > 0
-        image, text = batch.inputs["image"], batch.inputs["text"]
-        arrays = (
-            np.ascontiguousarray(np.transpose(image.values, (0, 3, 1, 2))),
-            np.asarray(text.values, np.int64),
-            np.maximum(np.sum(text.mask, axis=1) - 1, 0),
-            batch.labels["match"],
-        )
-        found.append([torch.from_numpy(np.asarray(x)[real]) for x in arrays])
-    return found

@@ -2,7 +2,8 @@
 
     python child.py step|memory|accuracy mmjax|PyTorch [json settings]
 
-Prints one JSON object: seconds since this file began to run, and what was asked for.
+Prints one JSON object: seconds since this file began to run, and what was asked for. A side does
+not import the other's framework.
 """
 
 import json
@@ -15,32 +16,35 @@ BEGIN = time.perf_counter()
 def step(side: str, settings: dict) -> dict:
     """One training step of the tutorial's network, to its loss."""
     del settings
+    import made_up
+
+    given = made_up.pairs()
+    return {"loss": _theirs(given) if side == "PyTorch" else _ours(given)}
+
+
+def _theirs(given) -> float:
+    import made_up
+    import peer
+    import tutorial_peer
+
+    loss = tutorial_peer.loss_of(given, True)
+    return peer.trainer(tutorial_peer.network(), loss, made_up.LR)()
+
+
+def _ours(given) -> float:
+    """As users get it: pmap over the cores, programs kept in the cache folder."""
     import tutorial
 
-    given = tutorial.batch()
-    if side == "PyTorch":
-        import peer
-
-        loss = peer.trainer(tutorial.network(), tutorial.loss_of(given, True), tutorial.LR)()
-    else:
-        from mmjax import parallel
-
-        _, sums = _ours(parallel)(given)
-        loss = float(sums["match/loss"].mean())
-    return {"loss": loss}
-
-
-def _ours(parallel):
-    """A step of ours as users get it: pmap over the cores, programs kept in the cache folder."""
-    import tutorial
-
+    from mmjax import parallel
     from mmjax.train import cache
 
     cache.enable()
+    parallel.keep_memory()
     parallel.request_host_devices(tutorial.BATCH, None)
-    mesh = parallel.choose(tutorial.BATCH)
+    mesh, batch = parallel.choose(tutorial.BATCH), tutorial.batch(given)
     update = parallel.WRAPPERS["pmap"](tutorial.step(), mesh, donate=True)
-    return lambda given: update(parallel.replicate(tutorial.state(given), mesh), given)
+    _, sums = update(parallel.replicate(tutorial.state(batch), mesh), batch)
+    return float(sums["match/loss"].mean())
 
 
 def memory(side: str, settings: dict) -> dict:

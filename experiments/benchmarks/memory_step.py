@@ -4,26 +4,16 @@ import functools
 import resource
 from pathlib import Path
 
-import pair
-import peer
-import tutorial
-from peer import torch
-
-import mmjax
-from mmjax import parallel
+import made_up
 
 
 def run(side: str, settings: dict) -> dict:
     """MB before the network is made and at most; ours with what the compiler plans for a step."""
     fusion, accumulate, remat = settings["fusion"], settings["accumulate"], settings["remat"]
-    given = pair.batch(32) if fusion else tutorial.batch()
-    before = _peak()
-    planned = None
     if side == "PyTorch":
-        planned = _theirs(fusion, given)
+        before, planned = _theirs(fusion), None
     else:
-        model = pair.model(fusion, remat) if fusion else tutorial.model().clone(remat=remat)
-        planned = _ours(model, given, accumulate)
+        before, planned = _ours(fusion, accumulate, remat)
     return {"before": before, "peak": _peak(), "planned": planned}
 
 
@@ -36,9 +26,17 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def _ours(model, given, accumulate: int) -> float:
+def _ours(fusion: str, accumulate: int, remat: bool) -> tuple[float, float]:
     import jax
+    import pair
+    import tutorial
 
+    import mmjax
+    from mmjax import parallel
+
+    before = _peak()
+    given = tutorial.batch(made_up.larger(32) if fusion else made_up.pairs())
+    model = pair.model(fusion, remat) if fusion else tutorial.model().clone(remat=remat)
     step = tutorial.step(model=model, accumulate=accumulate)
     state = mmjax.create_state(model, tutorial.tx(), given, seed=0)
     compiled = jax.jit(functools.partial(step, axis=None), donate_argnums=0)
@@ -49,17 +47,18 @@ def _ours(model, given, accumulate: int) -> float:
     for _ in range(2):
         state, sums = ready(state, given)
     jax.block_until_ready((state, sums))
-    return planned
+    return before, planned
 
 
-def _theirs(fusion: str, given) -> None:
-    assert torch is not None
-    if fusion:
-        from pair_peer import Pair
+def _theirs(fusion: str) -> float:
+    import pair_peer
+    import peer
+    import tutorial_peer
 
-        net = Pair(fusion, pair.WORDS)
-    else:
-        net = tutorial.network()
-    step = peer.trainer(net, tutorial.loss_of(given, False))
+    before = _peak()
+    given = made_up.larger(32) if fusion else made_up.pairs()
+    net = pair_peer.network(fusion) if fusion else tutorial_peer.network()
+    step = peer.trainer(net, tutorial_peer.loss_of(given, False))
     step()
     step()
+    return before

@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 import parameters
+from made_up import PAIR_WORDS as WORDS
 from parameters import Arrays, linear, norm
 
 import mmjax
-from mmjax.types import Batch, Input
 
-SIDE, WORDS, VOCABULARY = 64, 32, 30_522
 FUSIONS = {
     "concat": mmjax.Concat(),
     "cross_attention": mmjax.CrossAttention(),
@@ -24,22 +23,6 @@ def model(fusion: str, remat: bool = False) -> mmjax.Multimodal:
         fusion=FUSIONS[fusion],
         heads={"match": mmjax.Logit()},
         remat=remat,
-    )
-
-
-def batch(size: int) -> Batch:
-    """Made up: images of noise, texts without padding."""
-    random = np.random.default_rng(size)
-    image = random.standard_normal((size, SIDE, SIDE, 3)).astype(np.float32)
-    words = random.integers(0, VOCABULARY, (size, WORDS)).astype(np.int32)
-    return Batch(
-        inputs={
-            "image": Input(image, np.ones(size, bool)),
-            "text": Input(words, np.ones((size, WORDS), bool)),
-        },
-        labels={"match": random.integers(0, 2, size)},
-        weight=np.ones(size, np.float32),
-        ids=np.arange(size),
     )
 
 

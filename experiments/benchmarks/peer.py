@@ -4,15 +4,15 @@ torch = peer.torch
 if torch is None: ...  # say peer.MISSING, and go on without
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
-
-from mmjax import parallel
 
 try:
     import torch as torch  # pyright: ignore[reportMissingImports]
 
-    torch.set_num_threads(parallel.cores())
+    if hasattr(os, "sched_getaffinity"):  # as many as ours
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
 except ImportError:
     torch = None
 

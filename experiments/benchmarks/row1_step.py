@@ -5,6 +5,7 @@ import functools
 import agreement
 import jax
 import limits
+import made_up
 import peer
 import result
 import tutorial
@@ -17,7 +18,8 @@ STEPS = 3  # before which the losses must agree: weights, gradients and Adam's u
 
 def run(options: result.Options) -> list[result.Result]:
     """Ours as users get it, by pmap over as many host devices as cores, and by jit."""
-    given, notes = tutorial.batch(), []
+    pairs, notes = made_up.pairs(), []
+    given = tutorial.batch(pairs)
     mesh = parallel.choose(tutorial.BATCH)
     updates = {
         name: wrap(tutorial.step(), mesh, donate=True) for name, wrap in parallel.WRAPPERS.items()
@@ -26,14 +28,16 @@ def run(options: result.Options) -> list[result.Result]:
     if torch is None:
         notes.append(peer.MISSING)
     else:
-        net = tutorial.network()
-        params = tutorial.mapped(net)
-        theirs = peer.trainer(net, tutorial.loss_of(given, False), tutorial.LR)
+        import tutorial_peer
+
+        net = tutorial_peer.network()
+        params = tutorial.mapped(peer.arrays(net))
+        theirs = peer.trainer(net, tutorial_peer.loss_of(pairs, False), made_up.LR)
         expected = [theirs() for _ in range(STEPS)]
         for name, update in updates.items():
             found = losses(update, given, params, mesh)
             notes.append(agreement.require_same(found, expected, f"loss of {STEPS} steps, {name},"))
-        contenders, failed = tutorial.contenders(given)
+        contenders, failed = tutorial_peer.contenders(pairs)
         notes += failed
     states = {name: [parallel.replicate(tutorial.state(given, params), mesh)] for name in updates}
 

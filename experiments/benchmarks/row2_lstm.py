@@ -8,11 +8,11 @@ import agreement
 import jax
 import jax.numpy as jnp
 import limits
+import made_up
 import numpy as np
 import parameters
 import peer
 import result
-import tutorial
 from jax import Array
 from peer import torch
 
@@ -20,7 +20,7 @@ import mmjax
 from mmjax import parallel
 
 LENGTHS = (10, 100, 400)
-ENCODER = mmjax.Lstm(tutorial.VOCABULARY)
+ENCODER = mmjax.Lstm(made_up.VOCABULARY)
 
 
 def run(options: result.Options) -> Iterator[result.Result]:
@@ -54,10 +54,10 @@ def _row(length: int, ragged: bool, options: result.Options) -> result.Result:
     )  # fmt: skip
 
 
-def texts(length: int, ragged: bool, size: int = tutorial.BATCH) -> tuple[np.ndarray, np.ndarray]:
+def texts(length: int, ragged: bool, size: int = made_up.BATCH) -> tuple[np.ndarray, np.ndarray]:
     """Words and lengths; where they are ragged the longest has all."""
     random = np.random.default_rng(length)
-    words = random.integers(0, tutorial.VOCABULARY, (size, length)).astype(np.int32)
+    words = random.integers(0, made_up.VOCABULARY, (size, length)).astype(np.int32)
     lengths = random.integers(1, length + 1, size) if ragged else np.full(size, length)
     lengths[0] = length
     return words, lengths
@@ -86,7 +86,7 @@ def gradients(params: Any, words: np.ndarray, mask: np.ndarray) -> dict[str, Cal
 
     split = parallel.pmap(step, mesh)
     on_one = jax.device_put((params, words, mask), jax.local_devices()[0])
-    whole = jax.jit(gradient)
+    whole = jax.jit(gradient, compiler_options=parallel.compiler_options(mesh))
     return {
         "jit": lambda: whole(*on_one),
         "pmap": lambda: split(params, (words, mask)),
@@ -107,6 +107,8 @@ def _peer(words: np.ndarray, lengths: np.ndarray, ragged: bool) -> tuple[Any, di
 
     Ragged texts are read whole and their last states picked, or packed: the same states.
     """
+    import tutorial_peer
+
     assert torch is not None
     ids, sizes = torch.from_numpy(words).long(), torch.from_numpy(lengths)
     rows = torch.arange(len(ids))
@@ -123,8 +125,8 @@ def _peer(words: np.ndarray, lengths: np.ndarray, ragged: bool) -> tuple[Any, di
 
     torch.manual_seed(0)
     lstm = torch.nn.LSTM(32, 64, batch_first=True)
-    tutorial.one_bias(lstm)
-    embedding = torch.nn.Embedding(tutorial.VOCABULARY, 32)
+    tutorial_peer.one_bias(lstm)
+    embedding = torch.nn.Embedding(made_up.VOCABULARY, 32)
     net = torch.nn.ModuleDict({"embedding": embedding, "lstm": lstm})
 
     def backward(read: Callable) -> float:

@@ -26,11 +26,14 @@ def run(options: result.Options) -> list[result.Result]:
     if torch is None:
         notes.append(peer.MISSING)
     else:
-        for workers in (0, 1, 2):
-            for channels_last in (False, True):
-                layout = ", channels_last" if channels_last else ""
-                name = f"PyTorch eager, {workers} workers{layout}"
-                contenders[name] = _theirs(task, steps, workers, channels_last)
+        # In both layouts without workers; with them, and compiled, in the faster one of row 1.
+        ways = [(0, False, False), (0, True, False), (0, True, True)]
+        ways += [] if options.fast else [(1, True, True), (2, True, True)]
+        for workers, channels_last, compiled in ways:
+            layout = ", channels_last" if channels_last else ""
+            how = "compiled" if compiled else "eager"
+            name = f"PyTorch {how}, {workers} workers{layout}"
+            contenders[name] = _theirs(task, steps, workers, channels_last, compiled)
         notes.append("the DataLoader makes whole batches at once")
     seconds = timing.alternate(contenders, rounds=parts)
     ours, best = "mmjax pmap", timing.best(seconds, timing.PEER)
@@ -63,14 +66,25 @@ def _ours(task: captions.Task, steps: int) -> Callable[[], None]:
 
 
 def _theirs(
-    task: captions.Task, steps: int, workers: int, channels_last: bool
+    task: captions.Task, steps: int, workers: int, channels_last: bool, compiled: bool
 ) -> Callable[[], None]:
+    import captions_peer
+    import tutorial_peer
+
     assert torch is not None
-    stream: Iterator[Any] = task.loader(workers)
+    stream: Iterator[Any] = captions_peer.loader(task, workers)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    net = tutorial.network(channels=1).to(memory_format=layout)
+    net: Any = tutorial_peer.network(channels=1).to(memory_format=layout)
     given: list[Any] = []
-    step = peer.trainer(net, lambda net: captions.peer_loss(given[0], channels_last)(net))
+    if compiled:
+        first = next(stream)
+        found, note = peer.compiled(
+            net, lambda net: captions_peer.loss_of(first, channels_last)(net).backward()
+        )
+        if found is None:
+            raise RuntimeError(note)
+        net = found
+    step = peer.trainer(net, lambda net: captions_peer.loss_of(given[0], channels_last)(net))
 
     def part() -> None:
         for _ in range(steps):

@@ -9,6 +9,7 @@ from typing import Any
 import agreement
 import jax
 import limits
+import made_up
 import numpy as np
 import pair
 import peer
@@ -31,7 +32,8 @@ def run(options: result.Options) -> Iterator[result.Result]:
 
 
 def _rows(fusion: str, options: result.Options) -> Iterator[result.Result]:
-    given, model, notes = pair.batch(BATCH), pair.model(fusion), []
+    pairs, model, notes = made_up.larger(BATCH), pair.model(fusion), []
+    given = tutorial.batch(pairs)
     net = network(fusion)
     state = _state(model, given, drawn=net is None)
     if net is None:
@@ -41,8 +43,8 @@ def _rows(fusion: str, options: result.Options) -> Iterator[result.Result]:
     training = _training(model, state, given)
     theirs, ways = {}, {}
     if net is not None:
-        theirs, ways = _peers(fusion, given, options, notes)
-        expected = _loss(net.train(), given)
+        theirs, ways = _peers(fusion, pairs, options, notes)
+        expected = _loss(net.train(), pairs)
         for name, (call, _) in training.items():
             notes.append(agreement.require_same([call()], [expected], f"loss, {name},"))
     step = functools.partial(tutorial.step(model=model), axis=None)
@@ -72,10 +74,9 @@ def network(fusion: str) -> Any:
     """PyTorch's, or None where it cannot be had."""
     if torch is None or importlib.util.find_spec("transformers") is None:
         return None
-    from pair_peer import Pair
+    import pair_peer
 
-    torch.manual_seed(0)
-    return Pair(fusion, pair.WORDS)
+    return pair_peer.network(fusion)
 
 
 def _training(model: Any, state: Any, given: Any) -> dict[str, tuple[Callable, Callable]]:
@@ -93,17 +94,19 @@ def _training(model: Any, state: Any, given: Any) -> dict[str, tuple[Callable, C
     return found
 
 
-def _peers(fusion: str, given: Any, options: result.Options, notes: list[str]) -> Any:
+def _peers(fusion: str, given: made_up.Pairs, options: result.Options, notes: list[str]) -> Any:
     """Training steps, and networks for inference."""
+    import tutorial_peer
+
     assert torch is not None
     steps, ways = {}, {}
     for channels_last in (False, True):
         layout = torch.channels_last if channels_last else torch.contiguous_format
         ending = " channels_last" if channels_last else ""
-        loss = tutorial.loss_of(given, channels_last)
+        loss = tutorial_peer.loss_of(given, channels_last)
         net = network(fusion).to(memory_format=layout)
         ways[f"PyTorch eager{ending}"] = (network(fusion).to(memory_format=layout), channels_last)
-        steps[f"PyTorch eager{ending}"] = peer.trainer(net, loss, tutorial.LR)
+        steps[f"PyTorch eager{ending}"] = peer.trainer(net, loss, made_up.LR)
     if options.fast:
         notes.append("torch.compile left out: it takes minutes, and this run is a fast one")
         return steps, ways
@@ -112,19 +115,21 @@ def _peers(fusion: str, given: Any, options: result.Options, notes: list[str]) -
     if faster is None:
         notes.append(note)
     else:
-        steps["PyTorch compiled channels_last"] = peer.trainer(faster, loss, tutorial.LR)
+        steps["PyTorch compiled channels_last"] = peer.trainer(faster, loss, made_up.LR)
         net = network(fusion).to(memory_format=torch.channels_last)
         ways["PyTorch compiled channels_last"] = (torch.compile(net), True)
     return steps, ways
 
 
-def _loss(net: Any, given: Any) -> float:
-    return float(tutorial.loss_of(given, False)(net).detach())
+def _loss(net: Any, given: made_up.Pairs) -> float:
+    import tutorial_peer
+
+    return float(tutorial_peer.loss_of(given, False)(net).detach())
 
 
 def _inference(label: str, size: int, model, state, ways: dict, options) -> result.Result:
     """Logits of a batch, the same ones, with the running statistics of no training."""
-    given = pair.batch(size)
+    given = tutorial.batch(made_up.larger(size))
     predict = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
     variables = jax.device_put(state.variables, jax.local_devices()[0])
     calls: dict[str, Callable] = {

@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import made_up
 import numpy as np
 import result
 import timing
@@ -20,7 +21,7 @@ def run(options: result.Options) -> list[result.Result]:
     Eight runs are eight steps by pmap, one after the other, as users get one. Together they are
     what `--seeds 8` runs: seeds apart on the devices, by `jax.vmap` there, or on a CPU in a loop.
     """
-    given = [tutorial.batch(seed=seed) for seed in range(SEEDS)]
+    given = [tutorial.batch(made_up.pairs(seed=seed)) for seed in range(SEEDS)]
     stacked = jax.tree.map(lambda *x: np.stack(x), *given)
     mesh = parallel.choose(tutorial.BATCH)
     create = functools.partial(mmjax.create_state, tutorial.model(), tutorial.tx(), given[0])

@@ -134,7 +134,8 @@ def on_host(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
-def _options(mesh: Mesh) -> dict[str, str] | None:
+def compiler_options(mesh: Mesh) -> dict[str, str] | None:
+    """What `jax.jit` is to be told for these devices."""
     told = options(mesh.devices.flat[0].platform)
     return None if told is None else dict(told)
 
@@ -169,7 +170,7 @@ def pmap(
         devices=list(mesh.devices.flat),
         donate_argnums=given,
     )
-    told = _options(mesh)
+    told = compiler_options(mesh)
     # pmap takes no options. Of several processes it alone knows how to join the shares.
     if told is not None and jax.process_count() == 1:
         mapped = jax.jit(mapped, donate_argnums=given, compiler_options=told)
@@ -201,7 +202,7 @@ def jit(
         in_shardings=(state, split, *[whole] * len(rest)),
         out_shardings=(state, whole),
         donate_argnums=(0,) if donate else (),
-        compiler_options=_options(mesh),
+        compiler_options=compiler_options(mesh),
     )
     if jax.process_count() == 1:
         return lambda state, batch: compiled(state, batch, *rest)
@@ -232,7 +233,7 @@ def apart(
     specs = (part, part, *[whole] * len(rest))
     mapped = jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=part, check_vma=False)
     given = (0,) if donate else ()
-    compiled = jax.jit(mapped, donate_argnums=given, compiler_options=_options(mesh))
+    compiled = jax.jit(mapped, donate_argnums=given, compiler_options=compiler_options(mesh))
     return lambda state, batch: compiled(state, batch, *rest)
 
 

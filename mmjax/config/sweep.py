@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -27,13 +28,21 @@ class Axis(NamedTuple):
         path, _, listed = text.partition("=")
         try:
             values = tuple(float(value) for value in listed.split(","))
+            if not all(map(math.isfinite, values)):
+                raise ValueError
         except ValueError:
             raise ValueError(
                 f"--sweep {text}: expected a path and numbers, such as optim.peak-lr=1e-4,3e-4"
             ) from None
-        if len(set(values)) < len(values):
+        # As float32, which a program gets, and as a folder's name.
+        if len(set(map(written, values))) < len(values):
             raise ValueError(f"--sweep {text}: the values must differ")
         return cls(path.replace("-", "_"), values)
+
+
+def written(value: float) -> str:
+    """With the nine digits that tell float32 numbers apart."""
+    return f"{value:.9g}"
 
 
 def points(axes: Sequence[Axis]) -> list[dict[str, float]]:
@@ -60,7 +69,7 @@ def changed(experiment: Experiment, values: Mapping[str, float]) -> Experiment:
         try:
             experiment = _with(experiment, path.split("."), value, checked=True)
         except ValueError as error:
-            raise ValueError(f"--sweep {path}={value:g}: {error}") from error
+            raise ValueError(f"--sweep {path}={written(value)}: {error}") from error
     return experiment
 
 

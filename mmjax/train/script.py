@@ -12,6 +12,7 @@ from rich.table import Table
 from mmjax import json_file
 from mmjax.config import Experiment
 from mmjax.config.command_line import parse
+from mmjax.config.sweep import written
 from mmjax.train import cache, curves, distributed, folder, parallel, several, spread
 from mmjax.train.loop import fit
 from mmjax.train.spread import Point, Training
@@ -87,7 +88,7 @@ def _swept(points: Sequence[Point]) -> Table:
     shown = [name for name in names if name in first.values()]
     table = Table(*points[0].values, *shown)
     for point in points:
-        cells = [f"{value:g}" for value in point.values.values()]
+        cells = [written(value) for value in point.values.values()]
         summary = point.summary()
         for of in (summary[name] for name in shown):
             more = f" ± {of['std']:.4f}" if "std" in of else ""

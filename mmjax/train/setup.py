@@ -116,7 +116,7 @@ class Setup:
         """ValueError where a training cannot be, or is not this one's program with other inputs."""
         expected = jax.tree.structure(self.fresh)
         for values, experiment in trainings:
-            named = ", ".join(f"{path}={value:g}" for path, value in values.items())
+            named = ", ".join(f"{path}={sweep.written(value)}" for path, value in values.items())
             state = jax.eval_shape(lambda: self._begin(experiment))  # noqa: B023
             jax.eval_shape(functools.partial(_step(experiment), axis=None), state, self._first)
             if jax.tree.structure(state) != expected:

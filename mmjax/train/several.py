@@ -85,7 +85,7 @@ def _trainings(experiment: Experiment, seeds: int, axes: Sequence[sweep.Axis]) -
     for values in sweep.points(axes):
         chosen = sweep.changed(experiment, values)
         for seed in range(experiment.seed, experiment.seed + seeds):
-            named = [f"{path}={value:g}" for path, value in values.items()]
+            named = [f"{path}={sweep.written(value)}" for path, value in values.items()]
             named += [f"seed-{seed}"] if seeds > 1 or not axes else []
             found.append(Training(",".join(named), values, _alone(chosen, seed)))
     return found

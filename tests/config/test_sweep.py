@@ -14,7 +14,9 @@ def test_an_axis_is_a_path_and_its_values():
     assert Axis.parse("optim.peak-lr=1e-4,0.3") == Axis("optim.peak_lr", (1e-4, 0.3))
 
 
-@pytest.mark.parametrize("text", ["optim.peak_lr", "optim.peak_lr=", "optim.peak_lr=a,1"])
+@pytest.mark.parametrize(
+    "text", ["optim.peak_lr", "optim.peak_lr=", "optim.peak_lr=a,1", "ema=nan", "ema=0.1,inf"]
+)
 def test_an_axis_without_numbers_is_refused(text):
     with pytest.raises(ValueError, match=f"--sweep {text}: expected a path and numbers"):
         Axis.parse(text)
@@ -23,6 +25,8 @@ def test_an_axis_without_numbers_is_refused(text):
 def test_values_and_paths_come_once():
     with pytest.raises(ValueError, match=r"--sweep ema=1,1\.0: the values must differ"):
         Axis.parse("ema=1,1.0")
+    with pytest.raises(ValueError, match="the values must differ"):
+        Axis.parse("ema=0.1,0.1000000001")
     with pytest.raises(ValueError, match="--sweep: ema, ema: name each path once"):
         sweep.points([Axis("ema", (0.1,)), Axis("ema", (0.2,))])
 

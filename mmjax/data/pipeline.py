@@ -47,7 +47,6 @@ def train_batches(
 
 
 def train_picks(
-    data: Dataset,
     source: Source,
     preprocessing: Preprocessing,
     *,
@@ -58,7 +57,6 @@ def train_picks(
     share: tuple[int, int] = (0, 1),
 ) -> Generator[Picks, None, None]:
     """The batches of `train_batches` as rows of what `held` gives: there is little to make."""
-    del data
     make = _TrainPicks(source, preprocessing, _Order(source, batch_size, seed, share))
     return _from(make, start, workers)
 

@@ -46,14 +46,13 @@ class Setup:
         source = experiment.data.source("train")
         self.epoch = len(source)
         self._read = {
-            "data": experiment.data,
             "source": source,
             "preprocessing": self.preprocessing,
             "batch_size": experiment.batch_size,
             "share": parallel.share(),
         }
         require_agreement(experiment, self.preprocessing)
-        batches = train_batches(**self._read, seed=experiment.seed, start=0)
+        batches = train_batches(experiment.data, **self._read, seed=experiment.seed, start=0)
         with contextlib.closing(batches):
             self._first = next(batches)
         require_labels(experiment, self._first)
@@ -150,8 +149,11 @@ class Setup:
         seed = experiment.seed if seed is None else seed
         read = {**self._read, "seed": seed, "start": start, "workers": workers}
         if experiment.steps_per_call == 1:
-            return train_batches(**read, buckets=experiment.buckets)
-        batches = train_batches(**read) if self._held is None else train_picks(**read)
+            return train_batches(experiment.data, **read, buckets=experiment.buckets)
+        if self._held is None:
+            batches: Generator[Any, None, None] = train_batches(experiment.data, **read)
+        else:
+            batches = train_picks(**read)
         return calls.stacked(
             batches, start=start, steps=experiment.steps, size=experiment.steps_per_call
         )

@@ -65,7 +65,7 @@ def test_picks_are_the_batches(digits_dir, monkeypatch):
     assert columns is not None
     make = {"batch_size": 16, "seed": 3, "start": 220, "share": (1, 2)}
     batches = train_batches(data, source, preprocessing, **make)
-    picks = train_picks(data, source, preprocessing, **make)
+    picks = train_picks(source, preprocessing, **make)
     for whole, picked in itertools.islice(zip(batches, picks, strict=False), 9):  # past an epoch
         assert jax.tree.all(jax.tree.map(np.array_equal, picked.batch(columns), whole))
     batches.close()

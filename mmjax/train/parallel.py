@@ -213,15 +213,12 @@ def jit(
 WRAPPERS = {"jit": jit, "pmap": pmap}
 
 
-def apart(
-    step: Callable, mesh: Mesh, *, donate: bool = False, stacked: bool = False, held: Any = None
-) -> Callable:
+def apart(step: Callable, mesh: Mesh, *, donate: bool = False, held: Any = None) -> Callable:
     """`step(state, batch, axis=None)` of several trainings at once, `[training, ...]`.
 
-    Each device has as many of them as every other, and none speaks to another. `stacked` says
-    nothing here, the rest is as in `pmap`.
+    Each device has as many of them as every other, and none speaks to another. The rest is as in
+    `pmap`.
     """
-    del stacked
     rest = () if held is None else (replicate(held, mesh),)
     # One after the other on a CPU: XLA has only slow code there for convolutions of many kernels.
     several = jax.lax.map if mesh.devices.flat[0].platform == "cpu" else lambda f, x: jax.vmap(f)(x)

@@ -1,9 +1,16 @@
 """Eight fake devices, strict promotion, and shapes checked wherever the package states them."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["MMJAX_COMPILATION_CACHE"] = "off"  # what a test proves, it compiles itself
+os.environ["MMJAX_COMPILATION_CACHE"] = "off"  # what a user's folder holds must not matter
+# Tests compile the same small programs over and over: all workers of a session do it once.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["MMJAX_TESTS_COMPILED"] = tempfile.mkdtemp(prefix="mmjax-tests-")
+    atexit.register(shutil.rmtree, os.environ["MMJAX_TESTS_COMPILED"], ignore_errors=True)
 os.environ["XLA_FLAGS"] = " ".join(
     [
         os.environ.get("XLA_FLAGS", ""),
@@ -20,6 +27,9 @@ from jaxtyping import install_import_hook
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_compilation_cache_dir", os.environ["MMJAX_TESTS_COMPILED"])
+jax.config.update("jax_compilation_cache_max_size", 2 * 10**9)  # with a bound, JAX locks the folder
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 # Not `types`: JAX also builds a pytree's dataclass of shapes and sentinels.
 _CHECKED = ["layers", "metrics", "encoders", "fusion", "missing", "heads", "objectives", "data"]

@@ -70,7 +70,13 @@ def test_a_command_runs(command, beside_a_run, digits_dir):
     done = subprocess.run(
         whole,
         cwd=beside_a_run,
-        env={**os.environ, "TFDS_DATA_DIR": digits_dir},
+        # Programs that one command has compiled the next may load, as for a user.
+        env={
+            **os.environ,
+            "TFDS_DATA_DIR": digits_dir,
+            "MMJAX_COMPILATION_CACHE": "on",
+            "XDG_CACHE_HOME": str(Path(digits_dir).parent),
+        },
         capture_output=True,
         text=True,
         timeout=240,

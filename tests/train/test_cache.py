@@ -22,6 +22,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv(cache.SWITCH, "on")
     monkeypatch.setattr(cache, "LEAST_SECONDS", 0.0)
+    jax.config.update("jax_compilation_cache_dir", None)
     compilation_cache.reset_cache()
     yield tmp_path
     for option, value in before.items():

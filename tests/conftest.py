@@ -1,6 +1,7 @@
 """Eight fake devices, strict promotion, and shapes checked wherever the package states them."""
 
 import atexit
+import datetime
 import os
 import shutil
 import tempfile
@@ -25,6 +26,8 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
+DAY = int(os.environ.setdefault("MMJAX_SEED", str(datetime.date.today().toordinal())))
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", os.environ["MMJAX_TESTS_COMPILED"])
@@ -35,6 +38,17 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 _CHECKED = ["layers", "metrics", "encoders", "fusion", "missing", "heads", "objectives", "data"]
 _CHECKED += ["json_file", "weights", "optim", "balance", "model", "config", "train", "evaluation"]
 install_import_hook([f"mmjax.{name}" for name in _CHECKED], "beartype.beartype")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Of the slow tests every other runs today and the rest tomorrow; MMJAX_SLOW=all runs all."""
+    if os.environ.get("MMJAX_SLOW") == "all" or any("::" in argument for argument in config.args):
+        return
+    slow = sorted(
+        (item for item in items if item.get_closest_marker("slow")), key=lambda item: item.nodeid
+    )
+    for item in slow[DAY % 2 :: 2]:
+        item.add_marker(pytest.mark.skip(reason="slow, its turn is tomorrow: MMJAX_SLOW=all"))
 
 
 @pytest.fixture

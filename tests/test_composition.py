@@ -1,12 +1,11 @@
 """Any encoders with any fusion and any head, from the command line, for one training step.
 
-There are more combinations than a test can run. Every third fusion, the others on the next two
-days, is run with three encoders of a deck that is shuffled anew each day: each encoder is dealt
-about once a day, and after some nine weeks every fusion has met every encoder. A test's name ends
+There are more combinations than a test can run. Every fifth fusion, the others on the next four
+days, is run with three encoders of a deck that is shuffled anew each day: after some fifteen weeks
+every fusion has met every encoder. A test's name ends
 in the day's number, and MMJAX_SEED=<number> repeats it.
 """
 
-import datetime
 import functools
 import os
 import random
@@ -29,7 +28,7 @@ from tests import samples
 from tests.config.experiments import small
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
-SEED = int(os.environ.get("MMJAX_SEED", datetime.date.today().toordinal()))
+SEED = int(os.environ["MMJAX_SEED"])  # the day, unless it is given: conftest.py
 MODALITIES = ("a", "b", "c")
 
 
@@ -66,7 +65,7 @@ def flags(path, module):
 
 
 @pytest.mark.parametrize(
-    "fusion", sorted(FUSIONS)[SEED % 3 :: 3], ids=lambda name: f"{name}-{SEED}"
+    "fusion", sorted(FUSIONS)[SEED % 5 :: 5], ids=lambda name: f"{name}-{SEED}"
 )
 def test_encoders_fusions_and_heads_go_together(fusion):
     encoders, head = HANDS[fusion]

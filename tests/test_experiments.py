@@ -85,6 +85,7 @@ def test_an_experiment_is_documented_and_can_be_written_down(path):
     assert storage.from_json(storage.to_json(experiment)) == experiment
 
 
+@pytest.mark.slow
 def test_the_fusion_table_is_written_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     table = load(FILES[0].parent / "fusion_table.py")
     match = mmjax.DigitsMatch()
@@ -120,6 +121,7 @@ def test_the_fusion_table_refuses_what_it_does_not_know():
         table.main(fusions=("conkat",))
 
 
+@pytest.mark.slow
 def test_every_remedy_for_imbalance_is_trained_and_compared(tmp_path, monkeypatch, capsys):
     balance = load(FILES[0].parent / "modality_balance.py")
     data = mmjax.Planted(task="dominated", validation_size=16, test_size=32)

@@ -80,6 +80,7 @@ def test_less_is_kept(name):
     assert kept(network(encoder, True), given) < 0.9 * kept(network(encoder, False), given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet", "bert"])
 def test_gradients_and_statistics_stay(name):
     """With dropout, whose masks must be drawn alike both times."""

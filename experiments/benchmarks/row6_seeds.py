@@ -9,7 +9,6 @@ import result
 import timing
 import tutorial
 
-import mmjax
 from mmjax import parallel
 
 SEEDS, LARGEST = 8, 0.6  # of the cost of eight runs
@@ -19,14 +18,13 @@ def run(options: result.Options) -> list[result.Result]:
     """One step of all: each seed has weights and a batch of its own.
 
     Eight runs are eight steps by pmap, one after the other, as users get one. Together they are
-    what `--seeds 8` runs: seeds apart on the devices, by `jax.vmap` there, or on a CPU in a loop.
+    what `--seeds 8` runs: seeds apart on the devices, there by `jax.vmap`, on a CPU in turn.
     """
     given = [tutorial.batch(made_up.pairs(seed=seed)) for seed in range(SEEDS)]
     stacked = jax.tree.map(lambda *x: np.stack(x), *given)
     mesh = parallel.choose(tutorial.BATCH)
-    create = functools.partial(mmjax.create_state, tutorial.model(), tutorial.tx(), given[0])
-    make = jax.jit(jax.vmap(lambda seed: create(seed=seed)))
-    states = jax.device_get(make(np.arange(SEEDS)))
+    fresh = [jax.device_get(tutorial.state(given[0], seed=seed)) for seed in range(SEEDS)]
+    states = jax.tree.map(lambda *x: np.stack(x), *fresh)
     step = tutorial.step()
     alone = parallel.WRAPPERS["pmap"](step, mesh, donate=True)
     one = parallel.apart(step, mesh, donate=True)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from mmjax.train.calls import in_turn as in_turn
 from mmjax.train.compiler import options
 from mmjax.train.host import cores as cores
 from mmjax.train.host import keep_memory as keep_memory
@@ -221,7 +221,7 @@ def apart(step: Callable, mesh: Mesh, *, donate: bool = False, held: Any = None)
     `pmap`.
     """
     rest = () if held is None else (replicate(held, mesh),)
-    several = _in_turn if mesh.devices.flat[0].platform == "cpu" else lambda f, x: jax.vmap(f)(x)
+    several = in_turn if mesh.devices.flat[0].platform == "cpu" else lambda f, x: jax.vmap(f)(x)
 
     def own(state: Any, batch: Any, *rest: Any) -> Any:
         return several(lambda given: step(*given, *rest, axis=None), (state, batch))
@@ -232,17 +232,6 @@ def apart(step: Callable, mesh: Mesh, *, donate: bool = False, held: Any = None)
     given = (0,) if donate else ()
     compiled = jax.jit(mapped, donate_argnums=given, compiler_options=compiler_options(mesh))
     return lambda state, batch: compiled(state, batch, *rest)
-
-
-def _in_turn(function: Callable, given: Any) -> Any:
-    """As `jax.vmap`, one after the other: for CPUs.
-
-    XLA has only slow code there for convolutions of many kernels, and in a loop over trainings, as
-    `jax.lax.map` is one, on two devices those of the tutorial's network came to no end.
-    """
-    count = len(jax.tree.leaves(given)[0])
-    found = [function(jax.tree.map(lambda x: x[i], given)) for i in range(count)]  # noqa: B023
-    return jax.tree.map(lambda *x: jnp.stack(x), *found)
 
 
 def each(step: Callable, mesh: Mesh) -> Callable:

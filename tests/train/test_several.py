@@ -145,7 +145,7 @@ def test_the_folders_and_the_file_say_which_numbers(swept):
 def test_side_by_side_they_are_the_same(swept, untyped, monkeypatch, tmp_path):
     """As GPUs and TPUs run them: by vmap, not one after the other."""
     experiment, run, found = swept
-    monkeypatch.setattr(parallel, "_in_turn", lambda f, x: jax.vmap(f)(x))
+    monkeypatch.setattr(parallel, "in_turn", lambda f, x: jax.vmap(f)(x))
     monkeypatch.setattr(several.sweep, "points", lambda axes: _ends(axes))
     again = fit_several(dataclasses.replace(experiment, devices=1), tmp_path / "runs", axes=AXES)
     for (training, metrics), (_, expected) in zip(again, found, strict=True):

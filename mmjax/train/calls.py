@@ -71,8 +71,8 @@ def count(ids: AnyArray) -> int:
 def in_turn(function: Callable, given: Any) -> Any:
     """As `jax.vmap`, one after the other: for CPUs.
 
-    XLA has only slow code there for convolutions of many kernels, and in a loop over trainings, as
-    `jax.lax.map` is one, on two devices those of the tutorial's network came to no end.
+    XLA has only slow code there for convolutions of many kernels, and in a loop, as `jax.lax.map`
+    is one, for the gradient of a kernel: a hundred times as slow (experiments/benchmarks).
     """
     count = len(jax.tree.leaves(given)[0])
     found = [function(jax.tree.map(lambda x: x[i], given)) for i in range(count)]  # noqa: B023

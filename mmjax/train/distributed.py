@@ -97,7 +97,8 @@ def gathered(own: T) -> list[T]:
     """What every process has found, in their order; each must call it. Waits for all of them."""
     if jax.process_count() == 1:
         return [own]
-    # As bytes: they need not be of one shape, and JAX would make float32 of float64.
+    # As bytes: they need not be of one shape, and JAX would make float32 of float64. Pickled, which
+    # runs what it reads: it comes from the processes of this job alone, never from a file.
     data = np.frombuffer(pickle.dumps(own), np.uint8)
     sizes = np.asarray(multihost_utils.process_allgather(np.uint32(len(data))))
     padded = np.pad(data, (0, int(sizes.max()) - len(data)))

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
+from mmjax.layers.convolution import Conv
 from mmjax.layers.fields import require_at_least, require_choice
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import average_pool, masked_mean
-from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.rematerialisation import block
 from mmjax.layers.spectrogram import log_mel
 from mmjax.layers.windows import window_mask
@@ -61,5 +61,5 @@ class AudioCnn(nn.Module):
             return Tokens(clear(x, mask), mask)
         return Tokens(masked_mean(x, mask)[:, None], jnp.any(mask, axis=1, keepdims=True))
 
-    def _conv(self, features: int, name: str) -> nn.Conv:
-        return nn.Conv(features, (3, 3), promote_dtype=in_kernel_dtype, name=name)
+    def _conv(self, features: int, name: str) -> Conv:
+        return Conv(features, (3, 3), name=name)

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
+from mmjax.layers.convolution import Conv
 from mmjax.layers.fields import require_at_least, require_choice
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.pooling import average_pool
-from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.raster import rasterise
 from mmjax.types import AnyArray, Tokens
 
@@ -61,7 +61,7 @@ class BirdsEye(nn.Module):
         values, mask = jnp.asarray(values), jnp.asarray(mask)
         x = rasterise(values, mask, self.extent, self.cells).astype(values.dtype)
         for layer, features in enumerate(self.features):
-            conv = nn.Conv(features, (3, 3), promote_dtype=in_kernel_dtype, name=f"conv_{layer}")
+            conv = Conv(features, (3, 3), name=f"conv_{layer}")
             x = average_pool(nn.relu(conv(x)), 2)
         if self.pooling == "flatten":
             x = jnp.reshape(x, (len(x), 1, -1))

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
+from mmjax.layers.convolution import Conv
 from mmjax.layers.fields import require_choice
 from mmjax.layers.masking import clear
 from mmjax.layers.pooling import AttentionPool, average_pool
-from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
@@ -44,7 +44,7 @@ class Cnn(nn.Module):
             raise ValueError(f"cnn: an image must be at least 2x2 pixels, got {height}x{width}")
         x = clear(values, mask)
         for features in self.features:
-            x = nn.relu(nn.Conv(features, (3, 3), promote_dtype=in_kernel_dtype)(x))
+            x = nn.relu(Conv(features, (3, 3))(x))
         x = average_pool(x, 2)
         positions = jnp.reshape(x, (batch, -1, x.shape[-1]))
         match self.pooling:

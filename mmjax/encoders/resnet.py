@@ -9,9 +9,9 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from mmjax.layers.batch_norm import BatchNorm
+from mmjax.layers.convolution import Conv
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
-from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
@@ -110,14 +110,13 @@ class ResidualBlock(nn.Module):
 def _conv(x: Array, features: int, size: int, stride: int, name: str) -> Array:
     # As torch pads: with a stride, SAME would shift the grid.
     padding = [(size // 2, size // 2)] * 2
-    conv = nn.Conv(
+    conv = Conv(
         features,
         (size, size),
         stride,
         padding,
         use_bias=False,
         kernel_init=_KERNEL,
-        promote_dtype=in_kernel_dtype,
         name=name,
     )
     return conv(x)

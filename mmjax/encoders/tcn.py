@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
+from mmjax.layers.convolution import Conv
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_choice, require_share
 from mmjax.layers.intervals import with_intervals
@@ -49,7 +50,7 @@ class Tcn(nn.Module):
         x = nn.Dense(self.dim, promote_dtype=in_kernel_dtype, name="input")(x)
         for layer in range(self.layers):
             y = clear(nn.LayerNorm(1e-6, use_fast_variance=False, name=f"norm_{layer}")(x), mask)
-            y = nn.Conv(
+            y = Conv(
                 self.dim,
                 (self.size,),
                 padding="CAUSAL" if self.causal else "SAME",

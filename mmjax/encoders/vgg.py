@@ -7,9 +7,9 @@ from flax import linen as nn
 from jaxtyping import Bool, Float
 
 from mmjax.layers.batch_norm import BatchNorm
+from mmjax.layers.convolution import Conv
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
-from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
@@ -55,12 +55,11 @@ class Vgg(nn.Module):
         kernel_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
         for stage, convolutions in enumerate(CONVOLUTIONS[self.depth], start=1):
             for place in range(convolutions):
-                x = nn.Conv(
+                x = Conv(
                     self.width * min(2 ** (stage - 1), 8),
                     (3, 3),
                     use_bias=not self.batch_norm,
                     kernel_init=kernel_init,
-                    promote_dtype=in_kernel_dtype,
                     name=f"conv{stage}_{place}",
                 )(x)
                 if self.batch_norm:

@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
+from mmjax.layers.convolution import Conv
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import size_of
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
-from mmjax.layers.precision import in_kernel_dtype
 from mmjax.layers.self_attention import SelfAttentionBlock
 from mmjax.types import AnyArray, Tokens
 
@@ -57,13 +57,12 @@ class Vit(nn.Module):
                 f"vit: an image must be at least one patch, {self.patch}x{self.patch} pixels, "
                 f"got {image[0]}x{image[1]}; choose a smaller patch"
             )
-        x = nn.Conv(
+        x = Conv(
             width,
             (self.patch, self.patch),
             self.patch,
             "VALID",
             kernel_init=_KERNEL,
-            promote_dtype=in_kernel_dtype,
             name="patch",
         )(clear(values, mask))
         x = jnp.reshape(x, (x.shape[0], -1, width))

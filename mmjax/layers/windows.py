@@ -5,8 +5,8 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float, Shaped
 
+from mmjax.layers.convolution import Conv
 from mmjax.layers.masking import clear
-from mmjax.layers.precision import in_kernel_dtype
 
 
 def windows(
@@ -40,11 +40,10 @@ class WindowConv(nn.Module):
         count = -(-x.shape[1] // self.stride)
         before = (self.size - self.stride) // 2
         after = (count - 1) * self.stride + self.size - before - x.shape[1]
-        conv = nn.Conv(
+        conv = Conv(
             self.features,
             (self.size,),
             self.stride,
             [(before, after)],
-            promote_dtype=in_kernel_dtype,
         )
         return conv(clear(x, mask)), window_mask(mask, self.stride)

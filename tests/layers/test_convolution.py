@@ -1,0 +1,119 @@
+import functools
+import itertools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from mmjax.layers.convolution import Conv
+
+SHAPES = {
+    "1d": ((2, 9, 3), (3,), {}),
+    "2d": ((2, 7, 6, 3), (3, 3), {}),
+    "strides": ((2, 8, 7, 3), (3, 3), {"strides": (2, 3)}),
+    "strides that leave pixels out": ((2, 8, 8, 3), (2, 2), {"strides": 3, "padding": "VALID"}),
+    "dilation": ((2, 11, 3), (3,), {"kernel_dilation": 4}),
+    "strides and dilation": ((2, 11, 9, 3), (3, 2), {"strides": 2, "kernel_dilation": (1, 2)}),
+    "causal": ((2, 9, 3), (3,), {"padding": "CAUSAL", "kernel_dilation": 2}),
+    "padding": ((2, 7, 5, 3), (3, 2), {"padding": [(2, 0), (1, 3)]}),
+    "patches": ((2, 8, 8, 3), (4, 4), {"strides": 4, "padding": "VALID"}),
+    "even kernel": ((2, 6, 5, 3), (2, 4), {}),
+    "groups": ((2, 9, 4), (3,), {"feature_group_count": 2}),
+    "dilated input": ((2, 5, 3), (3,), {"input_dilation": 2, "padding": [(2, 2)]}),
+}
+
+
+def _normal(*shape: int) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(0).standard_normal(shape), jnp.float32)
+
+
+def _close(found: Any, expected: Any) -> None:
+    check = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+    jax.tree.map(check, found, expected)
+
+
+def _pulled_back(apply: Callable, x: jax.Array, variables: dict) -> tuple:
+    out, back = jax.vjp(apply, variables, x)
+    return out, *back(jnp.cos(jnp.arange(out.size, dtype=out.dtype).reshape(out.shape)))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_results_and_gradients_are_linens(shape):
+    size, window, how = SHAPES[shape]
+    x = _normal(*size)
+    ours, linens = Conv(4, window, **how), nn.Conv(4, window, **how)
+    variables = ours.init(jax.random.key(0), x)
+    found, expected = (_pulled_back(conv.apply, x, variables) for conv in (ours, linens))
+    _close(found, expected)
+
+
+def test_any_padding_is_as_if_the_input_came_with_it():
+    """XLA's own convolution reads past the array on CPUs where an axis is cropped and padded."""
+    pads = [(4, 0), (-2, 2), (-1, -2), (0, 5)]
+    x, window = _normal(2, 7, 9, 3), (3, 3)
+    variables = Conv(4, window).init(jax.random.key(0), x)
+    for around in itertools.product(pads, pads):
+        padding = [(0, 0, 0), *((*pad, 0) for pad in around), (0, 0, 0)]
+
+        def padded(variables, x):
+            x = jax.lax.pad(x, jnp.float32(0), padding)  # noqa: B023
+            return nn.Conv(4, window, padding="VALID").apply(variables, x)
+
+        ours = Conv(4, window, padding=around).apply
+        found, expected = (_pulled_back(apply, x, variables) for apply in (ours, padded))
+        _close(found, expected)
+
+
+def test_it_draws_the_parameters_that_linen_draws():
+    x = jnp.ones((1, 4, 4, 2))
+    found, expected = (c(3, (3, 3)).init(jax.random.key(1), x) for c in (Conv, nn.Conv))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_it_computes_in_the_type_of_its_kernel():
+    conv = Conv(3, (3, 3), param_dtype=jnp.bfloat16)
+    out, _ = conv.init_with_output(jax.random.key(0), jnp.ones((1, 4, 4, 2), jnp.uint8))
+    assert out.dtype == jnp.bfloat16
+
+
+def test_second_derivatives_are_linens():
+    x = _normal(2, 6, 6, 2)
+    variables = Conv(3, (3, 3)).init(jax.random.key(0), x)
+
+    def steepness(conv):
+        def height(variables, x):
+            return jnp.sum(jnp.tanh(conv.apply(variables, x)))
+
+        return jax.grad(lambda v: jnp.sum(jax.grad(height, 1)(v, x) ** 2))(variables)
+
+    found, expected = steepness(Conv(3, (3, 3))), steepness(nn.Conv(3, (3, 3)))
+    _close(found, expected)
+
+
+def test_many_kernels_at_once_are_each_its_own():
+    x = _normal(3, 2, 6, 6, 2)
+    conv = Conv(3, (3, 3))
+    variables = jax.vmap(conv.init, (0, None))(jax.random.split(jax.random.key(0), 3), x[0])
+    together = jax.vmap(lambda x, v: _pulled_back(conv.apply, x, v))(x, variables)
+    for i in range(3):
+        alone = _pulled_back(conv.apply, x[i], jax.tree.map(lambda v: v[i], variables))  # noqa: B023
+        _close(jax.tree.map(lambda x: x[i], together), alone)  # noqa: B023
+
+
+def test_in_a_loop_every_convolution_has_the_layout_of_the_fast_kernels():
+    """linen's do not: its gradients would be read with batch and channels in other places."""
+    layouts = {conv: _layouts_in_a_loop(conv(4, (3, 3))) for conv in (Conv, nn.Conv)}
+    assert layouts[Conv] == {"b01f_01io->b01f"}
+    assert layouts[nn.Conv] > layouts[Conv], "XLA does it in loops, too: Conv has had its day"
+
+
+def _layouts_in_a_loop(conv: nn.Module) -> set[str]:
+    x = _normal(2, 2, 6, 6, 3)
+    variables = conv.init(jax.random.key(0), x[0])
+    looped = jax.jit(lambda v, x: jax.lax.map(lambda x: _pulled_back(conv.apply, x, v), x))
+    return set(re.findall(r"dim_labels=(\S+?),? ", looped.lower(variables, x).compile().as_text()))

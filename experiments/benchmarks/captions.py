@@ -6,7 +6,7 @@ from typing import Any
 import made_up
 
 import mmjax
-from mmjax.data.pipeline import held, train_batches
+from mmjax.data.pipeline import held, train_batches, train_picks
 
 NAMES = {"fashion": mmjax.FashionMatch, "mnist": mmjax.MnistMatch}
 
@@ -26,6 +26,12 @@ class Task:
             self.data, self.source, self.preprocessing,
             batch_size=made_up.BATCH, seed=seed, start=0,
         )  # fmt: skip
+
+    def picks(self) -> Iterator[Any]:
+        """Likewise, but as places in `rows`, which the device holds."""
+        return train_picks(
+            self.source, self.preprocessing, batch_size=made_up.BATCH, seed=0, start=0
+        )
 
     def rows(self) -> dict[str, Any]:
         """Every image and every caption, as our encoders get them."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mmjax.train.state import TrainState
@@ -66,14 +65,3 @@ def each(
 def count(ids: AnyArray) -> int:
     """How many steps a call makes whose batches have these ids."""
     return 1 if ids.ndim == 1 else len(ids)
-
-
-def in_turn(function: Callable, given: Any) -> Any:
-    """As `jax.vmap`, one after the other: for CPUs.
-
-    XLA has only slow code there for convolutions of many kernels, and in a loop, as `jax.lax.map`
-    is one, for the gradient of a kernel: a hundred times as slow (experiments/benchmarks).
-    """
-    count = len(jax.tree.leaves(given)[0])
-    found = [function(jax.tree.map(lambda x: x[i], given)) for i in range(count)]  # noqa: B023
-    return jax.tree.map(lambda *x: jnp.stack(x), *found)

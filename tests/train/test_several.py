@@ -14,7 +14,7 @@ from mmjax.config.sweep import Axis
 from mmjax.data.datasets import DigitsMatch
 from mmjax.evaluation.evaluate import evaluate
 from mmjax.optim import AdamW, Sgd
-from mmjax.train import folder, parallel, several, spread, stored
+from mmjax.train import folder, several, spread, stored
 from mmjax.train.loop import fit
 from mmjax.train.several import fit_several
 from tests.config.experiments import small
@@ -145,7 +145,7 @@ def test_the_folders_and_the_file_say_which_numbers(swept):
 def test_side_by_side_they_are_the_same(swept, untyped, monkeypatch, tmp_path):
     """As GPUs and TPUs run them: by vmap, not one after the other."""
     experiment, run, found = swept
-    monkeypatch.setattr(parallel, "in_turn", lambda f, x: jax.vmap(f)(x))
+    monkeypatch.setattr(jax.lax, "map", lambda f, x: jax.vmap(f)(x))
     monkeypatch.setattr(several.sweep, "points", lambda axes: _ends(axes))
     again = fit_several(dataclasses.replace(experiment, devices=1), tmp_path / "runs", axes=AXES)
     for (training, metrics), (_, expected) in zip(again, found, strict=True):

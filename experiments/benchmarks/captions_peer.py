@@ -20,9 +20,9 @@ def loader(task: captions.Task, workers: int, seed: int = 0) -> Iterator[Any]:
     last = np.maximum(np.sum(rows["text"].mask, axis=1) - 1, 0)
     found = torch.utils.data.DataLoader(
         cast(Any, _Pairs(source, images, words, last, seed)),
-        batch_size=made_up.BATCH, shuffle=True, num_workers=workers,
+        batch_size=made_up.BATCH, shuffle=True, num_workers=workers, drop_last=True,
         collate_fn=_as_it_is, persistent_workers=workers > 0,
-        drop_last=True,
+        multiprocessing_context="spawn" if workers else None,  # JAX's threads forbid a fork
     )  # fmt: skip
     while True:
         yield from found

@@ -26,6 +26,7 @@ from mmjax.train.stop import Stop
 from mmjax.types import AnyArray, Sums
 
 FILE = "trainings.json"
+_LONGEST = 255  # of a file's name on common systems
 _say = functools.partial(print, file=sys.stderr)
 
 
@@ -62,7 +63,7 @@ def fit_several(
     run = Path(run)
     trainings = _trainings(experiment, seeds, axes)
     runs = [run / training.name for training in trainings]
-    _check(run, experiment, len(trainings))
+    _check(run, experiment, [training.name for training in trainings])
     with explained(experiment, run), lock.Lock(run, _say) as held:
         for path, training in zip(runs, trainings, strict=True):
             folder.check(path, training.experiment)
@@ -97,9 +98,15 @@ def _alone(experiment: Experiment, seed: int) -> Experiment:
     return dataclasses.replace(experiment, seed=seed, parallel="jit", keep=keep)
 
 
-def _check(run: Path, experiment: Experiment, count: int) -> None:
-    if count < 2:
+def _check(run: Path, experiment: Experiment, names: Sequence[str]) -> None:
+    if len(names) < 2:
         raise ValueError("--seeds, --sweep: expected at least 2 trainings, got 1")
+    longest = max(len(name) for name in names)
+    if longest > _LONGEST:
+        raise ValueError(
+            f"--sweep: a training's folder is named for its numbers, in {longest} characters of at "
+            f"most {_LONGEST}: sweep fewer paths at once"
+        )
     if jax.distributed.is_initialized():
         raise ValueError("--seeds, --sweep: in one process; not with --distributed")
     if experiment.fsdp > 1:

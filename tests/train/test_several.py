@@ -184,6 +184,13 @@ def test_numbers_that_one_program_cannot_differ_in_are_refused(
         fit_several(experiment, tmp_path / "new", axes=[axis])
 
 
+def test_a_folder_name_that_no_file_system_takes_is_said_before_training(monkeypatch, tmp_path):
+    monkeypatch.setattr(several, "_LONGEST", 15)
+    with pytest.raises(ValueError, match=r"in 19 characters of at most 15: sweep fewer paths"):
+        fit_several(small(), tmp_path, axes=[Axis("optim.peak_lr", (1e-3, 1e-2))])
+    assert not any(tmp_path.iterdir())
+
+
 def test_what_cannot_be_is_said(together, finished, digits_dir, tmp_path):
     experiment, _, _ = together
     run, _ = finished

@@ -74,6 +74,8 @@ def test_a_loops_work_counts_as_often_as_it_turns(load):
     w = np.ones((4, 4), np.float32)
     assert limits.work(many, w, w).flops == 5 * limits.work(once, w, w).flops == 5 * 2 * 4**3
     assert limits.work(many, w, w).bytes == 3 * w.nbytes + 5 * 3 * w.nbytes
+    either = limits.work(lambda w: jax.lax.cond(w[0, 0] > 0, lambda w: w @ w, lambda w: w, w), w)
+    assert either.bytes == 2 * w.nbytes + 3 * w.nbytes
     machine = limits.Machine(flops=1e3, bandwidth=1e4)
     assert limits.share(limits.Work(500, 1000), 1.0, machine) == {
         "flops_of_limit": 0.5,

@@ -68,6 +68,9 @@ def _products(jaxpr: core.Jaxpr) -> int:
         if equation.primitive.name in ("dot_general", "conv_general_dilated"):
             total += sum(_bytes(variable) for variable in (*equation.invars, *equation.outvars))
             continue
+        if equation.primitive.name == "cond":
+            total += max(_products(branch.jaxpr) for branch in equation.params["branches"])
+            continue
         turns = equation.params["length"] if equation.primitive.name == "scan" else 1
         for value in equation.params.values():
             inner = value.jaxpr if isinstance(value, core.ClosedJaxpr) else value

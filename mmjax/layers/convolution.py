@@ -94,7 +94,9 @@ def _backward(window: Window, kept: tuple[Array, Array], out: Array) -> tuple[Ar
         return _of_input(x, kernel, out, window), _of_kernel(x, kernel, out, window)
 
     def by_xla(x: Array, kernel: Array, out: Array) -> tuple[Array, Array]:
-        return jax.vjp(lambda x, kernel: _plain(x, kernel, window), x, kernel)[1](out)
+        of_input = jax.linear_transpose(lambda x: _plain(x, kernel, window), x)
+        of_kernel = jax.linear_transpose(lambda kernel: _plain(x, kernel, window), kernel)
+        return *of_input(out), *of_kernel(out)
 
     return jax.lax.platform_dependent(*kept, out, cpu=ours, default=by_xla)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from mmjax.evaluation.flops import flops
 from mmjax.layers.convolution import Conv
 
 SHAPES = {
@@ -117,3 +118,13 @@ def _layouts_in_a_loop(conv: nn.Module) -> set[str]:
     variables = conv.init(jax.random.key(0), x[0])
     looped = jax.jit(lambda v, x: jax.lax.map(lambda x: _pulled_back(conv.apply, x, v), x))
     return set(re.findall(r"dim_labels=(\S+?),? ", looped.lower(variables, x).compile().as_text()))
+
+
+def test_a_training_steps_operations_are_three_times_its_results():
+    """Of the results, of the input's gradient and of the kernel's, none of them twice."""
+    x = _normal(2, 6, 6, 3)
+    conv = Conv(4, (3, 3))
+    variables = conv.init(jax.random.key(0), x)
+    forward = flops(conv.apply, variables, x)
+    assert forward == 2 * (2 * 6 * 6 * 4) * (3 * 3 * 3)
+    assert flops(lambda v, x: _pulled_back(conv.apply, x, v), variables, x) == 3 * forward

@@ -1,6 +1,6 @@
 """MNIST and Fashion-MNIST match, prepared, as ours reads them; PyTorch's is in captions_peer.py."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import made_up
@@ -20,17 +20,17 @@ class Task:
         self.preprocessing = self.data.preprocessing()
         self.source = self.data.source("train")
 
-    def batches(self, seed: int = 0) -> Iterator[Any]:
+    def batches(self, seed: int = 0) -> Generator[Any, None, None]:
         """Ours, without end."""
         return train_batches(
             self.data, self.source, self.preprocessing,
             batch_size=made_up.BATCH, seed=seed, start=0,
         )  # fmt: skip
 
-    def picks(self) -> Iterator[Any]:
+    def picks(self, seed: int = 0) -> Generator[Any, None, None]:
         """Likewise, but as places in `rows`, which the device holds."""
         return train_picks(
-            self.source, self.preprocessing, batch_size=made_up.BATCH, seed=0, start=0
+            self.source, self.preprocessing, batch_size=made_up.BATCH, seed=seed, start=0
         )
 
     def rows(self) -> dict[str, Any]:

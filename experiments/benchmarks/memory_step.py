@@ -34,16 +34,20 @@ def _ours(fusion: str, accumulate: int, remat: bool) -> tuple[float, float]:
     import mmjax
     from mmjax import parallel
 
-    before = _peak()
+    parallel.keep_memory()
+    mesh, before = parallel.mesh_of(1), _peak()
     given = tutorial.batch(made_up.larger(32) if fusion else made_up.pairs())
     model = pair.model(fusion, remat) if fusion else tutorial.model().clone(remat=remat)
     step = tutorial.step(model=model, accumulate=accumulate)
     state = mmjax.create_state(model, tutorial.tx(), given, seed=0)
-    compiled = jax.jit(functools.partial(step, axis=None), donate_argnums=0)
+    options = parallel.compiler_options(mesh)
+    compiled = jax.jit(
+        functools.partial(step, axis=None), donate_argnums=0, compiler_options=options
+    )
     ready = compiled.lower(state, given).compile()
     analysis = ready.memory_analysis()
     planned = float("nan") if analysis is None else analysis.temp_size_in_bytes / 1e6
-    state = parallel.replicate(state, parallel.mesh_of(1))
+    state = parallel.replicate(state, mesh)
     for _ in range(2):
         state, sums = ready(state, given)
     jax.block_until_ready((state, sums))

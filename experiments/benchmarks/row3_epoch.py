@@ -1,20 +1,16 @@
 """Row 3: an epoch of Fashion-MNIST match, from the stored data to updated parameters."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import captions
+import captions_steps
 import peer
 import result
 import timing
 import tutorial
 from peer import torch
-
-import mmjax
-from mmjax import parallel
-from mmjax.train import calls
 
 EPOCH, TARGET, PARTS = 430, 2.0, 10  # steps: once as many pairs as there are images
 
@@ -23,7 +19,10 @@ def run(options: result.Options) -> list[result.Result]:
     """In ten parts that take turns; in a fast run three short ones."""
     task = captions.Task("fashion", options.manual_dir, options.data_dir)
     parts, steps = (3, 8) if options.fast else (PARTS, EPOCH // PARTS)
-    contenders = {"mmjax pmap": _ours(task, steps), "mmjax pmap, one call": _one_call(task, steps)}
+    contenders = {
+        "mmjax pmap": captions_steps.one_by_one(task, steps)[0],
+        "mmjax pmap, one call": captions_steps.in_one_call(task, steps)[0],
+    }
     notes = [f"{parts} parts of {steps} steps"]
     if torch is None:
         notes.append(peer.MISSING)
@@ -51,39 +50,6 @@ def run(options: result.Options) -> list[result.Result]:
         row.met = row.ratio.median >= TARGET
     notes.append(f"pipeline alone {_pipeline(task):,.0f} examples/s")
     return [row]
-
-
-def _ours(task: captions.Task, steps: int) -> Callable[[], None]:
-    stream = task.batches()
-    update, now = _start(tutorial.step(), next(stream))
-
-    def part() -> None:
-        for _ in range(steps):
-            now[0], sums = update(now[0], next(stream))
-        sums["match/loss"].mean().block_until_ready()
-
-    return part
-
-
-def _one_call(task: captions.Task, steps: int) -> Callable[[], None]:
-    """As `--steps-per-call`: the columns lie on the device, the steps are one program."""
-    stream = calls.stacked(task.picks(), start=0, steps=sys.maxsize, size=steps)
-    update, now = _start(
-        calls.scanned(tutorial.step()), next(task.batches()), stacked=True, held=task.rows()
-    )
-
-    def part() -> None:
-        now[0], sums = update(now[0], next(stream))
-        sums["match/loss"].total.block_until_ready()
-
-    return part
-
-
-def _start(step: Callable, first: Any, **how: Any) -> tuple[Callable, list[Any]]:
-    mesh = parallel.choose(tutorial.BATCH)
-    state = mmjax.create_state(tutorial.model(), tutorial.tx(), first, seed=0)
-    update = parallel.WRAPPERS["pmap"](step, mesh, donate=True, **how)
-    return update, [parallel.replicate(state, mesh)]
 
 
 def _theirs(

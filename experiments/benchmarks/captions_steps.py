@@ -1,0 +1,51 @@
+"""Ours on MNIST and Fashion-MNIST match, from the stored data to updated parameters."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import captions
+import tutorial
+
+import mmjax
+from mmjax import parallel
+from mmjax.train import calls
+
+
+def one_by_one(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable, list[Any]]:
+    """A call that makes so many steps, and the state that it leaves, in a list."""
+    stream = task.batches(seed)
+    update, now = _start(tutorial.step(), next(stream), seed)
+
+    def part() -> None:
+        unread = None
+        for _ in range(steps):
+            now[0], sums = update(now[0], next(stream))
+            # As `fit` does: one step ahead of the losses that are read. Far ahead of them the
+            # devices of a CPU wait for each other for ever.
+            if unread is not None:
+                unread.block_until_ready()
+            unread = sums["match/loss"].total
+        unread.block_until_ready()
+
+    return part, now
+
+
+def in_one_call(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable, list[Any]]:
+    """Likewise as `--steps-per-call`: the columns lie on the device, the steps are one program."""
+    stream = calls.stacked(task.picks(seed), start=0, steps=sys.maxsize, size=steps)
+    first, held = next(task.batches(seed)), task.rows()
+    update, now = _start(calls.scanned(tutorial.step()), first, seed, stacked=True, held=held)
+
+    def part() -> None:
+        now[0], sums = update(now[0], next(stream))
+        sums["match/loss"].total.block_until_ready()
+
+    return part, now
+
+
+def _start(step: Callable, first: Any, seed: int, **how: Any) -> tuple[Callable, list[Any]]:
+    mesh = parallel.choose(tutorial.BATCH)
+    state = mmjax.create_state(tutorial.model(), tutorial.tx(), first, seed=seed)
+    update = parallel.WRAPPERS["pmap"](step, mesh, donate=True, **how)
+    return update, [parallel.replicate(state, mesh)]

@@ -18,7 +18,7 @@ def one_by_one(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable
     update, now = _start(tutorial.step(), next(stream), seed)
 
     def part() -> None:
-        unread = None
+        unread: Any = None
         for _ in range(steps):
             now[0], sums = update(now[0], next(stream))
             # As `fit` does: one step ahead of the losses that are read. Far ahead of them the

@@ -56,6 +56,7 @@ def test_slurm_starts_a_process_for_each_gpu_and_lets_it_save():
     options = dict(re.findall(r"^#SBATCH --([\w-]+)=(\S+)", text, flags=re.MULTILINE))
     assert options["ntasks-per-node"] == options["gpus-per-node"]
     assert options["signal"].startswith("TERM@")
+    assert '--cpus-per-task="$SLURM_CPUS_PER_TASK"' in text[text.index("\nsrun") :]
     # Slurm reads no option after the first command.
     assert text.rindex("#SBATCH") < text.index("set -uo")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import captions
+import limits
 import tutorial
 
 import mmjax
@@ -42,6 +43,12 @@ def in_one_call(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callabl
         sums["match/loss"].total.block_until_ready()
 
     return part, now
+
+
+def work(task: captions.Task) -> limits.Work:
+    """Of one step."""
+    first = next(task.batches())
+    return limits.work(tutorial.step(axis=None), tutorial.state(first), first)
 
 
 def _start(step: Callable, first: Any, seed: int, **how: Any) -> tuple[Callable, list[Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 from jax.extend import core
 
 from mmjax import parallel
-from mmjax.evaluation.flops import flops
+from mmjax.evaluation.flops import flops, wanted
 
 PRODUCT, COPIED = 2048, 2**28  # rows of the matrices; bytes
 
@@ -29,6 +29,10 @@ class Work(NamedTuple):
 
     flops: int  # of products and convolutions
     bytes: int  # arguments and results once, operands and results of products each time
+
+    def times(self, calls: int) -> "Work":
+        """That of so many calls."""
+        return Work(calls * self.flops, calls * self.bytes)
 
 
 def measure_machine(rounds: int = 7) -> Machine:
@@ -55,9 +59,9 @@ def _fastest(call: Callable[[], object], rounds: int) -> float:
 
 def work(function: Callable, *args: Any) -> Work:
     """Of one call, counted from its program: a scan counts as often as it turns."""
-    program = jax.make_jaxpr(function)(*args)
-    outside = [*program.jaxpr.invars, *program.jaxpr.outvars]
-    moved = sum(_bytes(variable) for variable in outside) + _products(program.jaxpr)
+    program = wanted(function, *args)
+    outside = [*jax.tree.leaves(args), *program.outvars]
+    moved = sum(_bytes(variable) for variable in outside) + _products(program)
     return Work(flops(function, *args), moved)
 
 
@@ -80,8 +84,8 @@ def _products(jaxpr: core.Jaxpr) -> int:
 
 
 def _bytes(variable: Any) -> int:
-    aval = variable.aval
-    return math.prod(aval.shape) * np.dtype(aval.dtype).itemsize if hasattr(aval, "shape") else 0
+    kind = getattr(variable, "aval", variable)
+    return math.prod(kind.shape) * np.dtype(kind.dtype).itemsize if hasattr(kind, "shape") else 0
 
 
 def share(found: Work, seconds: float, machine: Machine) -> dict[str, float]:

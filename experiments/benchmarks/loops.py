@@ -15,7 +15,12 @@ from flax import linen as nn
 from mmjax import parallel
 from mmjax.layers.convolution import Conv
 
-BATCH, SIDE, CHANNELS, FEATURES = 16, 28, 32, 64  # of the tutorial's network's second one
+BATCH, SIDE, CHANNELS, FEATURES = (
+    16,
+    28,
+    32,
+    64,
+)  # the tutorial network's second one; 16 of its 128 examples
 
 
 def main() -> None:

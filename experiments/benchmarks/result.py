@@ -37,7 +37,7 @@ class Result:
     met: bool | None = None
     limit: Mapping[str, float] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
-    all: Mapping[str, float] = dataclasses.field(default_factory=dict)  # medians of every contender
+    all: Mapping[str, float] = dataclasses.field(default_factory=dict)  # of every contender
 
     def cells(self) -> list[str]:
         """Of the table's row."""

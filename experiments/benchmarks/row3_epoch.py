@@ -6,6 +6,7 @@ from typing import Any
 
 import captions
 import captions_steps
+import limits
 import peer
 import result
 import timing
@@ -43,6 +44,9 @@ def run(options: result.Options) -> list[result.Result]:
         "3. epoch of Fashion-MNIST match", unit="s", target=f"at least {TARGET:g}", notes=notes,
         all={name: sum(x) for name, x in seconds.items()},
     )  # fmt: skip
+    row.limit = limits.share(
+        captions_steps.work(task).times(parts * steps), sum(seconds[ours]), options.machine
+    )
     row.ours, row.ours_as = sum(seconds[ours]), ours.removeprefix("mmjax ")
     if best is not None:
         row.peer, row.peer_as = sum(seconds[best]), best.removeprefix("PyTorch ")

@@ -16,13 +16,15 @@ cd "$SLURM_SUBMIT_DIR"            # on a file system that all machines share, ru
 source venv/bin/activate          # python -m venv venv; venv/bin/pip install -e '.[cuda13]'
 
 # JAX finds the other processes in Slurm's variables. The data must have been prepared: see README.
-srun --kill-on-bad-exit=1 \
+# srun takes no --cpus-per-task over from above (since Slurm 22.05), so it is told again.
+srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \
     python experiments/mnist_match.py --workdir "runs/$SLURM_JOB_ID" --distributed \
-        --batch-size 4096 --parallel jit
+        --data.data-dir data --batch-size 4096 --parallel jit
 code=$?
 
-# 143: stopped by SIGTERM, with the state saved. The same job goes on from there.
-if [ "$code" -eq 143 ]; then
+# 143: stopped by SIGTERM, with the state saved. The same job goes on from there, unless somebody
+# cancelled it.
+if [ "$code" -eq 143 ] && [ "$(squeue --noheader --job "$SLURM_JOB_ID" --format %T)" = RUNNING ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

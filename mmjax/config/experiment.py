@@ -38,9 +38,9 @@ class Experiment:
         skip_limit: updates skipped in a row before the training stops after all
         accumulate: parts in which the gradient of a batch is computed, one after the other: less
             memory for the same update, but for dropout's masks and BatchNorm, which see a part
-        steps_per_call: steps in one compiled program, so that small ones do not wait for Python;
-            data that are not changed in training lie on the device. Logs and checkpoints come
-            between calls
+        steps_per_call: steps in one compiled program, so that small steps do not wait for Python;
+            data that are not changed in training lie on the device. Log lines are the same, written
+            after each call; checkpoints come between calls
         buckets: lengths in which batches of texts, sounds and series may come: all of it, half of
             it, a quarter ..., each a program of its own; short ones then cost less
         parallel: how a step is spread over devices

@@ -54,7 +54,7 @@ class Tcn(nn.Module):
                 self.dim,
                 (self.size,),
                 padding="CAUSAL" if self.causal else "SAME",
-                kernel_dilation=2**layer,
+                dilation=2**layer,
                 name=f"conv_{layer}",
             )(y)
             y = Dropout(self.dropout)(nn.relu(y), train=train)

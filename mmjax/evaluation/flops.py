@@ -12,11 +12,21 @@ from typing import Any
 
 import jax
 from jax.extend import core
+from jax.interpreters import partial_eval
 
 
 def flops(function: Callable, *args: Any) -> int:
-    """Of one call. The arguments may be shapes; a loop whose length only data tells counts once."""
-    return _of(jax.make_jaxpr(function)(*args).jaxpr)
+    """Of one call. The arguments may be shapes; a loop whose length only data tells counts once.
+
+    What no result depends on is left out, as a compiler leaves it.
+    """
+    return _of(wanted(function, *args))
+
+
+def wanted(function: Callable, *args: Any) -> core.Jaxpr:
+    """Its program without what no result depends on."""
+    program = jax.make_jaxpr(function)(*args).jaxpr
+    return partial_eval.dce_jaxpr(program, [True] * len(program.outvars))[0]
 
 
 def _of(jaxpr: core.Jaxpr) -> int:

@@ -40,10 +40,5 @@ class WindowConv(nn.Module):
         count = -(-x.shape[1] // self.stride)
         before = (self.size - self.stride) // 2
         after = (count - 1) * self.stride + self.size - before - x.shape[1]
-        conv = Conv(
-            self.features,
-            (self.size,),
-            self.stride,
-            [(before, after)],
-        )
+        conv = Conv(self.features, (self.size,), self.stride, [(before, after)])
         return conv(clear(x, mask)), window_mask(mask, self.stride)

@@ -156,6 +156,7 @@ def pmap(
 ) -> Callable:
     """`step(state, share, axis="data")` on every device; sums cross devices inside the step.
 
+    On a CPU's devices keep no more than two calls under way: with many XLA's sums may time out.
     With `donate` the new state takes the place of the one that is given, which is gone. `stacked`:
     the batch is the second axis of what comes, steps are the first. `held`: a third argument of
     the step, the same in every call, on every device.
@@ -220,7 +221,7 @@ def apart(step: Callable, mesh: Mesh, *, donate: bool = False, held: Any = None)
     `pmap`.
     """
     rest = () if held is None else (replicate(held, mesh),)
-    # Of convolutions with a kernel for each training XLA has only slow code for CPUs.
+    # On CPUs XLA is slow at convolutions with a kernel for each training.
     cpu = mesh.devices.flat[0].platform == "cpu"
     several = jax.lax.map if cpu else lambda f, given: jax.vmap(f)(given)
 

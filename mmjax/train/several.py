@@ -26,7 +26,7 @@ from mmjax.train.stop import Stop
 from mmjax.types import AnyArray, Sums
 
 FILE = "trainings.json"
-_LONGEST = 255  # of a file's name on common systems
+_LONGEST = 255  # bytes of a file's name
 _say = functools.partial(print, file=sys.stderr)
 
 
@@ -101,11 +101,11 @@ def _alone(experiment: Experiment, seed: int) -> Experiment:
 def _check(run: Path, experiment: Experiment, names: Sequence[str]) -> None:
     if len(names) < 2:
         raise ValueError("--seeds, --sweep: expected at least 2 trainings, got 1")
-    longest = max(len(name) for name in names)
+    longest = max(len(name.encode()) for name in names)
     if longest > _LONGEST:
         raise ValueError(
-            f"--sweep: a training's folder is named for its numbers, in {longest} characters of at "
-            f"most {_LONGEST}: sweep fewer paths at once"
+            f"--sweep: the name of a training's folder, its numbers, would take {longest} bytes, "
+            f"of which {_LONGEST} fit: sweep fewer paths at once"
         )
     if jax.distributed.is_initialized():
         raise ValueError("--seeds, --sweep: in one process; not with --distributed")

@@ -145,9 +145,11 @@ def test_the_folders_and_the_file_say_which_numbers(swept):
 def test_side_by_side_they_are_the_same(swept, untyped, monkeypatch, tmp_path):
     """As GPUs and TPUs run them: by vmap, not one after the other."""
     experiment, run, found = swept
-    monkeypatch.setattr(jax.lax, "map", lambda f, x: jax.vmap(f)(x))
+    mapped = []
+    monkeypatch.setattr(jax.lax, "map", lambda f, x: mapped.append(f) or jax.vmap(f)(x))
     monkeypatch.setattr(several.sweep, "points", lambda axes: _ends(axes))
     again = fit_several(dataclasses.replace(experiment, devices=1), tmp_path / "runs", axes=AXES)
+    assert mapped
     for (training, metrics), (_, expected) in zip(again, found, strict=True):
         close(outcome(tmp_path / "runs" / training.name)[0], outcome(run / training.name)[0], 1e-6)
         assert metrics == pytest.approx(expected, abs=1e-5)
@@ -186,7 +188,9 @@ def test_numbers_that_one_program_cannot_differ_in_are_refused(
 
 def test_a_folder_name_that_no_file_system_takes_is_said_before_training(monkeypatch, tmp_path):
     monkeypatch.setattr(several, "_LONGEST", 15)
-    with pytest.raises(ValueError, match=r"in 19 characters of at most 15: sweep fewer paths"):
+    with pytest.raises(
+        ValueError, match=r"would take 19 bytes, of which 15 fit: sweep fewer paths"
+    ):
         fit_several(small(), tmp_path, axes=[Axis("optim.peak_lr", (1e-3, 1e-2))])
     assert not any(tmp_path.iterdir())
 

@@ -7,6 +7,7 @@ written in that layout. Other devices compute XLA's own.
 """
 
 import functools
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -69,18 +70,23 @@ def convolve(
     window: Window,
 ) -> Float[Array, "batch *results features"]:
     """`jax.lax.conv_general_dilated`, channels last."""
-    reach = _dilated(kernel.shape[:-2], window.dilation)
-    if any(not 0 <= before < size for (before, _), size in zip(window.padding, reach, strict=True)):
-        # On CPUs XLA's fast kernels read past an array of which an axis is cropped before and
-        # padded after (jaxlib 0.10.2). In the gradient of the input, wide padding comes to that.
-        pads = [(0, 0, 0), *((before, after, 0) for before, after in window.padding), (0, 0, 0)]
-        x = jax.lax.pad(x, jnp.zeros((), x.dtype), pads)
-        window = window._replace(padding=((0, 0),) * len(reach))
     return _convolved(x, kernel, window)
 
 
 def _plain(x: Array, kernel: Array, window: Window, spread: Sequence[int] | None = None) -> Array:
     """The layout of XLA's fast kernels. `spread`: how far apart the input's places are laid."""
+    sizes, reach = x.shape[1:-1], _dilated(kernel.shape[:-2], window.dilation)
+    before = [pair[0] for pair in window.padding]
+    if any(map(operator.lt, sizes, reach)) or min(before, default=0) < 0:
+        # Padding as an array. As a setting XLA (jaxlib 0.10.2) is slow on CPUs where the input
+        # alone is smaller than the kernel, 80 times at the end of a ResNet, and reads past the
+        # array where an axis is cropped before and padded after, as gradients of inputs may ask.
+        steps = spread or (1,) * len(sizes)
+        pads = [(*pair, step - 1) for pair, step in zip(window.padding, steps, strict=True)]
+        x = jax.lax.optimization_barrier(
+            jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+        )
+        window, spread = window._replace(padding=((0, 0),) * len(sizes)), None
     space = tuple(range(1, x.ndim - 1))
     outside = 0, x.ndim - 1, *space
     inside = x.ndim - 1, x.ndim - 2, *(axis - 1 for axis in space)

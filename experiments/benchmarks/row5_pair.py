@@ -80,9 +80,11 @@ def network(fusion: str) -> Any:
 
 
 def _training(model: Any, state: Any, given: Any) -> dict[str, tuple[Callable, Callable]]:
-    """{wrapper: (the first step's loss, a step)}."""
+    """{wrapper: (the first step's loss, a step)}: on all host devices, and as `--devices 1`."""
     mesh, found = parallel.choose(BATCH), {}
-    for name, wrap in parallel.WRAPPERS.items():
+    ways = {name: (wrap, mesh) for name, wrap in parallel.WRAPPERS.items()}
+    ways["jit on one device"] = parallel.WRAPPERS["jit"], parallel.choose(BATCH, 1)
+    for name, (wrap, mesh) in ways.items():
         update = wrap(tutorial.step(model=model), mesh, donate=True)
         now = [parallel.replicate(jax.tree.map(np.asarray, state), mesh)]
 
@@ -130,7 +132,8 @@ def _loss(net: Any, given: made_up.Pairs) -> float:
 def _inference(label: str, size: int, model, state, ways: dict, options) -> result.Result:
     """Logits of a batch, the same ones, with the running statistics of no training."""
     given = tutorial.batch(made_up.larger(size))
-    predict = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
+    logits = functools.partial(model.apply, train=False)
+    predict = jax.jit(logits, compiler_options=parallel.compiler_options(parallel.mesh_of(1)))
     variables = jax.device_put(state.variables, jax.local_devices()[0])
     calls: dict[str, Callable] = {
         "mmjax jit": lambda: np.asarray(predict(variables, given.inputs)["match"])
@@ -147,7 +150,7 @@ def _inference(label: str, size: int, model, state, ways: dict, options) -> resu
     notes = [
         agreement.require_same(x[:8].tolist(), found[-1][:8].tolist(), "logits") for x in found[:1]
     ]
-    work = limits.work(predict, variables, given.inputs)
+    work = limits.work(logits, variables, given.inputs)
     row = result.compare(
         f"5. {label}, inference at batch {size}", calls, options,
         rounds=40 if size == ONE else 9, work=work, at_least=1.0, notes=notes,

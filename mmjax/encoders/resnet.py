@@ -12,6 +12,7 @@ from mmjax.layers.batch_norm import BatchNorm
 from mmjax.layers.convolution import Conv
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
+from mmjax.layers.pooling import max_pool
 from mmjax.layers.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
@@ -59,8 +60,7 @@ class ResNet(nn.Module):
         x = _conv(x, self.width, *((3, 1) if self.small_images else (7, 2)), name="conv1")
         x = nn.relu(_normed(x, mask, self.norm, train, name="norm1"))
         if not self.small_images:
-            around = ((1, 1), (1, 1))
-            x = nn.max_pool(x, (3, 3), (2, 2), around)  # pyright: ignore[reportArgumentType]
+            x = max_pool(x, 3, stride=2, padding=1)
         for stage, blocks in enumerate(BLOCKS[self.depth]):
             for place in range(blocks):
                 x = ResidualBlock(

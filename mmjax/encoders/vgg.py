@@ -10,6 +10,7 @@ from mmjax.layers.batch_norm import BatchNorm
 from mmjax.layers.convolution import Conv
 from mmjax.layers.image_tokens import image_tokens
 from mmjax.layers.masking import clear
+from mmjax.layers.pooling import max_pool
 from mmjax.layers.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
@@ -65,5 +66,5 @@ class Vgg(nn.Module):
                 if self.batch_norm:
                     x = BatchNorm(name=f"norm{stage}_{place}")(x, mask, train=train)
                 x = nn.relu(x)
-            x = nn.max_pool(x, (2, 2), (2, 2))
+            x = max_pool(x, 2, stride=2)
         return image_tokens(x, mask, self.dim)

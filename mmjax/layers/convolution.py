@@ -7,6 +7,7 @@ written in that layout. Other devices compute XLA's own.
 """
 
 import functools
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -112,6 +113,8 @@ def _forward(x: Array, kernel: Array, window: Window) -> tuple[Array, tuple[Arra
 
 def _backward(window: Window, kept: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
     def laid_out(x: Array, kernel: Array, grad: Array) -> tuple[Array, Array]:
+        if kernel.size > x.size:  # to bring it into the layout would take longer than the rest
+            return jax.vjp(lambda x, kernel: _product(x, kernel, window), x, kernel)[1](grad)
         return _of_input(x, kernel, grad, window), _of_kernel(x, kernel, grad, window)
 
     def by_xla(x: Array, kernel: Array, grad: Array) -> tuple[Array, Array]:
@@ -126,6 +129,20 @@ def _backward(window: Window, kept: tuple[Array, Array], grad: Array) -> tuple[A
 
 
 _convolved.defvjp(_forward, _backward)
+
+
+def _product(x: Array, kernel: Array, window: Window) -> Array:
+    """The convolution as one product of matrices: all that a result sees, in a row."""
+    strides, padding, dilation = window
+    x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*p, 0) for p in padding), (0, 0, 0)])
+    reach = _dilated(kernel.shape[:-2], dilation)
+    ends = [size - width + 1 for size, width in zip(x.shape[1:-1], reach, strict=True)]
+    seen = []
+    for place in itertools.product(*map(range, kernel.shape[:-2])):
+        begins = map(operator.mul, place, dilation)
+        axes = zip(begins, ends, strides, strict=True)
+        seen.append(x[:, *(slice(begin, begin + end, step) for begin, end, step in axes)])
+    return jnp.concatenate(seen, axis=-1) @ jnp.reshape(kernel, (-1, kernel.shape[-1]))
 
 
 def _of_input(x: Array, kernel: Array, grad: Array, window: Window) -> Array:

@@ -1,5 +1,7 @@
 """Pooling: many tokens to one vector, reading only what the mask shows."""
 
+import itertools
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -38,6 +40,23 @@ def average_pool(
     # A sum of slices, not jnp.mean: XLA's CPU compiler fuses it with what comes before.
     pixels = [blocks[:, :, i, :, j] for i in range(size) for j in range(size)]
     return sum(pixels[1:], pixels[0]) / size**2
+
+
+def max_pool(
+    image: Float[Array, "batch height width channel"], size: int, stride: int, padding: int = 0
+) -> Float[Array, "batch small_height small_width channel"]:
+    """Maxima of size x size windows, -inf around; of equal numbers the first has the gradient.
+
+    linen's of that name, as slices: on CPUs XLA would write the gradient as a slow scatter.
+    """
+    around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+    image = jnp.pad(image, around, constant_values=-jnp.inf)
+    height, width = (length - size + 1 for length in image.shape[1:3])
+    found = image[:, :height:stride, :width:stride]
+    for i, j in list(itertools.product(range(size), repeat=2))[1:]:
+        other = image[:, i : i + height : stride, j : j + width : stride]
+        found = jnp.where(other > found, other, found)
+    return found
 
 
 class AttentionPool(nn.Module):

@@ -28,6 +28,7 @@ SHAPES = {
     "smaller than the kernel": ((2, 2, 2, 3), (3, 3), {}),
     "smaller, with strides": ((2, 2, 3, 3), (7, 7), {"strides": 2, "padding": [(3, 3)] * 2}),
     "smaller than the dilated kernel": ((2, 5, 3), (3,), {"dilation": 4}),
+    "much smaller than the kernel": ((1, 2, 2, 3), (5, 5), {"strides": 2, "dilation": 2}),
     "no bias": ((2, 6, 3), (2,), {"use_bias": False}),
     "no example": ((0, 6, 3), (3,), {}),
     "no step": ((2, 0, 3), (3,), {}),

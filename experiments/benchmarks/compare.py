@@ -41,7 +41,7 @@ def main(
     """Measure, print a table, and write all numbers.
 
     Args:
-        fast: fewer rounds, a part of the epoch, no row 4: under 5 minutes on 2 cores
+        fast: fewer rounds and contenders, a part of the epoch, no row 4: under 5 minutes on 2 cores
         rows: which rows, such as 1,2
         json: file to write all numbers to
         manual_dir: folder with the official IDX files that rows 3 and 4 read

@@ -24,7 +24,7 @@ SETTINGS = {
 def run(options: result.Options) -> Iterator[result.Result]:
     """Two steps in a process of their own; the memory of imports is told beside it."""
     for fusion, name in FUSIONS.items():
-        if options.fast and fusion == "bottleneck":
+        if options.fast and fusion:
             continue
         theirs = _theirs(fusion)
         for what, setting in SETTINGS.items():

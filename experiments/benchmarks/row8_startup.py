@@ -16,7 +16,7 @@ IMPORT, HELP, WARM = 2.0, 0.6, 0.4  # seconds, seconds, share of a cold start
 
 def run(options: result.Options) -> Iterator[result.Result]:
     """Whole processes, the interpreter's own start included."""
-    rounds, few = options.rounds(15), 1 if options.fast else 7
+    rounds, few = (3, 1) if options.fast else (15, 7)
     python = [sys.executable]
     nothing = "import sys"
     calls = {

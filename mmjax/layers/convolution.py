@@ -19,6 +19,7 @@ from jax import Array
 from jaxtyping import Float, Shaped
 
 from mmjax.layers.precision import in_kernel_dtype
+from mmjax.types import AnyArray
 
 
 class Window(NamedTuple):
@@ -46,7 +47,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Shaped[Array, "batch *space channel"]
+        self, x: Shaped[AnyArray, "batch *space channel"]
     ) -> Float[Array, "batch *results features"]:
         shape = (*self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
@@ -66,12 +67,12 @@ class Conv(nn.Module):
 
 
 def convolve(
-    x: Float[Array, "batch *space channel"],
-    kernel: Float[Array, "*window channel features"],
+    x: Float[AnyArray, "batch *space channel"],
+    kernel: Float[AnyArray, "*window channel features"],
     window: Window,
 ) -> Float[Array, "batch *results features"]:
     """`jax.lax.conv_general_dilated`, channels last."""
-    return _convolved(x, kernel, window)
+    return _convolved(jnp.asarray(x), jnp.asarray(kernel), window)
 
 
 def _plain(x: Array, kernel: Array, window: Window, spread: Sequence[int] | None = None) -> Array:

@@ -91,6 +91,12 @@ def test_it_draws_the_parameters_that_linen_draws():
     jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
+def test_it_takes_parameters_and_images_as_numpy_holds_them():
+    conv, x = Conv(3, (3, 3)), np.ones((1, 4, 4, 2), np.float32)
+    variables = conv.init(jax.random.key(1), x)
+    _close(conv.apply(jax.device_get(variables), x), conv.apply(variables, jnp.asarray(x)))
+
+
 def test_it_computes_in_the_type_of_its_kernel():
     conv, x = Conv(3, (3, 3)), jnp.ones((1, 4, 4, 2), jnp.uint8)
     variables = jax.tree.map(jnp.bfloat16, conv.init(jax.random.key(0), x))

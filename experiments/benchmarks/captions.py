@@ -1,6 +1,7 @@
 """MNIST and Fashion-MNIST match, prepared, as ours reads them; PyTorch's is in captions_peer.py."""
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import made_up
@@ -8,14 +9,15 @@ import made_up
 import mmjax
 from mmjax.data.pipeline import held, train_batches, train_picks
 
-NAMES = {"fashion": mmjax.FashionMatch, "mnist": mmjax.MnistMatch}
+DATA = {"fashion_mnist": mmjax.FashionMatch, "mnist": mmjax.MnistMatch}
 
 
 class Task:
-    """One of the data sets; prepared where it is not yet."""
+    """One of the data sets; prepared where it is not yet, from the folder of its name."""
 
     def __init__(self, name: str, manual_dir: str | None, data_dir: str | None) -> None:
-        self.data = NAMES[name](manual_dir=manual_dir, data_dir=data_dir)
+        files = None if manual_dir is None else str(Path(manual_dir) / name)
+        self.data = DATA[name](manual_dir=files, data_dir=data_dir)
         self.data.prepare()
         self.preprocessing = self.data.preprocessing()
         self.source = self.data.source("train")

@@ -18,7 +18,7 @@ EPOCH, TARGET, PARTS = 430, 2.0, 10  # steps: once as many pairs as there are im
 
 def run(options: result.Options) -> list[result.Result]:
     """In ten parts that take turns; in a fast run three short ones, of what was the fastest."""
-    task = captions.Task("fashion", options.manual_dir, options.data_dir)
+    task = captions.Task("fashion_mnist", options.manual_dir, options.data_dir)
     parts, steps = (3, 8) if options.fast else (PARTS, EPOCH // PARTS)
     contenders = {"mmjax pmap, one call": captions_steps.in_one_call(task, steps)[0]}
     if not options.fast:

@@ -44,8 +44,7 @@ def main(
         fast: fewer rounds and contenders, a part of the epoch, no row 4: under 5 minutes on 2 cores
         rows: which rows, such as 1,2
         json: file to write all numbers to
-        manual_dir: folder with the folders fashion_mnist and mnist of official IDX files, which rows
-            3 and 4 read
+        manual_dir: holds the folders fashion_mnist and mnist of official IDX files (rows 3 and 4)
         data_dir: where prepared data sets lie
     """
     wanted = chosen(rows)

@@ -135,6 +135,18 @@ def test_in_a_loop_every_convolution_has_the_layout_of_the_fast_kernels():
     assert layouts[nn.Conv] > layouts[Conv], "XLA does it in loops, too: Conv has had its day"
 
 
+def test_an_image_smaller_than_the_kernel_is_padded_first():
+    """As a setting of the convolution XLA for CPUs takes the padding 80 times slower."""
+    padded = {}
+    for conv in (Conv, nn.Conv):
+        layer, x = conv(4, (3, 3)), _normal(2, 2, 2, 3)
+        variables = layer.init(jax.random.key(0), x)
+        text = jax.jit(layer.apply).lower(variables, x).compile().as_text()
+        (line,) = [line for line in text.splitlines() if " convolution(" in line]
+        padded[conv] = "pad=" in line
+    assert padded == {Conv: False, nn.Conv: True}
+
+
 def _layouts_in_a_loop(conv: nn.Module) -> set[str]:
     x = _normal(2, 2, 6, 6, 3)
     variables = conv.init(jax.random.key(0), x[0])

@@ -80,9 +80,10 @@ def _plain(x: Array, kernel: Array, window: Window, spread: Sequence[int] | None
     sizes, reach = x.shape[1:-1], _dilated(kernel.shape[:-2], window.dilation)
     before = [pair[0] for pair in window.padding]
     if any(map(operator.lt, sizes, reach)) or min(before, default=0) < 0:
-        # Padding as an array. As a setting XLA (jaxlib 0.10.2) is slow on CPUs where the input
-        # alone is smaller than the kernel, 80 times at the end of a ResNet, and reads past the
-        # array where an axis is cropped before and padded after, as gradients of inputs may ask.
+        # Padding as an array. As a setting XLA (jaxlib 0.10.2) lets input and kernel change places
+        # where the input alone is smaller, which is 80 times slower on CPUs at the end of a ResNet,
+        # and reads past an array of which an axis is cropped before and padded after, as the
+        # gradients of inputs may ask. The barrier keeps it from taking the padding back.
         steps = spread or (1,) * len(sizes)
         pads = [(*pair, step - 1) for pair, step in zip(window.padding, steps, strict=True)]
         x = jax.lax.optimization_barrier(

@@ -26,27 +26,41 @@ def expected(preprocessing: Preprocessing, count: int) -> dict[str, tuple[int, .
     return found
 
 
-def cut(inputs: Mapping[str, Input], preprocessing: Preprocessing, count: int) -> dict[str, Input]:
-    """The inputs in the shortest of `count` buckets that loses nothing. One bucket: as they are.
-
-    Of several processes each must cut the batch of all: they then compile the same program.
+def shortest(inputs: Mapping[str, Input], preprocessing: Preprocessing, count: int) -> int:
+    """Which of `count` buckets, longest first, is the shortest that loses nothing.
 
     Raises:
         ValueError: `count` is below 1.
     """
     if count < 1:
         raise ValueError(f"buckets: expected at least 1, got {count}")
-    padded = [name for name, transform in preprocessing.transforms.items() if transform.padded]
-    sizes = {name: lengths(np.shape(inputs[name].mask)[1], count) for name in padded}
+    padded = _padded(inputs, preprocessing, count)
     longest = {name: _longest(inputs[name]) for name in padded}
     bucket = 0
-    while bucket + 1 < count and all(sizes[k][bucket + 1] >= longest[k] for k in padded):
+    while bucket + 1 < count and all(padded[k][bucket + 1] >= longest[k] for k in padded):
         bucket += 1
-    if not padded or not bucket:
-        return dict(inputs)
+    return bucket if padded else 0
+
+
+def cut(
+    inputs: Mapping[str, Input], preprocessing: Preprocessing, count: int, bucket: int
+) -> dict[str, Input]:
+    """The inputs in one of `count` buckets. The longest: as they are."""
+    padded = _padded(inputs, preprocessing, count) if bucket else {}
     return {
-        name: _first(given, sizes[name][bucket]) if name in sizes else given
+        name: _first(given, padded[name][bucket]) if name in padded else given
         for name, given in inputs.items()
+    }
+
+
+def _padded(
+    inputs: Mapping[str, Input], preprocessing: Preprocessing, count: int
+) -> dict[str, tuple[int, ...]]:
+    """The lengths of what is padded."""
+    return {
+        name: lengths(np.shape(inputs[name].mask)[1], count)
+        for name, transform in preprocessing.transforms.items()
+        if transform.padded
     }
 
 

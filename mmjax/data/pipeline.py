@@ -4,14 +4,13 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import grain
-import jax
 import numpy as np
 
 from mmjax.data.ahead import ahead
-from mmjax.data.buckets import cut
+from mmjax.data.buckets import cut, shortest
 from mmjax.data.dataset import Dataset, Source
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import OwnDraws
@@ -39,7 +38,7 @@ def train_batches(
     Batch s depends on (seed, s) alone: a run that stopped after s steps goes on with `start=s`.
     `share=(p, n)` reads the rows of process p of n alone, the p-th n-th of the same batch.
     `workers` processes make the batches, the same ones; 0: a thread. `buckets`: in how many lengths
-    texts, sounds and series may come (`buckets.py`); with more than one each process reads all.
+    texts, sounds and series may come (`buckets.py`), chosen by the rows that are read here.
     """
     order = _Order(source, batch_size, seed, share)
     make = _TrainBatch(data, source, preprocessing, order, buckets)
@@ -85,24 +84,14 @@ class _Order:
 
     def __call__(self, step: int) -> tuple[np.ndarray, np.random.Generator]:
         """Of this process's share."""
-        indices, rng = self.whole(step)
-        if self._share == (0, 1):
-            return indices, rng
-        return indices[self._own], OwnDraws(rng, indices, self._own)
-
-    def whole(self, step: int) -> tuple[np.ndarray, np.random.Generator]:
         indices = np.asarray(_batched(self._length, self._seed, self._batch_size)[step])
-        return indices, np.random.default_rng([self._seed, step])
-
-    def own(self, batch: Any) -> Any:
-        """The share of a whole batch."""
-        return jax.tree.map(lambda x: x[self._own], batch)
-
-    @property
-    def _own(self) -> slice:
+        rng = np.random.default_rng([self._seed, step])
         part, parts = self._share
+        if parts == 1:
+            return indices, rng
         size = self._batch_size // parts
-        return slice(part * size, (part + 1) * size)
+        own = slice(part * size, (part + 1) * size)
+        return indices[own], OwnDraws(rng, indices, own)
 
 
 @functools.lru_cache(maxsize=8)
@@ -122,16 +111,11 @@ class _TrainBatch:
     buckets: int
 
     def __call__(self, step: int) -> Batch:
-        if self.buckets == 1:
-            return self._made(*self.order(step))
-        # All processes must run the same program: only the whole batch tells how long it is.
-        batch = self._made(*self.order.whole(step))
-        inputs = cut(batch.inputs, self.preprocessing, self.buckets)
-        return self.order.own(dataclasses.replace(batch, inputs=inputs))
-
-    def _made(self, indices: np.ndarray, rng: np.random.Generator) -> Batch:
+        indices, rng = self.order(step)
         examples = self.source.read(indices, rng)
         inputs = self.data.perturb(self.preprocessing(examples.inputs), self.preprocessing, rng)
+        bucket = shortest(inputs, self.preprocessing, self.buckets)
+        inputs = cut(inputs, self.preprocessing, self.buckets, bucket)
         return _batch(inputs, examples.labels, indices)
 
 

@@ -102,7 +102,9 @@ def _run(
         Keeper(experiment, run, ready, watchdog, now, progress) as keeper,
         Profile(span, run, keeper.log.say) as profile,
         Stop() as stop,
-        contextlib.closing(ready.stream(start=start, workers=experiment.workers)) as batches,
+        contextlib.closing(
+            ready.stream(start=start, workers=experiment.workers, watchdog=watchdog)
+        ) as batches,
     ):
         update = observed(ready.update, recompile.Watch(keeper.log.say, ready.lengths), profile)
         now = train(experiment, now, update, batches, keeper.read, keeper.keep, stop)

@@ -16,8 +16,9 @@ from mmjax.config import Experiment, sweep
 from mmjax.data import buckets
 from mmjax.data.pipeline import held, train_batches, train_picks
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.train import calls, parallel, pretrained, stored
+from mmjax.train import calls, lengths, parallel, pretrained, stored
 from mmjax.train.agreement import require_agreement, require_labels
+from mmjax.train.distributed import Watchdog
 from mmjax.train.evaluator import Evaluator
 from mmjax.train.state import TrainState, create_state
 from mmjax.train.step import train_step
@@ -142,14 +143,25 @@ class Setup:
         return calls.scanned(step) if self._experiment.steps_per_call > 1 else step
 
     def stream(
-        self, *, start: int, workers: int = 0, seed: int | None = None
+        self,
+        *,
+        start: int,
+        workers: int = 0,
+        seed: int | None = None,
+        watchdog: Watchdog | None = None,
     ) -> Generator[Any, None, None]:
-        """What `update` takes, from step `start` on; of the experiment's seed or another."""
+        """What `update` takes, from step `start` on; of the experiment's seed or another.
+
+        `watchdog`: where other processes are waited for.
+        """
         experiment = self._experiment
         seed = experiment.seed if seed is None else seed
         read = {**self._read, "seed": seed, "start": start, "workers": workers}
         if experiment.steps_per_call == 1:
-            return train_batches(experiment.data, **read, buckets=experiment.buckets)
+            if watchdog is None or experiment.buckets == 1 or parallel.share()[1] == 1:
+                return train_batches(experiment.data, **read, buckets=experiment.buckets)
+            whole = train_batches(experiment.data, **read)
+            return lengths.alike(whole, self.preprocessing, experiment.buckets, watchdog)
         if self._held is None:
             batches: Generator[Any, None, None] = train_batches(experiment.data, **read)
         else:

@@ -19,6 +19,7 @@ from mmjax.heads import Logit
 from mmjax.model import Multimodal
 from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Sgd
+from mmjax.train import distributed, lengths
 from mmjax.train.state import create_state
 from mmjax.train.step import train_step
 
@@ -54,7 +55,8 @@ def test_a_batch_is_cut_to_the_smallest_bucket_that_loses_nothing(
     words, steps, count, text, series
 ):
     given = _inputs(words, steps)
-    cut = buckets.cut(given, PREPROCESSING, count)
+    bucket = buckets.shortest(given, PREPROCESSING, count)
+    cut = buckets.cut(given, PREPROCESSING, count, bucket)
     assert cut["text"].values.shape == cut["text"].mask.shape == (2, text)
     assert cut["series"].values.shape == (2, series, 2)
     for name in ("text", "series"):
@@ -66,7 +68,7 @@ def test_a_batch_is_cut_to_the_smallest_bucket_that_loses_nothing(
 
 def test_no_bucket_at_all_is_refused():
     with pytest.raises(ValueError, match="buckets: expected at least 1, got 0"):
-        buckets.cut(_inputs((1, 1), 1), PREPROCESSING, 0)
+        buckets.shortest(_inputs((1, 1), 1), PREPROCESSING, 0)
 
 
 class _Ragged(Source):
@@ -129,12 +131,19 @@ def test_an_epoch_over_ragged_captions_compiles_no_more_programs_than_buckets(st
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_every_process_has_the_bucket_of_the_whole_batch_and_so_has_one_that_goes_on():
+def test_every_process_has_the_bucket_of_the_whole_batch_and_so_has_one_that_goes_on(monkeypatch):
     with contextlib.closing(_batches(3)) as batches:
         whole = list(itertools.islice(batches, 8))
-    for part in range(2):
-        with contextlib.closing(_batches(3, start=2, share=(part, 2))) as batches:
-            for step, own in enumerate(itertools.islice(batches, 6), start=2):
-                rows = slice(2 * part, 2 * part + 2)
-                expected = whole[step].inputs["text"].values[rows]
-                np.testing.assert_array_equal(own.inputs["text"].values, expected)
+    shares = [_batches(1, start=2, share=(part, 2)) for part in range(2)]
+    with contextlib.closing(shares[0]), contextlib.closing(shares[1]):
+        both = [list(itertools.islice(batches, 6)) for batches in shares]
+    needed = [[buckets.shortest(x.inputs, PREPROCESSING, 3) for x in own] for own in both]
+    assert needed[0] != needed[1]
+    for part, own in enumerate(both):
+        others = iter(needed[1 - part])
+        monkeypatch.setattr(distributed, "gathered", lambda mine: [mine, next(others)])  # noqa: B023
+        alike = lengths.alike((x for x in own), PREPROCESSING, 3, distributed.Watchdog(None))
+        for step, batch in enumerate(alike, start=2):
+            expected = whole[step].inputs["text"].values[2 * part : 2 * part + 2]
+            np.testing.assert_array_equal(batch.inputs["text"].values, expected)
+            assert batch.ids.tolist() == whole[step].ids[2 * part : 2 * part + 2].tolist()

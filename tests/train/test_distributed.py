@@ -92,8 +92,8 @@ def test_two_processes_are_one_with_two_devices_and_go_on_when_one_was_killed(
     def trainee(name, processes):
         devices = 2 // processes
         return Trainee(
-            folder / name, digits_dir, ("--parallel", "pmap"), processes, timeout=30,
-            environment=fast(cache, devices),
+            folder / name, digits_dir, ("--parallel", "pmap", "--buckets", "2"), processes,
+            timeout=30, environment=fast(cache, devices),
         )  # fmt: skip
 
     one, two, killed = trainee("one", 1), trainee("two", 2), trainee("killed", 2)

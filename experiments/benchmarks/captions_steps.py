@@ -23,7 +23,7 @@ def one_by_one(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable
         for _ in range(steps):
             now[0], sums = update(now[0], next(stream))
             # As `fit` does: one step ahead of the losses that are read. Far ahead of them the
-            # devices of a CPU wait for each other for ever.
+            # sums over a CPU's devices have timed out.
             if unread is not None:
                 unread.block_until_ready()
             unread = sums["match/loss"].total

@@ -158,9 +158,10 @@ class Setup:
         seed = experiment.seed if seed is None else seed
         read = {**self._read, "seed": seed, "start": start, "workers": workers}
         if experiment.steps_per_call == 1:
-            if watchdog is None or experiment.buckets == 1 or parallel.share()[1] == 1:
+            if experiment.buckets == 1 or parallel.share()[1] == 1:
                 return train_batches(experiment.data, **read, buckets=experiment.buckets)
             whole = train_batches(experiment.data, **read)
+            watchdog = watchdog or Watchdog(None)
             return lengths.alike(whole, self.preprocessing, experiment.buckets, watchdog)
         if self._held is None:
             batches: Generator[Any, None, None] = train_batches(experiment.data, **read)

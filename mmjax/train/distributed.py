@@ -94,15 +94,27 @@ def require_same(step: int) -> None:
 
 
 def gathered(own: T) -> list[T]:
-    """What every process has found, in their order; each must call it. Waits for all of them."""
+    """What every process has found, in their order; each must call it. Waits for all of them.
+
+    Raises:
+        ConnectionError: one of them has ended.
+    """
     if jax.process_count() == 1:
         return [own]
     # As bytes: they need not be of one shape, and JAX would make float32 of float64. Pickled, which
     # runs what it reads: it comes from the processes of this job alone, never from a file.
     data = np.frombuffer(pickle.dumps(own), np.uint8)
-    sizes = np.asarray(multihost_utils.process_allgather(np.uint32(len(data))))
-    padded = np.pad(data, (0, int(sizes.max()) - len(data)))
-    rows = np.asarray(multihost_utils.process_allgather(padded))
+    try:
+        sizes = np.asarray(multihost_utils.process_allgather(np.uint32(len(data))))
+        padded = np.pad(data, (0, int(sizes.max()) - len(data)))
+        rows = np.asarray(multihost_utils.process_allgather(padded))
+    except (RuntimeError, ValueError) as error:  # JAX's is either, by where it notices
+        first = (str(error).splitlines() or [""])[0][:300]
+        raise ConnectionError(
+            f"another process has ended or cannot be reached: {first}
+"
+            "See its output; run the same command in every process again to go on"
+        ) from error
     return [pickle.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]
 
 

@@ -111,8 +111,7 @@ def gathered(own: T) -> list[T]:
     except (RuntimeError, ValueError) as error:  # JAX's is either, by where it notices
         first = (str(error).splitlines() or [""])[0][:300]
         raise ConnectionError(
-            f"another process has ended or cannot be reached: {first}
-"
+            f"another process has ended or cannot be reached: {first}\n"
             "See its output; run the same command in every process again to go on"
         ) from error
     return [pickle.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]

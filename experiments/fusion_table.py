@@ -30,10 +30,11 @@ import tyro
 from tqdm import tqdm
 
 import mmjax
-from mmjax import eval_batches, json_file, train_batches
-from mmjax.evaluation.comparison import Comparison
+from mmjax import eval_batches, train_batches
 from mmjax.evaluation.cost import measure_costs
 from mmjax.fusion import FUSIONS
+from mmjax.io import json_file
+from mmjax.reports.comparison import Comparison
 
 WIDTH = 32  # of every encoder's tokens and, where it can be chosen, of the fusion
 TASKS = ("redundant", "unique", "synergy", "missing", "noisy", "misaligned")

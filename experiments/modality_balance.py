@@ -23,7 +23,7 @@ import tyro
 
 import mmjax
 from mmjax.balance import Balance, blend_weights
-from mmjax.train import log
+from mmjax.runs import log
 
 joint = mmjax.Experiment(
     model=mmjax.Multimodal(

@@ -35,11 +35,11 @@ def evaluate(
         manual_dir: where the raw files of the data set lie, if not where they lay in training
         json: print one JSON object instead of a table
     """
+    from mmjax.cli.script import show
+    from mmjax.devices import compilation_cache
     from mmjax.evaluation.evaluate import evaluate as measure
-    from mmjax.train import cache
-    from mmjax.train.script import show
 
-    cache.enable()
+    compilation_cache.enable()
     metrics = measure(run, split, checkpoint=checkpoint, data_dir=data_dir, manual_dir=manual_dir)
     if json:
         _print_json(metrics)
@@ -75,8 +75,8 @@ def predict(
             damaged), or the number of a step
         json: print one JSON object per answer
     """
-    from mmjax.data.rows import BadRows
-    from mmjax.evaluation.predict import (
+    from mmjax.devices import compilation_cache
+    from mmjax.evaluation.predictions import (
         Predictor,
         chunks,
         read_csv,
@@ -84,9 +84,9 @@ def predict(
         remarks,
         split_inputs,
     )
-    from mmjax.train import cache
+    from mmjax.io.rows import BadRows
 
-    cache.enable()
+    compilation_cache.enable()
     predictor = Predictor(run, checkpoint)
     preprocessing = predictor.preprocessing
     pairs = [f"{k}={v}" for k, v in (("image", image), ("text", text)) if v is not None]
@@ -141,8 +141,8 @@ def describe(target: Target, changes: Changes = (), /, memory: bool = True, json
 
     from rich.console import Console
 
+    from mmjax.cli.target import load
     from mmjax.evaluation.describe import describe as measure
-    from mmjax.evaluation.target import load
 
     found = measure(*load(target, changes), memory=memory)
     if json:
@@ -159,7 +159,7 @@ def table(runs: Runs, /, metric: str = "match/accuracy") -> None:
     Args:
         metric: a metric of the test split
     """
-    from mmjax.evaluation.summary import summarise
+    from mmjax.reports.summary import summarise
 
     header, rows = summarise(runs, metric)
     for row in [header, ["---"] * len(header), *rows]:

@@ -35,8 +35,9 @@ jax.config.update("jax_compilation_cache_max_size", 2 * 10**9)  # with a bound, 
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 # Not `types`: JAX also builds a pytree's dataclass of shapes and sentinels.
-_CHECKED = ["layers", "metrics", "encoders", "fusion", "missing", "heads", "objectives", "data"]
-_CHECKED += ["json_file", "weights", "optim", "balance", "model", "config", "train", "evaluation"]
+_CHECKED = ["io", "layers", "metrics", "encoders", "fusion", "imputation", "heads", "objectives"]
+_CHECKED += ["balance", "optim", "data", "models", "config", "devices", "runs", "weights", "train"]
+_CHECKED += ["evaluation", "reports", "cli"]
 install_import_hook([f"mmjax.{name}" for name in _CHECKED], "beartype.beartype")
 
 
@@ -72,7 +73,7 @@ def digits_dir(tmp_path_factory):
 def finished(tmp_path_factory, digits_dir):
     """(run's folder, test metrics) of a small finished training."""
     from mmjax.data.datasets import DigitsMatch
-    from mmjax.train.loop import fit
+    from mmjax.train.loop.fit import fit
     from tests.config.experiments import small
 
     run = tmp_path_factory.mktemp("runs") / "small"

@@ -20,9 +20,9 @@ from mmjax.config.registry import fields
 from mmjax.encoders import ENCODERS, Features
 from mmjax.fusion import FUSIONS, Concat
 from mmjax.heads import HEADS, Logit
-from mmjax.model import Multimodal
-from mmjax.train.state import create_state
-from mmjax.train.step import train_step
+from mmjax.models.multimodal import Multimodal
+from mmjax.models.train_state import create_state
+from mmjax.train.step.step import train_step
 from mmjax.types import Batch
 from tests import samples
 from tests.config.experiments import small

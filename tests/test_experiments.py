@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import mmjax
-from mmjax import json_file
 from mmjax.config import Experiment, storage
-from mmjax.data.match import Match
-from mmjax.train.loop import fit
+from mmjax.data.datasets.match import Match
+from mmjax.io import json_file
+from mmjax.train.loop.fit import fit
 
 pytestmark = pytest.mark.usefixtures("standard_promotion", "beside")
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*_match.py"))

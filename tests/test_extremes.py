@@ -8,21 +8,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.data.audio import AudioTransform
-from mmjax.data.features import FeatureTransform
-from mmjax.data.image import ImageTransform
-from mmjax.data.table import TableTransform
+from mmjax.data.transforms.audio import AudioTransform
+from mmjax.data.transforms.features import FeatureTransform
+from mmjax.data.transforms.image import ImageTransform
+from mmjax.data.transforms.table import TableTransform
 from mmjax.encoders import Cnn, Lstm
 from mmjax.fusion import Concat
 from mmjax.heads import Logit
+from mmjax.imputation import Generated
 from mmjax.metrics import BinaryCounts, CalibrationBins, auroc, average_precision, binary_metrics
-from mmjax.missing import Generated
-from mmjax.model import Multimodal
+from mmjax.models.multimodal import Multimodal
+from mmjax.models.train_state import create_state
 from mmjax.objectives import OBJECTIVES, BinaryCrossEntropy
 from mmjax.optim import Adam, Sgd
-from mmjax.train.finite import NAME as NONFINITE
-from mmjax.train.state import create_state
-from mmjax.train.step import train_step
+from mmjax.train.step.finite import NAME as NONFINITE
+from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Input
 from tests import samples
 

@@ -9,7 +9,7 @@ from flax import nnx
 from mmjax.encoders import Cnn, Lstm
 from mmjax.fusion import CrossAttention
 from mmjax.heads import Logit
-from mmjax.model import Multimodal
+from mmjax.models.multimodal import Multimodal
 from tests import samples
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mmjax.fusion import FUSIONS as REGISTERED
-from mmjax.layers.precision import cast_floats
-from mmjax.missing import MISSING
+from mmjax.imputation import MISSING
+from mmjax.layers.tracing.precision import cast_floats
 from mmjax.types import Tokens
 from tests import samples
 

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tokenizers import decoders
 
-from mmjax.data.match import MatchSource
-from mmjax.data.text import TextTransform
-from mmjax.data.tokenizer import parse
+from mmjax.data.datasets.match import MatchSource
+from mmjax.data.transforms.text import TextTransform
+from mmjax.data.transforms.tokenizer import parse
 from mmjax.metrics import CalibrationBins, auroc, average_precision, binary_metrics
 from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy
 from mmjax.types import Batch
-from tests.data.test_exactly_once import train_from
+from tests.data.pipeline.test_exactly_once import train_from
 from tests.drawn import drawn
 from tests.metrics.splits import splits
 

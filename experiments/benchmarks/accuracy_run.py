@@ -35,10 +35,10 @@ def _ours(task: captions.Task, seed: int):
 
     import mmjax
     from mmjax import parallel
-    from mmjax.train import cache
-    from mmjax.train.evaluator import Evaluator
+    from mmjax.devices import compilation_cache
+    from mmjax.evaluation.evaluator import Evaluator
 
-    cache.enable()
+    compilation_cache.enable()
     train, now = captions_steps.in_one_call(task, EVERY, seed)
     experiment = mmjax.Experiment(
         model=tutorial.model(), objectives=tutorial.OBJECTIVES, data=task.data,

@@ -7,7 +7,7 @@ from typing import Any
 import made_up
 
 import mmjax
-from mmjax.data.pipeline import held, train_batches, train_picks
+from mmjax.data.pipeline.batches import held, train_batches, train_picks
 
 DATA = {"fashion_mnist": mmjax.FashionMatch, "mnist": mmjax.MnistMatch}
 

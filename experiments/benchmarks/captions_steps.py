@@ -10,7 +10,7 @@ import tutorial
 
 import mmjax
 from mmjax import parallel
-from mmjax.train import calls
+from mmjax.train.loop import multi_step
 
 
 def one_by_one(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable, list[Any]]:
@@ -34,9 +34,9 @@ def one_by_one(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable
 
 def in_one_call(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable, list[Any]]:
     """Likewise as `--steps-per-call`: the columns lie on the device, the steps are one program."""
-    stream = calls.stacked(task.picks(seed), start=0, steps=sys.maxsize, size=steps)
+    stream = multi_step.stacked(task.picks(seed), start=0, steps=sys.maxsize, size=steps)
     first, held = next(task.batches(seed)), task.rows()
-    update, now = _start(calls.scanned(tutorial.step()), first, seed, stacked=True, held=held)
+    update, now = _start(multi_step.scanned(tutorial.step()), first, seed, stacked=True, held=held)
 
     def part() -> None:
         now[0], sums = update(now[0], next(stream))

@@ -36,9 +36,9 @@ def _ours(given) -> float:
     import tutorial
 
     from mmjax import parallel
-    from mmjax.train import cache
+    from mmjax.devices import compilation_cache
 
-    cache.enable()
+    compilation_cache.enable()
     parallel.keep_memory()
     parallel.request_host_devices(tutorial.BATCH, None)
     mesh, batch = parallel.choose(tutorial.BATCH), tutorial.batch(given)

@@ -13,7 +13,7 @@ import numpy as np
 from flax import linen as nn
 
 from mmjax import parallel
-from mmjax.layers.convolution import Conv
+from mmjax.layers.convolution.convolution import Conv
 
 BATCH, SIDE, CHANNELS, FEATURES = (
     16,

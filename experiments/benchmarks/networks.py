@@ -8,10 +8,10 @@ import jax
 import numpy as np
 
 import mmjax
+from mmjax.devices import parallel
 from mmjax.evaluation.flops import flops
-from mmjax.train import parallel
-from mmjax.train.state import create_state
-from mmjax.train.step import train_step
+from mmjax.models.train_state import create_state
+from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Input
 
 OBJECTIVES = {"match": mmjax.BinaryCrossEntropy()}

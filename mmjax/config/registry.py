@@ -9,8 +9,8 @@ from mmjax.data.datasets import DATASETS
 from mmjax.encoders import ENCODERS
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS
-from mmjax.missing import MISSING
-from mmjax.model import Multimodal
+from mmjax.imputation import MISSING
+from mmjax.models.multimodal import Multimodal
 from mmjax.objectives import OBJECTIVES
 from mmjax.optim import OPTIMISERS
 

@@ -10,11 +10,11 @@ from typing import Any
 import cattrs
 from flax import linen as nn
 
-from mmjax import json_file
 from mmjax.balance import Balance
 from mmjax.config.experiment import Experiment
 from mmjax.config.registry import TAGS, fields
 from mmjax.data.dataset import Dataset
+from mmjax.io import json_file
 from mmjax.objectives import Objective
 from mmjax.optim import Optim
 

@@ -9,13 +9,13 @@ from typing import Any
 import cattrs
 import numpy as np
 
-from mmjax import json_file
-from mmjax.data.audio import AudioTransform
-from mmjax.data.features import FeatureTransform
-from mmjax.data.image import ImageTransform
-from mmjax.data.table import TableTransform
-from mmjax.data.text import TextTransform
-from mmjax.data.transform import Transform
+from mmjax.data.transforms.audio import AudioTransform
+from mmjax.data.transforms.features import FeatureTransform
+from mmjax.data.transforms.image import ImageTransform
+from mmjax.data.transforms.table import TableTransform
+from mmjax.data.transforms.text import TextTransform
+from mmjax.data.transforms.transform import Transform
+from mmjax.io import json_file
 from mmjax.types import Input
 
 TRANSFORMS: dict[str, type[Transform]] = {

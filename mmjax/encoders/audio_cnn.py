@@ -6,13 +6,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.convolution import Conv
+from mmjax.layers.convolution.convolution import Conv
+from mmjax.layers.convolution.spectrogram import log_mel
 from mmjax.layers.fields import require_at_least, require_choice
-from mmjax.layers.masking import clear
-from mmjax.layers.pooling import average_pool, masked_mean
-from mmjax.layers.rematerialisation import block
-from mmjax.layers.spectrogram import log_mel
-from mmjax.layers.windows import window_mask
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.pooling import average_pool, masked_mean
+from mmjax.layers.tokens.windows import window_mask
+from mmjax.layers.tracing.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
 

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.patch_transformer import PatchBlocks
-from mmjax.layers.spectrogram import log_mel
+from mmjax.layers.attention.patch_transformer import PatchBlocks
+from mmjax.layers.convolution.spectrogram import log_mel
 from mmjax.types import AnyArray, Tokens
 
 

@@ -7,8 +7,8 @@ from flax import linen as nn
 from jaxtyping import Bool, Int
 
 from mmjax.layers.fields import require_choice
-from mmjax.layers.pooling import masked_mean
-from mmjax.layers.word_embedding import WordEmbedding
+from mmjax.layers.tokens.pooling import masked_mean
+from mmjax.layers.tokens.word_embedding import WordEmbedding
 from mmjax.types import AnyArray, Tokens
 
 

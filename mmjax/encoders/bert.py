@@ -5,11 +5,11 @@ from typing import Literal, final
 from flax import linen as nn
 from jaxtyping import Bool, Int
 
+from mmjax.layers.attention.self_attention import SelfAttentionBlock
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_choice, size_of
-from mmjax.layers.self_attention import SelfAttentionBlock
-from mmjax.layers.word_embedding import PositionEmbedding, WordEmbedding
-from mmjax.layers.word_tokens import word_tokens
+from mmjax.layers.tokens.word_embedding import PositionEmbedding, WordEmbedding
+from mmjax.layers.tokens.word_tokens import word_tokens
 from mmjax.types import AnyArray, Tokens
 
 # Width, layers, heads: Turc et al. 2019, arXiv:1908.08962.

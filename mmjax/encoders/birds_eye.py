@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.convolution import Conv
+from mmjax.layers.convolution.convolution import Conv
+from mmjax.layers.convolution.raster import rasterise
 from mmjax.layers.fields import require_at_least, require_choice
-from mmjax.layers.image_tokens import image_tokens
-from mmjax.layers.pooling import average_pool
-from mmjax.layers.raster import rasterise
+from mmjax.layers.tokens.image_tokens import image_tokens
+from mmjax.layers.tokens.pooling import average_pool
 from mmjax.types import AnyArray, Tokens
 
 

@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.convolution import Conv
+from mmjax.layers.convolution.convolution import Conv
 from mmjax.layers.fields import require_choice
-from mmjax.layers.masking import clear
-from mmjax.layers.pooling import AttentionPool, average_pool
-from mmjax.layers.rematerialisation import block
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.pooling import AttentionPool, average_pool
+from mmjax.layers.tracing.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
 

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.cells import CellEmbedding
+from mmjax.layers.attention.self_attention import SelfAttentionBlock
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.masking import clear
-from mmjax.layers.self_attention import SelfAttentionBlock
+from mmjax.layers.tokens.cells import CellEmbedding
+from mmjax.layers.tokens.masking import clear
 from mmjax.types import AnyArray, Tokens
 
 

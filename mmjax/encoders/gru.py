@@ -6,7 +6,7 @@ from flax import linen as nn
 from jaxtyping import Bool, Float, Int
 
 from mmjax.encoders.sequence import embedded
-from mmjax.layers.recurrent_stack import RecurrentStack
+from mmjax.layers.recurrent.recurrent_stack import RecurrentStack
 from mmjax.types import AnyArray, Tokens
 
 

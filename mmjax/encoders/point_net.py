@@ -8,9 +8,9 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from mmjax.layers.fields import require_choice
-from mmjax.layers.masking import clear
 from mmjax.layers.mlp import Mlp
-from mmjax.layers.pooling import masked_max
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.pooling import masked_max
 from mmjax.types import AnyArray, Tokens
 
 

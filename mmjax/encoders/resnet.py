@@ -8,12 +8,12 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
-from mmjax.layers.batch_norm import BatchNorm
-from mmjax.layers.convolution import Conv
-from mmjax.layers.image_tokens import image_tokens
-from mmjax.layers.masking import clear
-from mmjax.layers.pooling import max_pool
-from mmjax.layers.rematerialisation import block
+from mmjax.layers.convolution.batch_norm import BatchNorm
+from mmjax.layers.convolution.convolution import Conv
+from mmjax.layers.tokens.image_tokens import image_tokens
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.pooling import max_pool
+from mmjax.layers.tracing.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}

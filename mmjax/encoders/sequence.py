@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Bool, Shaped
 
-from mmjax.layers.intervals import with_intervals
-from mmjax.layers.word_embedding import WordEmbedding
+from mmjax.layers.tokens.intervals import with_intervals
+from mmjax.layers.tokens.word_embedding import WordEmbedding
 from mmjax.types import AnyArray, Tokens
 
 

@@ -7,10 +7,10 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
+from mmjax.layers.attention.transformer import Block
 from mmjax.layers.fields import require_at_least, require_share
-from mmjax.layers.masking import clear
-from mmjax.layers.precision import in_kernel_dtype
-from mmjax.layers.transformer import Block
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tracing.precision import in_kernel_dtype
 from mmjax.types import AnyArray, Tokens
 
 

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.cells import CellEmbedding
-from mmjax.layers.masking import clear
 from mmjax.layers.mlp import Mlp
+from mmjax.layers.tokens.cells import CellEmbedding
+from mmjax.layers.tokens.masking import clear
 from mmjax.types import AnyArray, Tokens
 
 

@@ -6,13 +6,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.convolution import Conv
+from mmjax.layers.convolution.convolution import Conv
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_choice, require_share
-from mmjax.layers.intervals import with_intervals
-from mmjax.layers.masking import clear
-from mmjax.layers.pooling import masked_mean
-from mmjax.layers.precision import in_kernel_dtype
+from mmjax.layers.tokens.intervals import with_intervals
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.pooling import masked_mean
+from mmjax.layers.tracing.precision import in_kernel_dtype
 from mmjax.types import AnyArray, Tokens
 
 

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.batch_norm import BatchNorm
-from mmjax.layers.convolution import Conv
-from mmjax.layers.image_tokens import image_tokens
-from mmjax.layers.masking import clear
-from mmjax.layers.pooling import max_pool
-from mmjax.layers.rematerialisation import block
+from mmjax.layers.convolution.batch_norm import BatchNorm
+from mmjax.layers.convolution.convolution import Conv
+from mmjax.layers.tokens.image_tokens import image_tokens
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.pooling import max_pool
+from mmjax.layers.tracing.rematerialisation import block
 from mmjax.types import AnyArray, Tokens
 
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each stage

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.convolution import Conv
+from mmjax.layers.attention.self_attention import SelfAttentionBlock
+from mmjax.layers.convolution.convolution import Conv
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import size_of
-from mmjax.layers.image_tokens import image_tokens
-from mmjax.layers.masking import clear
-from mmjax.layers.self_attention import SelfAttentionBlock
+from mmjax.layers.tokens.image_tokens import image_tokens
+from mmjax.layers.tokens.masking import clear
 from mmjax.types import AnyArray, Tokens
 
 # Width, layers, heads.

@@ -8,9 +8,9 @@ from flax import linen as nn
 from jaxtyping import Bool, Float
 
 from mmjax.layers.fields import require_at_least, require_choice
-from mmjax.layers.masking import clear
-from mmjax.layers.pooling import masked_mean
-from mmjax.layers.windows import WindowConv
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.pooling import masked_mean
+from mmjax.layers.tokens.windows import WindowConv
 from mmjax.types import AnyArray, Tokens
 
 

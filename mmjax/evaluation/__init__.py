@@ -1,4 +1,4 @@
 """What reads a finished run: restore, evaluate, predict, compare."""
 
-from mmjax.evaluation.restore import Restored as Restored
-from mmjax.evaluation.restore import restore as restore
+from mmjax.runs.restore import Restored as Restored
+from mmjax.runs.restore import restore as restore

@@ -14,7 +14,7 @@ from rich.table import Table
 from mmjax.config import Experiment
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.evaluation.flops import flops
-from mmjax.layers.auxiliary import COLLECTION
+from mmjax.layers.tracing.auxiliary import COLLECTION
 from mmjax.types import Input
 
 

@@ -3,9 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-from mmjax.evaluation.restore import restore
-from mmjax.train import folder, parallel
-from mmjax.train.evaluator import Evaluator
+from mmjax.devices import parallel
+from mmjax.evaluation.evaluator import Evaluator
+from mmjax.runs import folder
+from mmjax.runs.restore import restore
 
 
 def evaluate(

@@ -1,7 +1,7 @@
 """Fusion step by step of aligned sequences, after Tsai et al. 2019 (MulT), arXiv:1906.00295.
 
 MulT's baselines with CTC bring sequences of different rates to one length and join them there. Here
-the alignment is a choice; see `mmjax.layers.alignment` for the methods and their sources.
+the alignment is a choice; see `mmjax.layers.alignment.alignment` for the methods and their sources.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,16 @@ from typing import Literal, final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.alignment import AttentionAlign, CtcAlign, Resample, SinkhornAlign
+from mmjax.layers.alignment.alignment import (
+    AttentionAlign,
+    CtcAlign,
+    Resample,
+    SinkhornAlign,
+)
 from mmjax.layers.fields import require_at_least, require_choice
-from mmjax.layers.masking import clear
 from mmjax.layers.mlp import Mlp
-from mmjax.layers.modalities import ordered, present
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.modalities import ordered, present
 from mmjax.types import Tokens
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.masking import masked_softmax
-from mmjax.layers.modalities import Projections, one_token, pooled
+from mmjax.layers.tokens.masking import masked_softmax
+from mmjax.layers.tokens.modalities import Projections, one_token, pooled
 from mmjax.types import Tokens
 
 

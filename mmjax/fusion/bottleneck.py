@@ -6,10 +6,10 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.attention.transformer import Block
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.modalities import Normed, Streams, side_by_side
-from mmjax.layers.pooling import masked_mean
-from mmjax.layers.transformer import Block
+from mmjax.layers.tokens.modalities import Normed, Streams, side_by_side
+from mmjax.layers.tokens.pooling import masked_mean
 from mmjax.types import Tokens
 
 

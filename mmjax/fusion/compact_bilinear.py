@@ -11,9 +11,9 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.masking import masked_product
-from mmjax.layers.modalities import one_token, pooled
 from mmjax.layers.normalisation import l2_normalised, signed_sqrt
+from mmjax.layers.tokens.masking import masked_product
+from mmjax.layers.tokens.modalities import one_token, pooled
 from mmjax.types import Tokens
 
 

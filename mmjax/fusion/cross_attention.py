@@ -6,9 +6,9 @@ from typing import final
 import numpy as np
 from flax import linen as nn
 
-from mmjax.layers.masking import clear
-from mmjax.layers.modalities import Join, ordered
-from mmjax.layers.transformer import Block
+from mmjax.layers.attention.transformer import Block
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.modalities import Join, ordered
 from mmjax.types import Tokens
 
 

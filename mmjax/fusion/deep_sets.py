@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.masking import clear
 from mmjax.layers.mlp import Mlp
-from mmjax.layers.modalities import Join, one_token
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.modalities import Join, one_token
 from mmjax.types import Tokens
 
 

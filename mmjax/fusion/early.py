@@ -5,9 +5,9 @@ from typing import final
 
 from flax import linen as nn
 
+from mmjax.layers.attention.transformer import Block
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.modalities import Join, Normed
-from mmjax.layers.transformer import Block
+from mmjax.layers.tokens.modalities import Join, Normed
 from mmjax.types import Tokens
 
 

@@ -6,9 +6,9 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.attention.transformer import Attend, Block, FeedForward
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.modalities import Join, Normed, present
-from mmjax.layers.transformer import Attend, Block, FeedForward
+from mmjax.layers.tokens.modalities import Join, Normed, present
 from mmjax.types import Tokens
 
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.fields import require_at_least, require_choice
-from mmjax.layers.masking import masked_softmax
 from mmjax.layers.mlp import Mlp
-from mmjax.layers.modalities import one_token, pooled
+from mmjax.layers.tokens.masking import masked_softmax
+from mmjax.layers.tokens.modalities import one_token, pooled
 from mmjax.types import Tokens
 
 

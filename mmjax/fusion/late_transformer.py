@@ -6,11 +6,11 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.attention.transformer import Block
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.modalities import Join, one_token, ordered
 from mmjax.layers.normalisation import layer_norm
-from mmjax.layers.pooling import masked_mean
-from mmjax.layers.transformer import Block
+from mmjax.layers.tokens.modalities import Join, one_token, ordered
+from mmjax.layers.tokens.pooling import masked_mean
 from mmjax.types import Tokens
 
 

@@ -6,8 +6,8 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.modalities import Projections, one_token, pooled
-from mmjax.layers.pooling import masked_mean
+from mmjax.layers.tokens.modalities import Projections, one_token, pooled
+from mmjax.layers.tokens.pooling import masked_mean
 from mmjax.types import Tokens
 
 

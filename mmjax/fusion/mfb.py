@@ -8,9 +8,9 @@ from flax import linen as nn
 
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_share
-from mmjax.layers.masking import masked_product
-from mmjax.layers.modalities import one_token, pooled
 from mmjax.layers.normalisation import l2_normalised, signed_sqrt
+from mmjax.layers.tokens.masking import masked_product
+from mmjax.layers.tokens.modalities import one_token, pooled
 from mmjax.types import Tokens
 
 

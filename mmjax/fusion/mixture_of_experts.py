@@ -9,10 +9,10 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
 
-from mmjax.layers.auxiliary import add_loss
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.masking import clear
-from mmjax.layers.modalities import one_token, pooled, present
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.modalities import one_token, pooled, present
+from mmjax.layers.tracing.auxiliary import add_loss
 from mmjax.types import Tokens
 
 

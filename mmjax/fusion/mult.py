@@ -6,9 +6,9 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
+from mmjax.layers.attention.transformer import Block
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.modalities import Normed, Streams, side_by_side
-from mmjax.layers.transformer import Block
+from mmjax.layers.tokens.modalities import Normed, Streams, side_by_side
 from mmjax.types import Tokens
 
 

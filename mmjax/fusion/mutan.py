@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.masking import masked_product
-from mmjax.layers.modalities import one_token, pooled
+from mmjax.layers.tokens.masking import masked_product
+from mmjax.layers.tokens.modalities import one_token, pooled
 from mmjax.types import Tokens
 
 

@@ -9,8 +9,8 @@ from jax import Array
 from jaxtyping import Float
 
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.masking import clear
-from mmjax.layers.modalities import one_token, pooled
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.modalities import one_token, pooled
 from mmjax.types import Tokens
 
 

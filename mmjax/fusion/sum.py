@@ -6,7 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.modalities import Projections, one_token, pooled
+from mmjax.layers.tokens.modalities import Projections, one_token, pooled
 from mmjax.types import Tokens
 
 

@@ -10,7 +10,7 @@ from jax import Array
 from jaxtyping import Float
 
 from mmjax.layers.fields import require_at_least
-from mmjax.layers.modalities import Projections, one_token, pooled
+from mmjax.layers.tokens.modalities import Projections, one_token, pooled
 from mmjax.types import Tokens
 
 LIMIT = 2**16  # products per example

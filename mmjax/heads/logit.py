@@ -8,7 +8,7 @@ from jax import Array
 from jaxtyping import Float
 
 from mmjax.layers.mlp import Mlp
-from mmjax.layers.pooling import masked_mean
+from mmjax.layers.tokens.pooling import masked_mean
 from mmjax.types import Tokens
 
 

@@ -6,7 +6,7 @@ from jaxtyping import Float
 
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_share
-from mmjax.layers.precision import in_kernel_dtype
+from mmjax.layers.tracing.precision import in_kernel_dtype
 
 
 class Mlp(nn.Module):

@@ -1,3 +1,3 @@
 """Training: state, pure step, devices, loop, checkpoints, log."""
 
-from mmjax.train import parallel as parallel
+from mmjax.devices import parallel as parallel

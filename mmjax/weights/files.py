@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from mmjax.data.opening import open_file, read_file
+from mmjax.io.safe_open import open_file, read_file
 
 SUFFIX, INDEX = ".safetensors", ".safetensors.index.json"
 INDEX_LIMIT = 20_000_000  # bytes; names of 100,000 tensors take 10 MB

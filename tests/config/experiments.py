@@ -7,7 +7,7 @@ from mmjax.data.datasets import DigitsMatch
 from mmjax.encoders import Cnn, Lstm
 from mmjax.fusion import Concat
 from mmjax.heads import Logit
-from mmjax.model import Multimodal
+from mmjax.models.multimodal import Multimodal
 from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Adam
 

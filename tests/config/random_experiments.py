@@ -15,7 +15,7 @@ from mmjax.config import Experiment
 from mmjax.config.registry import FAMILIES, fields
 from mmjax.data.datasets import Planted
 from mmjax.fusion import MixtureOfExperts
-from mmjax.model import PRESENT, Multimodal
+from mmjax.models.multimodal import PRESENT, Multimodal
 
 COUNTS = st.integers(1, 64)
 # Every float of a configuration may be such a small positive number, down to the smallest one.

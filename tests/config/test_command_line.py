@@ -9,7 +9,7 @@ from mmjax.config.span import Span
 from mmjax.config.sweep import Axis
 from mmjax.encoders import Lstm
 from mmjax.fusion import Concat, CrossAttention
-from mmjax.missing import Generated
+from mmjax.imputation import Generated
 from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Adam, Sgd
 from tests.config.experiments import SMALL, small

@@ -9,10 +9,10 @@ import pytest
 from mmjax.config import storage
 from mmjax.config.experiment import Experiment
 from mmjax.config.registry import FAMILIES, TAGS, fields, required
-from mmjax.data.augment import ImageAugment
 from mmjax.data.datasets import CsvRows, MnistMatch
+from mmjax.data.transforms.augment import ImageAugment
 from mmjax.fusion import Sum
-from mmjax.model import Multimodal
+from mmjax.models.multimodal import Multimodal
 from mmjax.optim import Sgd
 from tests.config.experiments import SMALL, small
 

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from mmjax.data.image import ImageTransform
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.text import TextTransform
+from mmjax.data.transforms.image import ImageTransform
+from mmjax.data.transforms.text import TextTransform
 
 
 @pytest.fixture

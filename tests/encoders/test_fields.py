@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from mmjax.encoders import ENCODERS
-from mmjax.layers.recurrent_stack import RecurrentStack
+from mmjax.layers.recurrent.recurrent_stack import RecurrentStack
 from mmjax.types import Input
 from tests import samples
 from tests.test_contracts import init

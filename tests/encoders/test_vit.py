@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmjax.encoders import Vit
-from mmjax.layers.self_attention import SelfAttentionBlock
+from mmjax.layers.attention.self_attention import SelfAttentionBlock
 from tests import samples
 from tests.encoders.test_resnet import shapes
 

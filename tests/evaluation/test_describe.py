@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mmjax import json_file
+from mmjax.cli.target import load
 from mmjax.config import Experiment
 from mmjax.evaluation.describe import describe
-from mmjax.evaluation.restore import restore
-from mmjax.evaluation.target import load
-from mmjax.train import folder
+from mmjax.io import json_file
+from mmjax.runs import folder
+from mmjax.runs.restore import restore
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 

@@ -19,11 +19,12 @@ from jax.experimental.compilation_cache import compilation_cache
 from mmjax.config import Experiment
 from mmjax.data.datasets import DigitsMatch
 from mmjax.encoders import ResNet
-from mmjax.missing import TrainingMean
-from mmjax.train import log, setup, stored
-from mmjax.train.loop import fit
-from mmjax.train.state import TrainState
-from mmjax.train.stop import Interrupted, Stop
+from mmjax.imputation import TrainingMean
+from mmjax.models.train_state import TrainState
+from mmjax.runs import checkpoint_reader, log
+from mmjax.runs.stop import Interrupted, Stop
+from mmjax.train.loop import setup
+from mmjax.train.loop.fit import fit
 from tests.config.experiments import small
 from tests.faults.row import Row
 from tests.faults.trainee import outcome, same
@@ -44,7 +45,7 @@ def experiment(data_dir: str, batch_norm: bool) -> Experiment:
 @contextlib.contextmanager
 def forgetting(change: Callable[[TrainState], TrainState]) -> Iterator[None]:
     """Whatever is restored has been changed."""
-    real = stored.restore
+    real = checkpoint_reader.restore
 
     def restore(run, step, like, sharding):
         state, progress = real(run, step, like, sharding)
@@ -117,7 +118,7 @@ def controls(data_dir: str, batch_norm: bool = True) -> Row:
         stopped = Path(folder) / "stopped"
         with mock.patch.object(Stop, "asked", _stop_at), contextlib.suppress(Interrupted):
             fit(chosen, stopped)
-        assert stored.steps(stopped)[-1] == STOP
+        assert checkpoint_reader.steps(stopped)[-1] == STOP
         for name, forget in CONTROLS.items():
             run = Path(folder) / name.replace(" ", "_")
             shutil.copytree(stopped, run)

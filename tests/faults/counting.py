@@ -10,7 +10,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from mmjax.data.match import MatchSource
+from mmjax.data.datasets.match import MatchSource
 from tests.faults.trainee import ROOT
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ import numpy as np
 
 from mmjax.config import storage
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.evaluation.restore import restore
-from mmjax.train import folder, log, parallel, stored
-from mmjax.train.state import TrainState
+from mmjax.devices import parallel
+from mmjax.models.train_state import TrainState
+from mmjax.runs import checkpoint_reader, folder, log
+from mmjax.runs.restore import restore
 from tests.faults.row import Row
 
 SECONDS = 30  # for one restoration
@@ -76,17 +77,22 @@ class Truth:
         self.experiment = storage.load(run / folder.CONFIG)
         self.preprocessing = Preprocessing.load(run)
         self.log = log.read(run / log.FILE)
-        self.variables = {s: stored.arrays(run, s, "variables") for s in stored.steps(run)}
+        self.variables = {
+            s: checkpoint_reader.arrays(run, s, "variables") for s in checkpoint_reader.steps(run)
+        }
         sharding = parallel.replicated(parallel.mesh_of(1))
         like = _state(run)
-        self.states = {s: stored.restore(run, s, like, sharding)[0] for s in stored.steps(run)}
+        self.states = {
+            s: checkpoint_reader.restore(run, s, like, sharding)[0]
+            for s in checkpoint_reader.steps(run)
+        }
         self.like, self.sharding = like, sharding
 
 
 def _state(run: Path) -> TrainState:
     """The form of the run's state, as its program would make it."""
-    from mmjax.data.pipeline import train_batches
-    from mmjax.train.state import create_state
+    from mmjax.data.pipeline.batches import train_batches
+    from mmjax.models.train_state import create_state
 
     experiment = folder.require(run)
     source = experiment.data.source("train")
@@ -165,7 +171,7 @@ def _evaluated(run: Path, truth: Truth) -> str:
     exact = (
         restored.model == truth.experiment.model
         and restored.preprocessing == truth.preprocessing
-        and _equal(restored.variables, truth.variables[stored.steps(run)[-1]])
+        and _equal(restored.variables, truth.variables[checkpoint_reader.steps(run)[-1]])
     )
     return "exactly what was saved" if exact else "WRONG: other values"
 
@@ -179,7 +185,7 @@ def _trained(run: Path, truth: Truth) -> str:
     except FileNotFoundError:
         pass  # it is fitted anew, to the same
     said: list[str] = []
-    found = stored.resumed(run, truth.like, truth.sharding, said.append)
+    found = checkpoint_reader.resumed(run, truth.like, truth.sharding, said.append)
     if found is None:
         return "WRONG: a new start"
     step, state, progress = found

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmjax.train import stored
+from mmjax.runs import checkpoint_reader
 from tests.faults.kills import assert_no_half, trainee
 from tests.faults.row import Row
 from tests.faults.trainee import Trainee, outcome, same
@@ -102,11 +102,11 @@ def _read_only(sick: Trainee, disk: Path) -> tuple[bool, str]:
 def _gone(sick: Trainee, disk: Path) -> tuple[bool, str]:
     """The run's folder disappears from under the process, as a network disk may."""
     sick.start().wait_for(logged=20, saved=10)
-    shutil.move(sick.run / stored.FOLDER, disk / "elsewhere")
-    (sick.run / stored.FOLDER).write_text("a stale handle")
+    shutil.move(sick.run / checkpoint_reader.FOLDER, disk / "elsewhere")
+    (sick.run / checkpoint_reader.FOLDER).write_text("a stale handle")
     ((code, _, error),) = sick.end()
-    (sick.run / stored.FOLDER).unlink()
-    shutil.move(disk / "elsewhere", sick.run / stored.FOLDER)
+    (sick.run / checkpoint_reader.FOLDER).unlink()
+    shutil.move(disk / "elsewhere", sick.run / checkpoint_reader.FOLDER)
     assert_no_half(sick.run)
     trainee(WAY, sick.run, sick.data_dir).finish()
     clear = code == 1 and "Traceback" not in error.rpartition("error: ")[2]
@@ -126,7 +126,7 @@ def _ended(sick: Trainee) -> tuple[bool, str]:
     """Whether it ended with a clear error, and left only whole checkpoints and a good one."""
     ((code, _, error),) = sick.end()
     assert_no_half(sick.run)
-    good = stored.newest_whole(sick.run) is not None
+    good = checkpoint_reader.newest_whole(sick.run) is not None
     clear = code == 1 and "Traceback" not in error.rpartition("error: ")[2]
     return clear and good, _last(error)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mmjax.data.datasets import DigitsMatch
-from mmjax.train import log
-from mmjax.train.loop import fit
+from mmjax.runs import log
+from mmjax.train.loop.fit import fit
 from tests.config.experiments import small
 from tests.faults.row import Row
 

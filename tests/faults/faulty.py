@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orbax.checkpoint import CheckpointManager
 
-from mmjax.train.meter import Meter
+from mmjax.train.loop.meter import Meter
 from tests.faults.trainee import ROOT
 
 

@@ -25,7 +25,14 @@ if __name__ == "__main__":  # a script finds what is beside it, not the root of 
 SECONDS = 5  # of computing: on a machine that others use, the clock says nothing
 # Pure Python on the way of a foreign file: packages that are instrumented whole, and modules whose
 # packages would take a minute.
-PACKAGES = ["mmjax.data", "mmjax.config", "mmjax.weights", "mmjax.train", "mmjax.json_file", "PIL"]
+PACKAGES = [
+    "mmjax.data",
+    "mmjax.config",
+    "mmjax.weights",
+    "mmjax.train",
+    "mmjax.io.json_file",
+    "PIL",
+]
 MODULES = ["numpy.lib._format_impl", "scipy.io.wavfile", "json.decoder", "json.scanner", "gzip"]
 
 

@@ -14,14 +14,14 @@ from safetensors.numpy import save
 from scipy.io import wavfile
 
 from mmjax.config import storage
-from mmjax.data.audio import AudioTransform
-from mmjax.data.features import FeatureTransform
-from mmjax.data.image import ImageTransform
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.table import TableTransform
-from mmjax.data.text import TextTransform
+from mmjax.data.transforms.audio import AudioTransform
+from mmjax.data.transforms.features import FeatureTransform
+from mmjax.data.transforms.image import ImageTransform
+from mmjax.data.transforms.table import TableTransform
+from mmjax.data.transforms.text import TextTransform
 from tests.config.experiments import SMALL
-from tests.data.tokenizers import bert_json, gpt2_json
+from tests.data.transforms.tokenizers import bert_json, gpt2_json
 
 _PIXELS = np.random.default_rng(0).integers(0, 256, (12, 16, 4), np.uint8)
 

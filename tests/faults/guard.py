@@ -7,13 +7,13 @@ import time
 import jax
 
 from mmjax.data.datasets import DigitsMatch
-from mmjax.data.pipeline import train_batches
+from mmjax.data.pipeline.batches import train_batches
 from mmjax.encoders import Cnn, Lstm
 from mmjax.fusion import Concat
 from mmjax.heads import Logit
-from mmjax.model import Multimodal
-from mmjax.train.state import create_state
-from mmjax.train.step import train_step
+from mmjax.models.multimodal import Multimodal
+from mmjax.models.train_state import create_state
+from mmjax.train.step.step import train_step
 from tests.config.experiments import small
 from tests.faults.row import Row
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mmjax.train import stored
+from mmjax.runs import checkpoint_reader
 from tests.faults.kills import trainee
 from tests.faults.row import Row
 from tests.faults.trainee import ROOT, outcome, same
@@ -34,10 +34,10 @@ def hardware(data_dir: str) -> list[Row]:
                 tried += 1
                 other = trainee(place, Path(folder) / "other", data_dir)
                 shutil.copytree(run, other.run)
-                shutil.rmtree(other.run / stored.FOLDER / "60")
+                shutil.rmtree(other.run / checkpoint_reader.FOLDER / "60")
                 (other.run / "results.json").unlink()
                 other.finish()
-                went_on += stored.steps(other.run)[-1] == 60
+                went_on += checkpoint_reader.steps(other.run)[-1] == 60
                 same_bits += place == saved and same(outcome(other.run), outcome(run))
                 shutil.rmtree(other.run)
     evaluations = [(metrics[saved, "1"], metrics[saved, "8"]) for saved in PLACES]

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from mmjax.train import log, stored
+from mmjax.runs import checkpoint_reader, log
 from tests.faults.row import Row
 from tests.faults.trainee import STEPS, Trainee, fast, outcome, same, wait_until_gone
 
@@ -76,7 +76,7 @@ def _await(moment: str, killed: Trainee, seconds: float, draw: random.Random) ->
     deadline = time.monotonic() + 240
     if moment == "start and compilation":
         deadline = time.monotonic() + draw.uniform(0.05, 0.7) * seconds
-    path, folder = killed.run / log.FILE, killed.run / stored.FOLDER
+    path, folder = killed.run / log.FILE, killed.run / checkpoint_reader.FOLDER
 
     def come() -> bool:
         text = path.read_text() if path.exists() else ""
@@ -98,9 +98,9 @@ def phase(run: Path) -> str:
     """What a run was doing, by what lies in its folder."""
     if not (run / log.FILE).exists():
         return "start and compilation"
-    if any("tmp" in path.name for path in (run / stored.FOLDER).glob("*")):
+    if any("tmp" in path.name for path in (run / checkpoint_reader.FOLDER).glob("*")):
         return "saving"
-    steps = stored.steps(run)
+    steps = checkpoint_reader.steps(run)
     if steps and steps[-1] == STEPS:
         return "last evaluation and writing"
     return "steps" if steps else "first steps and compilation"
@@ -108,9 +108,9 @@ def phase(run: Path) -> str:
 
 def assert_no_half(run: Path) -> None:
     """No checkpoint that bears its final name is a half one."""
-    for step in stored.steps(run):
-        stored.arrays(run, step, "variables")
-        stored.arrays(run, step, "training")
+    for step in checkpoint_reader.steps(run):
+        checkpoint_reader.arrays(run, step, "variables")
+        checkpoint_reader.arrays(run, step, "training")
 
 
 def stops(count: int, data_dir: str, seed: int = 0) -> Row:
@@ -144,7 +144,7 @@ def impatient(count: int, data_dir: str) -> Row:
             took = wait_until_gone(left.process, signal.SIGINT)
             ((code, _, err),) = left.end()
             assert_no_half(left.run)
-            whole = stored.newest_whole(left.run)
+            whole = checkpoint_reader.newest_whole(left.run)
             said = "stopped at once" in err or "and saved" in err  # the first was quick enough
             right += code == 130 and said and whole is not None and whole >= 10 and took < 10
             longest = max(longest, took)

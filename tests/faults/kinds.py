@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from mmjax.config import storage
-from mmjax.data import tokenizer
-from mmjax.data.idx import read_idx
+from mmjax.data.datasets.idx import read_idx
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.rows import RowError
-from mmjax.data.text import TextTransform
-from mmjax.data.transform import Transform
-from mmjax.evaluation.predict import read_csv
-from mmjax.train import log
+from mmjax.data.transforms import tokenizer
+from mmjax.data.transforms.text import TextTransform
+from mmjax.data.transforms.transform import Transform
+from mmjax.evaluation.predictions import read_csv
+from mmjax.io.rows import RowError
+from mmjax.runs import log
 from mmjax.types import Input
 from mmjax.weights import files
 from tests.faults import good

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from mmjax.train.distributed import HEARTBEAT
+from mmjax.devices.processes import HEARTBEAT
 from tests.faults.kills import trainee
 from tests.faults.row import Row
 from tests.faults.trainee import Trainee, outcome, same

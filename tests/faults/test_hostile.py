@@ -13,8 +13,8 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from mmjax.data.datasets import DigitsMatch
-from mmjax.data.image import ImageTransform, open_image
-from mmjax.evaluation.predict import read_csv
+from mmjax.data.transforms.image import ImageTransform, open_image
+from mmjax.evaluation.predictions import read_csv
 from mmjax.weights import files
 from tests.faults import good, hostile
 from tests.faults.kinds import KINDS, Kind, UnnamedError, outcome, write

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mmjax import json_file
 from mmjax.config import storage
 from mmjax.data.datasets import CsvRows
 from mmjax.evaluation.evaluate import evaluate
-from mmjax.evaluation.restore import restore
-from mmjax.train import stored
-from mmjax.train.loop import fit
+from mmjax.io import json_file
+from mmjax.runs import checkpoint_reader
+from mmjax.runs.restore import restore
+from mmjax.train.loop.fit import fit
 from tests.config.experiments import small
 from tests.faults import hostile, untrusted
 from tests.faults.kinds import Kind
@@ -116,7 +116,7 @@ def test_code_that_runs_is_noticed(run, outcome, fault, seen):
     assert outcome(run, "fault").startswith(seen)
 
 
-# Until the changes to mmjax/train/folder.py, stored.py and evaluation/evaluate.py are in.
+# Until the changes to mmjax/runs/folder.py, checkpoint_reader.py and evaluation/evaluate.py are in.
 
 LINKS = [
     "config.json",
@@ -164,8 +164,10 @@ def test_nobody_waits_for_a_pipe(run, part):
 
 def test_an_array_elsewhere_is_not_read(run):
     untrusted.array_outside(run, 6)
-    with pytest.raises(stored.DamagedError, match=r"outside/array' leads out of the checkpoint"):
-        stored.arrays(run, 6, "variables")
+    with pytest.raises(
+        checkpoint_reader.DamagedError, match=r"outside/array' leads out of the checkpoint"
+    ):
+        checkpoint_reader.arrays(run, 6, "variables")
 
 
 def renamed(run, **fields):

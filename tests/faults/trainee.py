@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mmjax.train import log, stored
+from mmjax.runs import checkpoint_reader, log
 
 ROOT = Path(__file__).parents[2]
 STEPS = 60
@@ -77,7 +77,7 @@ class Trainee:
         path = self.run / log.FILE
         while time.monotonic() < deadline and self.process.poll() is None:
             found = path.exists() and f'"step": {logged},' in path.read_text()
-            if found and any(step >= saved for step in stored.steps(self.run)):
+            if found and any(step >= saved for step in checkpoint_reader.steps(self.run)):
                 return
             time.sleep(0.005)
         self.kill()
@@ -124,8 +124,8 @@ def free_port() -> int:
 
 def outcome(run: Path) -> tuple[Any, ...]:
     """All that must be the same, bit for bit: the last checkpoint, the log without its clock."""
-    last = stored.steps(run)[-1]
-    arrays = [stored.arrays(run, last, item) for item in ("variables", "training")]
+    last = checkpoint_reader.steps(run)[-1]
+    arrays = [checkpoint_reader.arrays(run, last, item) for item in ("variables", "training")]
     records = [
         {name: value for name, value in record.items() if name not in CLOCK}
         for record in log.read(run / log.FILE)

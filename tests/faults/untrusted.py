@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import tensorstore
 
-from mmjax import json_file
-from mmjax.evaluation.restore import restore
-from mmjax.train.fingerprint import fingerprints
+from mmjax.io import json_file
+from mmjax.runs.fingerprint import fingerprints
+from mmjax.runs.restore import restore
 from tests.faults.kinds import Kind
 
 EXECUTED = os.path.join(tempfile.gettempdir(), f"executed-{os.getpid()}")

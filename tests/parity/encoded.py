@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmjax.layers.masking import clear
+from mmjax.layers.tokens.masking import clear
 from mmjax.weights.load import convert
 from tests.parity.closeness import largest_errors
 

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.layers.batch_norm import BatchNorm
+from mmjax.layers.convolution.batch_norm import BatchNorm
 from tests.parity.closeness import assert_close
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")

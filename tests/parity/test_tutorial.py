@@ -9,7 +9,7 @@ from mmjax.encoders.cnn import Cnn
 from mmjax.encoders.lstm import Lstm
 from mmjax.fusion.concat import Concat
 from mmjax.heads.logit import Logit
-from mmjax.model import Multimodal
+from mmjax.models.multimodal import Multimodal
 from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy
 from mmjax.types import Batch, Input
 from tests.parity import weights

@@ -17,7 +17,7 @@ import numpy as np
 import mmjax
 from mmjax.config import storage
 from mmjax.data.datasets import DigitsMatch
-from mmjax.train.loop import fit
+from mmjax.train.loop.fit import fit
 from tests.config.experiments import small
 
 HERE = Path(__file__).parent

@@ -7,8 +7,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from mmjax.train import folder, stored
-from mmjax.train.loop import fit
+from mmjax.runs import checkpoint_reader, folder
+from mmjax.train.loop.fit import fit
 from tests.stored.store import ANSWERS, HERE, answers
 
 STORED = sorted(HERE.glob("*.tar.xz"))
@@ -32,4 +32,4 @@ def test_a_stored_run_is_restored_and_its_training_goes_on(
     metrics = json.loads((run / "results.json").read_text())["metrics"]
     found = fit(dataclasses.replace(experiment, data=data), run)
     assert found == pytest.approx(metrics, abs=1e-6)
-    assert stored.steps(run)[-1] == experiment.steps
+    assert checkpoint_reader.steps(run)[-1] == experiment.steps

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from mmjax.train.state import TrainState
+from mmjax.models.train_state import TrainState
 
 
 def state(step, *, average=False, width=3):

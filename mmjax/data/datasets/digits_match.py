@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmjax.data import storage
-from mmjax.data.caption_match import CaptionMatch
+from mmjax.data.datasets import storage
+from mmjax.data.datasets.caption_match import CaptionMatch
 from mmjax.data.datasets.digit_captions import DIGIT_CAPTIONS
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmjax.data import storage
-from mmjax.data.caption_match import CaptionMatch
+from mmjax.data.datasets import storage
+from mmjax.data.datasets.caption_match import CaptionMatch
 
 # In the order of the classes. No name fits two of them, though "shirt" is a part of "t-shirt".
 _NAMES = (

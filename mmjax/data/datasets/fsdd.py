@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from mmjax.data.audio import decode_audio
+from mmjax.data.transforms.audio import decode_audio
 
 # One index a recording of each speaker and digit; 0 to 4 are the official test split.
 _SPLITS = {"train": range(10, 50), "validation": range(5, 10), "test": range(5)}

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from mmjax.data.idx import read_idx
+from mmjax.data.datasets.idx import read_idx
 
 _TRAIN = 55_000  # of the 60,000; the others are the validation split
 _PROBE_SECONDS = 4.0

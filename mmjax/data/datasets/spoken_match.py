@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmjax.data import storage
-from mmjax.data.audio import AudioTransform
-from mmjax.data.match import Match
+from mmjax.data.datasets import storage
+from mmjax.data.datasets.match import Match
+from mmjax.data.transforms.audio import AudioTransform
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import re
 import pytest
 import tyro
 
-from mmjax.data.augment import ImageAugment
-from mmjax.data.caption_match import CaptionMatch
 from mmjax.data.dataset import Dataset
 from mmjax.data.datasets import DATASETS
-from mmjax.data.match import Match
-from mmjax.data.text import TextTransform
+from mmjax.data.datasets.caption_match import CaptionMatch
+from mmjax.data.datasets.match import Match
+from mmjax.data.transforms.augment import ImageAugment
+from mmjax.data.transforms.text import TextTransform
 
 _MATCH = {name: kind for name, kind in DATASETS.items() if issubclass(kind, Match)}
 _CAPTIONED = {name: kind for name, kind in _MATCH.items() if issubclass(kind, CaptionMatch)}

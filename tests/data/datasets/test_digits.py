@@ -45,7 +45,7 @@ def test_building_reading_and_batching_need_no_tensorflow(tmp_path):
     program = f"""
 import sys
 from mmjax.data.datasets import DigitsMatch
-from mmjax.data.pipeline import eval_batches
+from mmjax.data.pipeline.batches import eval_batches
 data = DigitsMatch(data_dir={str(tmp_path)!r})
 data.prepare()
 batches = eval_batches(data.source("test"), data.preprocessing(), batch_size=100)

@@ -6,10 +6,10 @@ import wave
 import numpy as np
 import pytest
 
-from mmjax.data.audio import AudioTransform
 from mmjax.data.datasets import SpokenMatch
 from mmjax.data.datasets.fsdd import Fsdd
-from mmjax.data.pipeline import eval_batches, train_batches
+from mmjax.data.pipeline.batches import eval_batches, train_batches
+from mmjax.data.transforms.audio import AudioTransform
 
 _SPEAKERS = ("ann", "bob")
 _INDICES = (0, 4, 5, 9, 10, 49)  # two of each split

@@ -1,0 +1,65 @@
+"""The match task with captions: does the caption name what the image shows?"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mmjax.data.datasets.match import Match
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.transforms.augment import WordDropout
+from mmjax.data.transforms.text import TextTransform
+from mmjax.data.transforms.tokenizer import Kind
+from mmjax.types import Input
+
+
+@dataclass(frozen=True)
+class CaptionMatch(Match):
+    """The fields and the fitting that the data sets with captions share."""
+
+    # Longer captions are cut; parts of words and a tokenizer's special words count too.
+    max_words: int = 10
+    # At most so many different words, the padding and the unknown word included.
+    vocabulary_size: int = 10_000
+    # What a caption is split into: whole words, or parts of words in one of two ways.
+    tokens: Kind = "words"
+    # An existing tokenizer.json or vocab.txt, instead of a vocabulary of the captions.
+    tokenizer: str | None = None
+    # Share of the training words replaced by the unknown word, 0 to 1.
+    word_dropout: float = 0.0
+
+    captions: ClassVar[Sequence[Sequence[str]]]
+    """The wordings of each class."""
+    modality = "text"
+
+    def partners(self, split: str) -> Sequence[Sequence[str]]:
+        """The captions; every split has all of them."""
+        return self.captions
+
+    def partner_transform(self) -> TextTransform:
+        """A tokenizer of the captions that training can draw, or the existing one."""
+        if self.tokenizer is not None:
+            return TextTransform.load(self.tokenizer, max_words=self.max_words)
+        # With two classes or more every class is drawn: as the true one or as the other one.
+        return TextTransform.fit(
+            itertools.chain.from_iterable(self.captions),
+            vocabulary_size=self.vocabulary_size,
+            max_words=self.max_words,
+            tokens=self.tokens,
+        )
+
+    def perturb(
+        self, inputs: dict[str, Input], preprocessing: Preprocessing, rng: np.random.Generator
+    ) -> dict[str, Input]:
+        """Some words become the unknown word."""
+        transform = preprocessing.transforms["text"]
+        if not isinstance(transform, TextTransform):
+            raise ValueError(f"text: expected a TextTransform, got {type(transform).__name__}")
+        return {**inputs, "text": WordDropout(self.word_dropout)(inputs["text"], transform, rng)}
+
+    @property
+    def perturbs(self) -> bool:
+        """Whether words are dropped."""
+        return self.word_dropout > 0

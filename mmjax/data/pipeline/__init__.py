@@ -1,0 +1,1 @@
+"""Batches: their order, their lengths, made ahead of their use."""

@@ -1,0 +1,1 @@
+"""Made-up data sets whose best possible score is known."""

@@ -1,0 +1,1 @@
+"""Data sets of the user's own: tables of files, texts and labels."""

@@ -1,0 +1,1 @@
+"""Devices and processes: the only folder that knows how many there are."""

@@ -1,0 +1,1 @@
+"""Files: strict JSON with checksums, safe opening of foreign files, rows of tables."""

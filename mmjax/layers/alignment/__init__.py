@@ -1,0 +1,1 @@
+"""Alignment of sequences to a common number of steps."""

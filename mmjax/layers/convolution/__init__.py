@@ -1,0 +1,1 @@
+"""Convolution, batch normalisation, spectrograms, rasters."""

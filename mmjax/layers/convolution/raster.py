@@ -1,0 +1,33 @@
+"""Points on a bird's-eye-view grid, as in Lang et al. 2019 (PointPillars), arXiv:1812.05784."""
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float
+
+from mmjax.layers.tokens.masking import clear
+
+
+def rasterise(
+    points: Float[Array, "batch point feature"],
+    mask: Bool[Array, "batch point"],
+    extent: tuple[float, float, float, float],
+    cells: tuple[int, int],
+) -> Float[Array, "batch row cell channel"]:
+    """log(1 + points in a cell), and the mean of each of their features; zeros in empty cells.
+
+    The first two features are x and y; rows run along x from the lowest. `extent` is the x and y
+    where the grid begins and ends, as (x, x, y, y); points outside it are left out.
+    """
+    (rows, columns), (x_low, x_high, y_low, y_high) = cells, extent
+    points = clear(points, mask).astype(jnp.float32)
+    row = jnp.floor((points[:, :, 0] - x_low) / (x_high - x_low) * rows)
+    column = jnp.floor((points[:, :, 1] - y_low) / (y_high - y_low) * columns)
+    inside = mask & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    cell = clear(row * columns + column, inside).astype(jnp.int32)
+    given = jnp.concatenate([inside[:, :, None].astype(points.dtype), points], axis=-1)
+    example = jnp.broadcast_to(jnp.arange(len(points))[:, None], cell.shape)
+    total = jnp.zeros((len(points), rows * columns, given.shape[-1]), given.dtype)
+    total = total.at[example, cell].add(clear(given, inside))
+    count, sums = total[:, :, :1], total[:, :, 1:]
+    grid = jnp.concatenate([jnp.log1p(count), sums / jnp.maximum(count, 1.0)], axis=-1)
+    return jnp.reshape(grid, (len(points), rows, columns, -1))

@@ -1,0 +1,138 @@
+"""GRU, Cho et al. 2014, arXiv:1406.1078.
+
+The reset comes after the product, as cuDNN and PyTorch have it.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Bool, Float
+
+from mmjax.layers.recurrent.recurrent import (
+    bias_gradient,
+    gate_parameters,
+    initial_state,
+    input_gradient,
+    kernel_gradient,
+    last_state,
+    states_before,
+    varying,
+)
+
+
+def gru(
+    x: Float[Array, "batch token width"],
+    mask: Bool[Array, "batch token"],
+    *,
+    input_kernel: Float[Array, "width gates"],
+    recurrent_kernel: Float[Array, "dim gates"],
+    bias: Float[Array, "gates"],
+    candidate_bias: Float[Array, "dim"],
+    reverse: bool = False,
+    unroll: int = 1,
+) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
+    """r, z, n = x_t W + b;  u, v, w = h U;  y = s(z + v);  h' = (1 - y) tanh(...) + y h.
+
+    The candidate state is tanh(n + s(r + u) (w + c)).
+    `candidate_bias` is c; `gates` is 3 * dim, in the order reset, update, candidate. Masks,
+    `unroll` and what is returned: as for `lstm`.
+    """
+    tokens = jnp.swapaxes(x, 0, 1)
+    tokens, *weights = varying(tokens, input_kernel, recurrent_kernel, bias, candidate_bias)
+    states = jnp.asarray(_gru(reverse, unroll, tokens, mask.T, *weights))
+    return jnp.swapaxes(states, 0, 1), last_state(states, reverse)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _gru(
+    reverse: bool,
+    unroll: int,
+    x: Array,
+    mask: Array,
+    kernel: Array,
+    recurrent: Array,
+    bias: Array,
+    candidate_bias: Array,
+) -> Array:
+    """The states [token, batch, dim] of an input [token, batch, width]."""
+    return _forward(reverse, unroll, x, mask, kernel, recurrent, bias, candidate_bias)[0]
+
+
+def _forward(reverse, unroll, x, mask, kernel, recurrent, bias, candidate_bias):
+    """The states, and what the gradient is computed from."""
+    # The product with the input does not depend on the state: one large product outside the scan.
+    projected = jnp.einsum("tbw,wg->tbg", x, kernel)
+
+    def step(state, inputs):
+        gates, valid = inputs
+        r, z, n = jnp.split(gates + bias[None], 3, axis=-1)
+        u, v, w = jnp.split(state @ recurrent, 3, axis=-1)
+        reset, update, product = nn.sigmoid(r + u), nn.sigmoid(z + v), w + candidate_bias[None]
+        candidate = nn.tanh(n + reset * product)
+        state = jnp.where(valid[:, None], (1 - update) * candidate + update * state, state)
+        return state, (state, (reset, update, candidate, product))
+
+    zeros = initial_state(projected, recurrent)
+    _, (states, gates) = jax.lax.scan(
+        step, zeros, (projected, mask), reverse=reverse, unroll=unroll
+    )
+    return states, (x, mask, kernel, recurrent, states, gates)
+
+
+def _backward(reverse, unroll, kept, given):
+    """The gradients, those of kernels as one product each over all tokens, after the scan.
+
+    The gates are kept: unlike the LSTM's, computing them again was slower on CPUs, by half.
+    """
+    x, mask, kernel, recurrent, states, gates = kept
+    back = [part.T for part in jnp.split(recurrent, 3, axis=1)]
+    states = states_before(states, reverse)
+
+    def step(d_state, inputs):
+        given, (reset, update, candidate, product), state, valid = inputs
+        valid, d_state = valid[:, None], d_state + given
+        read = jnp.where(valid, d_state, jnp.zeros_like(d_state))
+        d_candidate = read * (1 - update) * (1 - candidate * candidate)
+        d_update = read * (state - candidate) * update * (1 - update)
+        d_reset = d_candidate * product * reset * (1 - reset)
+        gradients = (d_reset, d_update, d_candidate * reset)
+        passed = sum(gradient @ part for gradient, part in zip(gradients, back, strict=True))
+        held = jnp.where(valid, read * update, d_state)
+        return passed + held, (*gradients, d_candidate)
+
+    zeros = jnp.zeros_like(states, shape=states.shape[1:])
+    inputs = (given, gates, states, mask)
+    _, found = jax.lax.scan(step, zeros, inputs, reverse=not reverse, unroll=unroll)
+    d_reset, d_update, d_product, d_candidate = found
+    from_input, from_state = (d_reset, d_update, d_candidate), (d_reset, d_update, d_product)
+    return (
+        input_gradient(from_input, kernel),
+        None,
+        kernel_gradient(from_input, x),
+        kernel_gradient(from_state, states),
+        bias_gradient(from_input),
+        bias_gradient([d_product]),
+    )
+
+
+_gru.defvjp(_forward, _backward)
+
+
+class GruLayer(nn.Module):
+    """`gru` with its parameters."""
+
+    dim: int  # width of the state
+    reverse: bool = False  # read from the last token to the first
+    unroll: int = 1  # tokens in one turn of the compiled loop
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
+    ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
+        kernels = gate_parameters(self, x.shape[-1], self.dim, gates=3)
+        kernels["candidate_bias"] = self.param("candidate_bias", nn.initializers.zeros, (self.dim,))
+        x = x.astype(kernels["bias"].dtype)
+        return gru(x, mask, **kernels, reverse=self.reverse, unroll=self.unroll)

@@ -1,0 +1,150 @@
+"""LSTM, Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Bool, Float
+
+from mmjax.layers.recurrent.cudnn_lstm import cudnn_lstm
+from mmjax.layers.recurrent.recurrent import (
+    bias_gradient,
+    gate_parameters,
+    initial_state,
+    input_gradient,
+    kernel_gradient,
+    last_state,
+    states_before,
+    varying,
+)
+from mmjax.layers.tracing.vendor import use_cudnn
+
+
+def lstm(
+    x: Float[Array, "batch token width"],
+    mask: Bool[Array, "batch token"],
+    *,
+    input_kernel: Float[Array, "width gates"],
+    recurrent_kernel: Float[Array, "dim gates"],
+    bias: Float[Array, "gates"],
+    reverse: bool = False,
+    unroll: int = 1,
+) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
+    """i, f, g, o = x_t W + h U + b;  c' = s(f) c + s(i) tanh(g);  h' = s(o) tanh(c').
+
+    Where the mask is False the state stays as it was, so padding may stand anywhere, and a sequence
+    of length 0 ends in the initial state, zeros. `gates` is 4 * dim, in the order i, f, g, o.
+    `unroll` tokens are one turn of the compiled loop: the same result, other costs.
+
+    Returns:
+        the state h after every token (held over padding), and after the last one that was read.
+    """
+    # Tokens first, and before the product: then the loop reads it in place, and only the input,
+    # several times smaller, is turned round in memory.
+    tokens = jnp.swapaxes(x, 0, 1)
+    tokens, *weights = varying(tokens, input_kernel, recurrent_kernel, bias)
+    states = jnp.asarray(_lstm(reverse, unroll, tokens, mask.T, *weights))
+    return jnp.swapaxes(states, 0, 1), last_state(states, reverse)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _lstm(
+    reverse: bool, unroll: int, x: Array, mask: Array, kernel: Array, recurrent: Array, bias: Array
+) -> Array:
+    """The states [token, batch, dim] of an input [token, batch, width]."""
+    return _forward(reverse, unroll, x, mask, kernel, recurrent, bias)[0]
+
+
+def _forward(reverse, unroll, x, mask, kernel, recurrent, bias):
+    """The states, and what the gradient is computed from."""
+    scaled, scaled_bias = recurrent * _halves(recurrent), bias * _halves(bias)
+    # The product with the input does not depend on the state: one large product outside the scan.
+    projected = jnp.einsum("tbw,wg->tbg", x, kernel * _halves(kernel))
+
+    def step(carry, inputs):
+        state, cell = carry
+        gates, valid = inputs
+        i, f, g, o = _activated(gates + state @ scaled + scaled_bias[None])
+        new_cell = f * cell + i * g
+        state = jnp.where(valid[:, None], o * nn.tanh(new_cell), state)
+        cell = jnp.where(valid[:, None], new_cell, cell)
+        return (state, cell), (state, cell)
+
+    zeros = initial_state(projected, recurrent)
+    _, (states, cells) = jax.lax.scan(
+        step, (zeros, zeros), (projected, mask), reverse=reverse, unroll=unroll
+    )
+    return states, (x, mask, kernel, recurrent, bias, projected, states, cells)
+
+
+def _backward(reverse, unroll, kept, given):
+    """The gradients, those of kernels as one product each over all tokens, after the scan.
+
+    The four gates stay apart: joining them in every step costs more than three more products.
+    Their values are computed again, which costs less than fresh memory to keep them in.
+    """
+    x, mask, kernel, recurrent, bias, projected, states, cells = kept
+    scaled, scaled_bias = recurrent * _halves(recurrent), bias * _halves(bias)
+    back = [part.T for part in jnp.split(recurrent, 4, axis=1)]
+    states, old_cells = states_before(states, reverse), states_before(cells, reverse)
+
+    def step(carry, inputs):
+        d_state, d_cell = carry
+        given, gates, state, old_cell, cell, valid = inputs
+        i, f, g, o = _activated(gates + state @ scaled + scaled_bias[None])
+        valid, bent = valid[:, None], nn.tanh(cell)
+        d_state = d_state + given
+        read = jnp.where(valid, d_state, jnp.zeros_like(d_state))
+        through = jnp.where(valid, d_cell + read * o * (1 - bent * bent), jnp.zeros_like(d_cell))
+        gradients = (
+            through * g * i * (1 - i),
+            through * old_cell * f * (1 - f),
+            through * i * (1 - g * g),
+            read * bent * o * (1 - o),
+        )
+        passed = sum(gradient @ part for gradient, part in zip(gradients, back, strict=True))
+        held = jnp.where(valid, jnp.zeros_like(d_state), d_state)
+        return (passed + held, jnp.where(valid, through * f, d_cell)), gradients
+
+    zeros = initial_state(projected, recurrent)
+    inputs = (given, projected, states, old_cells, cells, mask)
+    _, gates = jax.lax.scan(step, (zeros, zeros), inputs, reverse=not reverse, unroll=unroll)
+    d_x = input_gradient(gates, kernel)
+    d_kernel, d_recurrent = (kernel_gradient(gates, read) for read in (x, states))
+    return d_x, None, d_kernel, d_recurrent, bias_gradient(gates)
+
+
+_lstm.defvjp(_forward, _backward)
+
+
+def _halves(weights: Array) -> Array:
+    """1/2 for the gates i, f and o, and 1 for g: a factor that is exact."""
+    gate = jnp.arange(weights.shape[-1]) * 4 // weights.shape[-1]
+    scale = jnp.where(gate == 2, 1.0, 0.5).astype(weights.dtype)
+    return jnp.reshape(scale, (1,) * (weights.ndim - 1) + (-1,))
+
+
+def _activated(gates: Array) -> tuple[Array, Array, Array, Array]:
+    """s(2 i), s(2 f), tanh(g), s(2 o) as one tanh: s(2 x) = (tanh(x) + 1) / 2."""
+    i, f, g, o = jnp.split(nn.tanh(gates), 4, axis=-1)
+    return 0.5 * i + 0.5, 0.5 * f + 0.5, g, 0.5 * o + 0.5
+
+
+class LstmLayer(nn.Module):
+    """`lstm` with its parameters."""
+
+    dim: int  # width of the state
+    reverse: bool = False  # read from the last token to the first
+    unroll: int = 1  # tokens in one turn of the compiled loop
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
+    ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
+        kernels = gate_parameters(self, x.shape[-1], self.dim, gates=4)
+        x = x.astype(kernels["bias"].dtype)
+        if use_cudnn():
+            return cudnn_lstm(x, mask, **kernels, reverse=self.reverse)
+        return lstm(x, mask, **kernels, reverse=self.reverse, unroll=self.unroll)

@@ -1,0 +1,1 @@
+"""Tokens and masks: masking, pooling, embeddings, modalities in order."""

@@ -1,0 +1,55 @@
+"""Cells of a table: numbers, categories, and what is not filled in."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Bool, Float
+
+from mmjax.layers.tokens.masking import clear
+
+
+class Cells(NamedTuple):
+    """The columns by kind; `mask` is False where a cell is empty or its category unknown."""
+
+    numbers: Float[Array, "batch numeric"]  # zeros under the mask
+    categories: Float[Array, "batch categorical width"]  # embeddings, zeros under the mask
+    mask: Bool[Array, "batch column"]  # the numeric columns, then the categorical ones
+
+
+class CellEmbedding(nn.Module):
+    """Splits the columns, and embeds the categories of each in a table of its own.
+
+    A categorical cell holds its category's number, 0 to n - 1; any other number is an unknown one.
+    """
+
+    categories: tuple[int, ...]  # of each column; 0 for a number; () means all are numbers
+    width: int  # of an embedding
+
+    @nn.compact
+    def __call__(
+        self, values: Float[Array, "batch column"], mask: Bool[Array, "batch column"]
+    ) -> Cells:
+        """Raises ValueError where there are not as many columns as `categories`."""
+        count = np.array(self.categories or (0,) * values.shape[1])
+        if len(count) != values.shape[1] or count.min(initial=0) < 0:
+            raise ValueError(
+                f"categories: expected {values.shape[1]} numbers of 0 or more, one for each "
+                f"column, got {self.categories}"
+            )
+        numeric, categorical = np.flatnonzero(count == 0), np.flatnonzero(count)
+        values = clear(values, mask)
+        known = (values >= 0) & (values < jnp.asarray(count, values.dtype)[None])
+        mask = mask & (known | jnp.asarray(count == 0)[None])
+        shown = jnp.zeros((len(values), 0, self.width), values.dtype)
+        if len(categorical):
+            total = count[categorical]
+            # Column by column in one table: a category's row is its number behind those before.
+            first = jnp.asarray(np.cumsum(total) - total)[None]
+            row = clear(values, mask)[:, categorical].astype(first.dtype) + first
+            shown = nn.Embed(int(total.sum()), self.width, name="categories")(row)
+            shown = clear(shown, mask[:, categorical])
+        order = np.concatenate([numeric, categorical])
+        return Cells(values[:, numeric], shown, mask[:, order])

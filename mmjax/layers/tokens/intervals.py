@@ -1,0 +1,40 @@
+"""Irregular time stamps: how long after the one before a token comes, Che et al. 2018 (GRU-D).
+
+arXiv:1606.01865.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float
+
+from mmjax.layers.tokens.masking import clear
+
+
+def with_intervals(
+    values: Float[Array, "batch token feature"],
+    mask: Bool[Array, "batch token"],
+    channel: int | None,
+) -> Float[Array, "batch token _"]:
+    """The values, zeros under the mask, and behind them log(1 + |t_i - t_j|), t = values[channel].
+
+    Time in any unit in which intervals are about 1, from the start of the series on: in float32 the
+    seconds since 1970 tell no two minutes apart. j is the token before i of those that are there;
+    the first one's interval is 0. With `channel=None` there are no time stamps: nothing is added.
+
+    Raises:
+        ValueError: there is no such channel.
+    """
+    values = clear(values, mask)
+    if channel is None:
+        return values
+    if not 0 <= channel < values.shape[-1]:
+        raise ValueError(
+            f"time={channel}: expected one of the channels 0 to {values.shape[-1] - 1}"
+        )
+    time, place = values[:, :, channel], jnp.arange(mask.shape[1])[None]
+    latest = jax.lax.cummax(jnp.where(mask, place, -jnp.ones_like(place)), axis=1)
+    before = jnp.pad(latest, ((0, 0), (1, 0)), constant_values=-1)[:, :-1]
+    gap = jnp.abs(time - jnp.take_along_axis(time, jnp.maximum(before, 0), axis=1))
+    gap = clear(jnp.log1p(gap), mask & (before >= 0))
+    return jnp.concatenate([values, gap[:, :, None]], axis=-1)

@@ -1,0 +1,133 @@
+"""Several modalities side by side: `{name: Tokens}`, always read in the order of their names."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jaxtyping import Bool, Float
+
+from mmjax.layers.fields import require_at_least
+from mmjax.layers.normalisation import layer_norm
+from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tokens.pooling import masked_mean
+from mmjax.types import Tokens
+
+
+def ordered(modalities: Mapping[str, Tokens]) -> list[tuple[str, Tokens]]:
+    """The modalities by name, so that the order of a dict can never matter.
+
+    Raises:
+        ValueError: there is none, a mask does not fit its values, or their batches differ.
+    """
+    if not modalities:
+        raise ValueError("a fusion needs at least one modality, got an empty dict")
+    for name, tokens in modalities.items():
+        if tokens.values.ndim != 3 or tokens.mask.shape != tokens.values.shape[:2]:
+            raise ValueError(
+                f"modality {name!r}: expected values [batch, token, dim] and a mask "
+                f"[batch, token], got {tokens.values.shape} and {tokens.mask.shape}"
+            )
+    sizes = {name: len(tokens.mask) for name, tokens in modalities.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"expected as many examples of every modality, got {sizes}")
+    return sorted(modalities.items())
+
+
+def present(modalities: Mapping[str, Tokens]) -> Bool[Array, "batch"]:
+    """Which examples have any modality at all."""
+    return jnp.any(jnp.stack([tokens.present() for tokens in modalities.values()]), axis=0)
+
+
+class Vector(NamedTuple):
+    """One modality as a vector: the mean of its tokens, zeros where it is missing."""
+
+    value: Float[Array, "batch dim"]
+    present: Bool[Array, "batch"]
+
+
+def pooled(modalities: Mapping[str, Tokens]) -> dict[str, Vector]:
+    """Every modality as a vector, in the order of the names. Raises as `ordered` does."""
+    return {
+        name: Vector(masked_mean(tokens.values, tokens.mask), tokens.present())
+        for name, tokens in ordered(modalities)
+    }
+
+
+def one_token(fused: Float[Array, "batch dim"], modalities: Mapping[str, Tokens]) -> Tokens:
+    """A fused vector as a token, which is there where any modality is."""
+    mask = present(modalities)[:, None]
+    return Tokens(clear(fused[:, None, :], mask), mask)
+
+
+class Projections(nn.Module):
+    """W_m z_m for every modality m; no bias, so that a missing one, zeros, stays zeros."""
+
+    dim: int | None  # width of the results; None: no W_m, and all widths must be equal
+
+    @nn.compact
+    def __call__(self, vectors: Mapping[str, Vector]) -> dict[str, Vector]:
+        """Raises ValueError without `dim` when the modalities' widths differ."""
+        if self.dim is not None:
+            require_at_least(self, 1, "dim")
+            return {
+                name: Vector(nn.Dense(self.dim, use_bias=False, name=name)(value), there)
+                for name, (value, there) in vectors.items()
+            }
+        widths = {name: vector.value.shape[-1] for name, vector in vectors.items()}
+        if len(set(widths.values())) > 1:
+            raise ValueError(
+                f"cannot join vectors of different widths {widths}; make the encoders' dim equal "
+                f"or set the fusion's, for example --model.fusion.dim {max(widths.values())}"
+            )
+        return dict(vectors)
+
+
+class Streams(nn.Module):
+    """x_m = W_m z_m + e_m for the tokens of every modality m: all at one width.
+
+    What stands under a mask is then finite, and is not nothing: e_m.
+    """
+
+    dim: int  # width of the tokens
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens]) -> dict[str, Float[Array, "batch _ dim"]]:
+        """In the order of the names."""
+        require_at_least(self, 1, "dim")
+        # The layer's bias is e_m.
+        return {
+            name: nn.Dense(self.dim, name=name)(clear(tokens.values, tokens.mask))
+            for name, tokens in ordered(modalities)
+        }
+
+
+def side_by_side(
+    streams: Mapping[str, Float[Array, "batch _ dim"]], modalities: Mapping[str, Tokens]
+) -> Tokens:
+    """All streams in one sequence, ordered by name; not cleared under the mask."""
+    names = sorted(streams)
+    return Tokens(
+        jnp.concatenate([streams[name] for name in names], axis=1),
+        jnp.concatenate([modalities[name].mask for name in names], axis=1),
+    )
+
+
+class Join(nn.Module):
+    """x = [W_1 z_1 + e_1; ...; W_M z_M + e_M]: the tokens of all modalities in one sequence."""
+
+    dim: int  # width of the tokens
+
+    @nn.compact
+    def __call__(self, modalities: Mapping[str, Tokens]) -> Tokens:
+        """Ordered by name, not cleared under the mask."""
+        return side_by_side(Streams(self.dim, name="streams")(modalities), modalities)
+
+
+class Normed(nn.Module):
+    """norm(x), cleared under the mask: the end of a pre-norm transformer."""
+
+    @nn.compact
+    def __call__(self, tokens: Tokens) -> Tokens:
+        return Tokens(clear(layer_norm("norm")(tokens.values), tokens.mask), tokens.mask)

@@ -1,0 +1,111 @@
+"""The meter of a training: reads the sums of each step, writes the mean of the last ones."""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mmjax.config import Experiment
+from mmjax.runs.log import Log
+from mmjax.train.step.finite import NAME, Watch
+from mmjax.types import AnyArray, Sums
+
+
+class Meter:
+    """Sums since the last line of the log, in float64, and the time spent on training.
+
+    `progress` goes into every checkpoint: a resumed run writes the same lines.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        experiment: Experiment,
+        watch: Watch,
+        *,
+        epoch: int,
+        progress: Mapping[str, Any],
+    ) -> None:
+        self._log = log
+        self._watch = watch
+        self._experiment = experiment
+        self._epoch = epoch  # examples of the training split
+        self._learning_rate = experiment.optim.learning_rate(experiment.steps)
+        self._sums = {  # JSON has no NaN
+            name: [math.nan if number is None else number for number in pair]
+            for name, pair in progress.get("sums", {}).items()
+        }
+        self._without = progress.get("without", 0)  # steps since the beginning that made no update
+        self._skipped = progress.get("skipped", 0)  # updates, since the last line
+        self._examples = 0  # since the last line, of this process
+        self._line = time.perf_counter()
+        self._began = self._line - progress.get("seconds", 0.0)
+
+    @property
+    def seconds(self) -> float:
+        """Spent on training since the run began, validation included, interruptions not."""
+        return time.perf_counter() - self._began
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """What a resumed run goes on with."""
+        return {
+            "sums": {name: list(pair) for name, pair in self._sums.items()},
+            "skipped": self._skipped,
+            "without": self._without,
+            "in_a_row": self._watch.in_a_row,
+            "seconds": self.seconds,
+            "log": self._log.mark,
+        }
+
+    def read(self, step: int, sums: Mapping[str, Sums], ids: AnyArray) -> None:
+        """Take in the sums of a step: waits for that step. Writes a line every `log_every`.
+
+        A step whose update was skipped counts as that and into no mean.
+        """
+        sums = dict(sums)
+        if self._watch.read(step, sums.pop(NAME, None), ids):
+            for name, new in sums.items():
+                pair = self._sums.setdefault(name, [0.0, 0.0])
+                pair[0] += float(np.asarray(new.total))
+                pair[1] += float(np.asarray(new.count))
+        else:
+            self._skipped += 1
+            self._without += 1
+            for name in sums:
+                self._sums.setdefault(name, [0.0, 0.0])
+        self._examples += self._experiment.batch_size
+        self._log.advance()
+        if step % self._experiment.log_every == 0 or step == self._experiment.steps:
+            self._write(step)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens within does not count into the examples per second."""
+        paused = time.perf_counter()
+        yield
+        self._line += time.perf_counter() - paused
+
+    def _write(self, step: int) -> None:
+        means = {
+            name: total / count if count else math.nan
+            for name, (total, count) in self._sums.items()
+        }
+        now = time.perf_counter()
+        self._log.record(
+            {
+                "step": step,
+                "split": "train",
+                "epoch": step * self._experiment.batch_size / self._epoch,
+                "loss": self._experiment.total_loss(means),
+                **means,
+                **({"skipped": self._skipped} if self._skipped else {}),
+                "examples_per_second": self._examples / (now - self._line),
+                "learning_rate": float(np.asarray(self._learning_rate(step - 1 - self._without))),
+                "seconds": self.seconds,
+            }
+        )
+        self._sums, self._skipped, self._examples, self._line = {}, 0, 0, now

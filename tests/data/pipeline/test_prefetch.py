@@ -1,0 +1,119 @@
+"""Batches from worker processes: the same, in order, and no process outlives its parent."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from mmjax.data.pipeline.prefetch import ahead
+
+
+@dataclasses.dataclass(frozen=True)
+class Make:
+    """In place of a batch: who made it."""
+
+    deadly: int = -1
+
+    def __call__(self, step) -> Any:
+        if step == self.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step, os.getpid()
+
+
+def test_two_workers_give_every_step_once_and_in_order():
+    found = cast(Any, list(ahead(Make(), range(20), workers=2)))
+    assert [step for step, _ in found] == list(range(20))
+    makers = {pid for _, pid in found}
+    assert os.getpid() not in makers and len(makers) <= 2
+    assert gone(makers)
+
+
+def test_a_worker_that_dies_is_an_error_and_no_wait():
+    with pytest.raises(OSError, match=r"a data worker died.*--workers"):
+        list(ahead(Make(deadly=3), range(20), workers=1))
+
+
+def test_a_worker_ignores_the_ctrl_c_of_its_terminal():
+    batches = cast(Any, ahead(Make(), range(100), workers=1))
+    _, pid = next(batches)
+    os.kill(pid, signal.SIGINT)
+    assert [step for step, _ in batches] == list(range(1, 100))
+
+
+def test_no_worker_outlives_a_parent_that_was_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import time
+            from mmjax.data.pipeline.prefetch import ahead
+            from tests.data.pipeline.test_prefetch import Make
+
+            if __name__ == "__main__":
+                batches = ahead(Make(), range(10**6), workers=2)
+                print(*{next(batches)[1] for _ in range(60)}, flush=True)
+                time.sleep(600)
+            """
+        )
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        assert workers and not gone(workers, within=0)
+        parent.kill()
+    assert gone(workers)
+
+
+def gone(pids, within=5.0):
+    """Whether none of these processes is left, at the latest after so many seconds."""
+    deadline = time.monotonic() + within
+    while any(alive(pid) for pid in pids):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_training_batch_is_the_same_wherever_it_is_made(digits_dir):
+    from mmjax.data.datasets import DigitsMatch
+    from mmjax.data.pipeline.batches import train_batches
+
+    data = DigitsMatch(data_dir=digits_dir)
+    source, preprocessing = data.source("train"), data.preprocessing()
+
+    def first(**options):
+        batches = train_batches(
+            data, source, preprocessing, batch_size=8, seed=1, start=5, **options
+        )
+        found = [next(batches) for _ in range(3)]
+        batches.close()
+        return found
+
+    expected = first()
+    for batch, other in zip(expected, first(workers=2), strict=True):
+        np.testing.assert_array_equal(batch.ids, other.ids)
+        np.testing.assert_array_equal(batch.inputs["image"].values, other.inputs["image"].values)
+        np.testing.assert_array_equal(batch.inputs["text"].values, other.inputs["text"].values)
+    halves = [first(share=(part, 2)) for part in (0, 1)]
+    for batch, left, right in zip(expected, *halves, strict=True):
+        for name in ("image", "text"):
+            joined = np.concatenate([x.inputs[name].values for x in (left, right)])
+            np.testing.assert_array_equal(joined, batch.inputs[name].values)
+        np.testing.assert_array_equal(np.concatenate([left.ids, right.ids]), batch.ids)

@@ -1,0 +1,351 @@
+"""A user's own CSV file: read, refused, skipped, masked, split, and trained on end to end."""
+
+import csv
+import dataclasses
+import json
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import wavfile
+
+from mmjax.data.datasets import CsvRows
+from mmjax.data.transforms.text import TextTransform
+from mmjax.evaluation.evaluate import evaluate
+from mmjax.evaluation.predictions import Predictor, read_csv
+from mmjax.io.rows import RowError
+from mmjax.train.loop.fit import fit
+from tests.config.experiments import small
+from tests.data.transforms.tokenizers import bert_json
+
+PLAIN = {"images": (), "texts": ("text",), "split": "split"}
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Reports are written where the user is, not where the data lies."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def write(tmp_path, header, *rows):
+    """rows.csv with these columns, a label and a split; its folder."""
+    with (tmp_path / "data" / "rows.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*header, "match", "split"])
+        writer.writerows(rows)
+    return str(tmp_path / "data")
+
+
+def texts(tmp_path, *rows, **changes):
+    """A data set of texts; the first three rows are good, one in each split."""
+    good = [(f"good {split}", "1", split) for split in SPLITS]
+    folder = write(tmp_path, ["text"], *good, *rows)
+    return CsvRows(**(PLAIN | {"data_dir": folder} | changes))
+
+
+def cells(tmp_path, name, *found, **changes):
+    """A data set of one other modality, all cells in the training split."""
+    rows = [(cell, "1", "train") for cell in found] + [("", "0", s) for s in SPLITS[1:]]
+    folder = write(tmp_path, [name], *rows)
+    return CsvRows(**(PLAIN | {"texts": (), "data_dir": folder} | changes))
+
+
+def everything(data, split="train"):
+    source = data.source(split)
+    return source.read(np.arange(len(source)), None)
+
+
+def report(path="rows.skipped.csv"):
+    with open(path, newline="") as file:
+        return [tuple(row) for row in csv.reader(file)]
+
+
+def test_rows_are_read_in_the_order_of_the_file_with_their_labels(tmp_path):
+    data = texts(tmp_path, ("b", "0", "train"), ("", "1.0", "train"))
+    data.prepare()
+    found = everything(data)
+    assert found.inputs == {"text": ["good train", "b", None]}
+    assert found.labels["match"].tolist() == [1, 0, 1]
+    assert found.labels["match"].dtype == np.float32
+    assert not any(tmp_path.joinpath("here").iterdir())
+
+
+def test_the_file_may_be_named_from_the_current_folder(tmp_path, monkeypatch):
+    data = texts(tmp_path)
+    monkeypatch.chdir(data.data_dir)
+    assert len(dataclasses.replace(data, data_dir=None).source("test")) == 1
+
+
+def test_the_vocabulary_is_that_of_the_training_split_alone(tmp_path):
+    words = texts(tmp_path, ("cup", "0", "train")).preprocessing().transforms["text"].vocabulary()
+    assert {"good", "train", "cup"} <= set(words) and not {"test", "validation"} & set(words)
+
+
+def test_an_existing_tokenizer_reads_the_texts(tmp_path):
+    (tmp_path / "tokenizer.json").write_text(bert_json())
+    data = texts(tmp_path, tokenizer=str(tmp_path / "tokenizer.json"), max_words=9)
+    transform = data.preprocessing().transforms["text"]
+    assert transform.max_words == 9 and "[CLS]" in transform.vocabulary()
+    assert everything(data).inputs["text"] == ["good train"]
+
+
+def test_a_text_on_which_an_existing_tokenizer_fails_is_a_bad_row(tmp_path, monkeypatch):
+    def read(self, text, folder):
+        raise ValueError(f"fails on {text}")
+
+    monkeypatch.setattr(TextTransform, "read", read)
+    (tmp_path / "tokenizer.json").write_text(bert_json())
+    with pytest.raises(RowError, match=r"rows\.csv:2: column 'text': fails on good train"):
+        texts(tmp_path, tokenizer=str(tmp_path / "tokenizer.json")).prepare()
+
+
+BAD = {
+    "an unknown label": (("x", "2", "train"), "column 'match': expected the label 0 or 1, got '2'"),
+    "no label": (("x", "", "train"), "column 'match': expected the label 0 or 1, got ''"),
+    "a label of no number": (("x", "nan", "train"), "column 'match': .* got 'nan'"),
+    "an unknown split": (("x", "1", "dev"), "column 'split': split: got 'dev'"),
+    "too few cells": (("x", "1"), "expected 3 cells, got 2"),
+    "a NUL byte": (("x\0", "1", "train"), "expected text, got a NUL byte"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_row_stops_before_the_training_and_is_named(tmp_path, name):
+    row, reason = BAD[name]
+    with pytest.raises(RowError, match=rf"data/rows\.csv:5: {reason}"):
+        texts(tmp_path, row).prepare()
+
+
+@pytest.mark.parametrize("policy", ["skip", "mask"])
+@pytest.mark.parametrize("name", BAD)
+def test_a_row_without_label_or_split_is_skipped_and_reported(tmp_path, name, policy, capsys):
+    data = texts(tmp_path, BAD[name][0], ("b", "0", "train"), on_bad_row=policy)
+    data.prepare()
+    assert everything(data).inputs["text"] == ["good train", "b"]
+    header, (line, _, outcome, _) = report()
+    assert header == ("line", "column", "outcome", "reason")
+    assert (line, outcome) == ("5", "skipped")
+    shown = capsys.readouterr().err
+    assert "rows.csv: rows that could not be read: 1 skipped" in shown
+    assert "lines and reasons: rows.skipped.csv" in shown
+
+
+def hostile(tmp_path, kind):
+    """A good cell, a hostile one, and the fields that read them."""
+    folder = tmp_path / "data"
+    match kind:
+        case "picture":
+            Image.new("L", (4, 4)).save(folder / "a.png")
+            (folder / "b.png").write_bytes((folder / "a.png").read_bytes()[:-20])
+            return "a.png", "b.png", {"images": ("x",), "image_size": (3, 5), "grey": True}
+        case "picture of a missing file":
+            Image.new("L", (4, 4)).save(folder / "a.png")
+            return "a.png", "c.png", {"images": ("x",)}
+        case "sound":
+            wavfile.write(folder / "a.wav", 100, np.zeros(9, np.float32))
+            wavfile.write(folder / "b.wav", 100, np.full(9, np.nan, np.float32))
+            return "a.wav", "b.wav", {"recordings": ("x",), "sample_rate": 100}
+        case "features" | "features of another width":
+            np.save(folder / "a.npy", np.ones((2, 3)))
+            bad = np.ones(4) if "width" in kind else np.array([1, np.inf, 2])
+            np.save(folder / "b.npy", bad)
+            return "a.npy", "b.npy", {"features": ("x",)}
+        case "pickle":
+            np.save(folder / "a.npy", np.ones(3))
+            np.save(folder / "b.npy", np.array([{}], object), allow_pickle=True)
+            return "a.npy", "b.npy", {"features": ("x",)}
+        case "table":
+            return '{"age": 1, "sex": "f"}', '{"age": Infinity}', {"tables": ("x",)}
+        case "NaN in a table":
+            return '{"age": 1}', '{"age": NaN}', {"tables": ("x",)}
+        case "category for a number":
+            return '{"age": 1}', '{"age": "old"}', {"tables": ("x",)}
+    return '{"age": 1}', "{", {"tables": ("x",)}
+
+
+KINDS = {
+    "picture": r"b\.png: expected a PNG",
+    "picture of a missing file": r"c\.png: .* no file at all",
+    "sound": "NaN or infinity",
+    "features": "NaN, infinity",
+    "features of another width": r"expected floats \[token, 3\]",
+    "pickle": r"b\.npy: expected a \.npy file of floats",
+    "table": "column 'age': expected a finite number",
+    "NaN in a table": "column 'age': expected a number or null, got NaN",
+    "category for a number": "column 'age': expected a number, got 'old'",
+    "no JSON": "expected a JSON object",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hostile_cell_stops_is_skipped_or_is_masked(tmp_path, kind):
+    good, bad, fields = hostile(tmp_path, kind)
+    data = cells(tmp_path, "x", good, bad, good, **fields)
+    with pytest.raises(RowError, match=rf"rows\.csv:3: column 'x': .*{KINDS[kind]}"):
+        data.prepare()
+    for policy, kept in (("skip", [True, True]), ("mask", [True, False, True])):
+        found = dataclasses.replace(data, on_bad_row=policy)
+        found.prepare()
+        rows = everything(found).inputs["x"]
+        assert [row is not None for row in rows] == kept
+        outcome = {"skip": "skipped", "mask": "masked"}[policy]
+        assert [row[:3] for row in report()[1:]] == [("3", "x", outcome)]
+        inputs = found.preprocessing()({"x": rows})["x"]
+        assert np.isfinite(inputs.values).all()
+        assert np.reshape(inputs.mask, (len(rows), -1)).any(axis=1).tolist() == kept
+
+
+def test_all_that_is_wrong_in_a_row_is_reported(tmp_path):
+    folder = write(tmp_path, ["text", "x"], *[("a", '{"b": 1}', "1", s) for s in SPLITS],
+                   ("a", "{", "no", "dev"), ("a", "{", "1", "test"))  # fmt: skip
+    data = CsvRows(**(PLAIN | {"data_dir": folder, "tables": ("x",), "on_bad_row": "mask"}))
+    data.prepare()
+    assert [row[:3] for row in report()[1:]] == [
+        ("5", "split", "skipped"),
+        ("5", "match", "skipped"),
+        ("5", "x", "skipped"),
+        ("6", "x", "masked"),
+    ]
+
+
+def test_a_report_is_written_anew_and_over_nothing_else(tmp_path, capsys):
+    bad, named = ("x", "2", "train"), str(tmp_path / "named.csv")
+    texts(tmp_path, bad, on_bad_row="skip", report=named).prepare()
+    assert len(report(named)) == 2 and "1 skipped" in capsys.readouterr().err
+    texts(tmp_path, on_bad_row="skip", report=named).prepare()
+    assert report(named) == [("line", "column", "outcome", "reason")]
+    assert not capsys.readouterr().err
+    for other in (str(tmp_path / "data" / "rows.csv"), str(tmp_path)):
+        before = (tmp_path / "data" / "rows.csv").read_bytes()
+        with pytest.raises(ValueError, match="expected a report of skipped rows, or no file"):
+            texts(tmp_path, on_bad_row="skip", report=other).prepare()
+        assert (tmp_path / "data" / "rows.csv").read_bytes() == before
+
+
+def test_reading_alone_writes_nothing(tmp_path):
+    data = texts(tmp_path, ("x", "2", "train"), on_bad_row="skip")
+    data.preprocessing()
+    assert everything(data).inputs["text"] == ["good train"]
+    assert not any(tmp_path.joinpath("here").iterdir())
+
+
+def drawn(tmp_path, rows, **changes):
+    """{row: its split}."""
+    with (tmp_path / "data" / "rows.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["text", "match", "who"], *rows])
+    fields = PLAIN | {"split": None, "data_dir": str(tmp_path / "data")} | changes
+    data = CsvRows(**fields)
+    return [(split, text) for split in SPLITS for text in everything(data, split).inputs["text"]]
+
+
+def test_splits_are_drawn_in_their_shares_and_stay_when_rows_are_added(tmp_path):
+    rows = [(f"text {i}", i % 2, i // 10) for i in range(400)]
+    before = drawn(tmp_path, rows, shares=(0.2, 0.3))
+    counts = [sum(split == name for split, _ in before) for name in SPLITS]
+    np.testing.assert_allclose(counts, [200, 80, 120], atol=30)
+    again = [("new", 1, 3), *reversed(rows), ("text 1", 0, 7)]
+    after = drawn(tmp_path, again, shares=(0.2, 0.3))
+    assert set(before) == {place for place in after if place[1] != "new"}
+
+
+def test_rows_of_one_group_are_drawn_into_one_split(tmp_path):
+    rows = [(f"text {i}", 1, i // 10) for i in range(400)]
+    places = dict(map(reversed, drawn(tmp_path, rows, group="who", shares=(0.3, 0.3))))
+    for first in range(0, 400, 10):
+        assert len({places[f"text {first + i}"] for i in range(10)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"texts": ("text", "text")}, "expected different columns, got 'text' twice"),
+        ({"texts": ("match",)}, "expected different columns, got 'match' twice"),
+        ({"texts": ()}, "expected a modality and a label"),
+        ({"labels": ()}, "expected a modality and a label"),
+        ({"texts": ("caption",)}, r"rows\.csv:1: .* no column 'caption'"),
+        ({"labels": ("fits",)}, r"rows\.csv:1: .* no column 'fits'"),
+        ({"split": "part"}, r"rows\.csv:1: .* no column 'part'"),
+        ({"split": None, "group": "who"}, r"rows\.csv:1: .* no column 'who'"),
+        ({"split": None, "shares": (0.0, 0.0)}, "expected rows in every split, got .*--data.split"),
+    ],
+)
+def test_what_the_file_cannot_give_is_named(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        texts(tmp_path, **changes).prepare()
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (-0.1, 0.5), (float("nan"), 0.1)])
+def test_shares_leave_something_to_train_on(shares):
+    with pytest.raises(ValueError, match="shares: expected 0 or more, together below 1"):
+        CsvRows(shares=shares)
+
+
+def test_what_cannot_be_fitted_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"rows\.csv: column 'x': empty in every training row"):
+        cells(tmp_path, "x", "", tables=("x",)).preprocessing()
+    with pytest.raises(ValueError, match=r"rows\.csv: column 'x': column 'a': expected a cell"):
+        cells(tmp_path, "x", '{"a": null}', tables=("x",)).preprocessing()
+    np.save(tmp_path / "data" / "a.npy", np.ones((2, 0)))
+    with pytest.raises(ValueError, match=r"a\.npy: expected one feature or more, got none"):
+        cells(tmp_path, "x", "a.npy", features=("x",)).prepare()
+
+
+def test_a_column_of_a_table_is_what_its_first_cell_is(tmp_path):
+    found = ['{"a": null, "b": true}', '{"c": "x"}', '{"a": "y", "c": null}', '{"a": "z"}', "{}"]
+    data = cells(tmp_path, "x", *found, tables=("x",))
+    data.prepare()
+    assert everything(data).inputs["x"] == [json.loads(cell) for cell in found]
+    assert data.preprocessing().transforms["x"].categories == (2, 1, 1)
+
+
+def test_pictures_alike_are_kept_once_and_augmented_each(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "data" / "a.png")
+    data = cells(tmp_path, "x", "a.png", "", "a.png", images=("x",), image_size=(8, 8))
+    first, none, second = everything(data).inputs["x"]
+    assert first is second and none is None
+    np.testing.assert_array_equal(first, pixels)
+    noisy = dataclasses.replace(data, augment=dataclasses.replace(data.augment, noise=9.0))
+    source = noisy.source("train")
+    first, none, second = source.read(np.arange(3), np.random.default_rng(0)).inputs["x"]
+    assert none is None and (first != second).any() and (first != pixels).any()
+    missing = source.read(np.array([1]), np.random.default_rng(0)).inputs["x"]
+    assert missing == [None]
+
+
+def test_words_are_dropped_and_a_worker_gets_all_it_needs(tmp_path):
+    data = texts(tmp_path, word_dropout=1.0)
+    fitted = data.preprocessing()
+    data, source = pickle.loads(pickle.dumps((data, data.source("train"))))
+    inputs = fitted(source.read(np.arange(1), None).inputs)
+    changed = data.perturb(inputs, fitted, np.random.default_rng(0))["text"]
+    assert (changed.values[changed.mask] == 1).all() and changed.mask.sum() == 2
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_a_run_is_trained_evaluated_and_asked(tmp_path, monkeypatch, capsys):
+    rng, rows = np.random.default_rng(0), []
+    for i in range(40):
+        pixels = rng.integers(0, 256, (6, 6), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "data" / f"{i}.png")
+        split = SPLITS[(i >= 24) + (i >= 32)]
+        rows.append((f"{i}.png", "a bright one" if i % 2 else "", i % 2, split))
+    (tmp_path / "data" / "3.png").write_bytes(b"no picture")
+    folder = write(tmp_path, ["image", "text"], *rows)
+    data = CsvRows(data_dir=folder, split="split", image_size=(8, 8), grey=True, on_bad_row="mask")
+    run = tmp_path / "run"
+    metrics = fit(small(data=data, steps=4, devices=1, batch_size=8), run)
+    assert "rows that could not be read: 1 masked" in capsys.readouterr().err
+    assert np.isfinite(metrics["loss"])
+    assert evaluate(run) == metrics
+    (tmp_path / "data").rename(tmp_path / "moved")
+    assert evaluate(run, data_dir=str(tmp_path / "moved")) == metrics
+    predictor = Predictor(run)
+    batch = tmp_path / "moved" / "batch.csv"
+    batch.write_text("image,text\n0.png,a bright one\n1.png,\n")
+    answers = predictor([row for _, row in read_csv(batch, predictor.preprocessing)])
+    assert [list(answer) for answer in answers] == [["match"], ["match"]]

@@ -1,0 +1,69 @@
+from types import SimpleNamespace
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mmjax.layers.attention.attention import MultiHeadAttention, attend
+from mmjax.layers.tracing import vendor
+
+
+def test_attend_is_softmax_over_the_visible_keys():
+    rng = np.random.default_rng(0)
+    query, key, value = (rng.normal(size=(2, 3, 2, 4)).astype(np.float32) for _ in range(3))
+    mask = np.array([[[1, 1, 0], [0, 1, 1], [1, 0, 0]]] * 2, bool)
+    logits = np.einsum("bqhd,bkhd->bhqk", query, key) / 2.0
+    weights = np.where(mask[:, None], np.exp(logits), 0.0)
+    weights /= weights.sum(-1, keepdims=True)
+    expected = np.einsum("bhqk,bkhd->bqhd", weights, value)
+    found = attend(*map(jnp.asarray, (query, key, value, mask)))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_query_that_sees_nothing_gets_zeros_and_no_nan_gradient():
+    x = jnp.ones((1, 2, 1, 4))
+    mask = jnp.array([[[False, False], [True, False]]])
+    value, gradient = jax.value_and_grad(lambda x: jnp.sum(attend(x, x, x, mask)[:, 0]))(x)
+    assert value == 0 and not np.any(gradient)
+
+
+def test_heads_that_do_not_divide_the_width_are_refused_with_those_that_do():
+    with pytest.raises(ValueError, match=r"heads=5 must divide dim=12; choose from \[1, 2, 3, 4"):
+        MultiHeadAttention(dim=12, heads=5).init(
+            jax.random.key(0), jnp.ones((1, 1, 3)), jnp.ones((1, 1, 3)), jnp.ones((1, 1, 1), bool)
+        )
+
+
+@pytest.mark.parametrize(
+    "wanted, dtype, dim, keys, expected",
+    [
+        (True, jnp.bfloat16, 8, 4, "cudnn"),
+        (False, jnp.bfloat16, 8, 4, "xla"),
+        (True, jnp.float32, 8, 4, "xla"),
+        (True, jnp.bfloat16, 12, 4, "xla"),
+        (True, jnp.bfloat16, 136, 4, "xla"),
+        (True, jnp.bfloat16, 8, 3, "xla"),
+        (True, jnp.bfloat16, 8, 0, "xla"),
+    ],
+)
+def test_cudnn_attends_where_it_is_wanted_and_takes_the_shapes(
+    monkeypatch, wanted, dtype, dim, keys, expected
+):
+    """There is none here: what it is asked for is seen, not what it computes."""
+    cuda = SimpleNamespace(platform_version="cuda 12")
+    monkeypatch.setattr(vendor.backend, "get_backend", lambda: cuda)
+    query, key = jnp.ones((1, 2, 1, dim), dtype), jnp.ones((1, keys, 1, dim), dtype)
+    found = mock.Mock(return_value=query)
+    monkeypatch.setattr(jax.nn, "dot_product_attention", found)
+    with vendor.vendor_kernels(wanted):
+        attend(query, key, key, jnp.ones((1, 2, keys), bool))
+    assert found.call_args.kwargs["implementation"] == expected
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_off_cuda_xla_attends_whatever_is_wanted():
+    x = jnp.ones((1, 2, 1, 8), jnp.bfloat16)
+    with vendor.vendor_kernels(True):
+        assert attend(x, x, x, jnp.ones((1, 2, 2), bool)).dtype == jnp.bfloat16

@@ -1,0 +1,59 @@
+import dataclasses
+
+import pytest
+
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.transforms.audio import AudioTransform
+from mmjax.data.transforms.table import Categorical, Numeric, TableTransform
+from mmjax.data.transforms.text import TextTransform
+from mmjax.encoders import AudioCnn, Bert, Features, FtTransformer, Lstm, TableMlp, WaveCnn
+from mmjax.train.loop.compatibility import require_agreement, require_labels
+from tests.config.experiments import small
+from tests.train.step.test_step import batch
+
+TABLE = TableTransform((Numeric("age", 40.0, 9.0), Categorical("sex", ("f", "m"))))
+NUMBERS = TableTransform((Numeric("age", 40.0, 9.0), Numeric("height", 1.7, 0.1)))
+SOUND = AudioTransform(sample_rate=8000, max_samples=100)
+TEXT = TextTransform.fit(["one two three"], vocabulary_size=9, max_words=4)  # 5 with the special
+
+
+def agree(encoder, transform):
+    model = dataclasses.replace(small().model, encoders={"x": encoder})
+    require_agreement(small(model=model), Preprocessing({"x": transform}))
+
+
+@pytest.mark.parametrize(
+    "encoder, transform, message",
+    [
+        (Lstm(4), TEXT, r"--model\.encoders\.x\.vocabulary-size 4: .* has 5 words"),
+        (Bert(vocabulary_size=4), TEXT, r"vocabulary-size 4: .* has 5 words"),
+        (TableMlp(), TABLE, r"--model\.encoders\.x\.categories \(\): .* have \(0, 2\)"),
+        (FtTransformer(categories=(0, 3)), TABLE, r"categories \(0, 3\): .* have \(0, 2\)"),
+        (AudioCnn(), SOUND, r"--model\.encoders\.x\.sample-rate 16000: .* come at 8000 Hz"),
+    ],
+)
+def test_an_encoder_that_expects_other_numbers_is_refused(encoder, transform, message):
+    with pytest.raises(ValueError, match=message):
+        agree(encoder, transform)
+
+
+@pytest.mark.parametrize(
+    "encoder, transform",
+    [
+        (Lstm(5), TEXT),
+        (TableMlp(categories=(0, 2)), TABLE),
+        (TableMlp(), NUMBERS),
+        (AudioCnn(sample_rate=8000), SOUND),
+        (WaveCnn(), SOUND),  # of any rate
+        (Features(), TABLE),
+    ],
+)
+def test_an_encoder_that_fits_is_taken(encoder, transform):
+    agree(encoder, transform)
+
+
+def test_an_objective_without_its_label_is_named_with_those_that_there_are():
+    require_labels(small(), batch(0))
+    objectives = {"mood": small().objectives["match"]}
+    with pytest.raises(ValueError, match=r"objectives \['mood'\]: .*; it has \['match'\]"):
+        require_labels(small(objectives=objectives), batch(0))

@@ -62,7 +62,7 @@ def cases() -> Iterator[Case]:
     for name, kind, module in (
         ("lstm", "", mmjax.Lstm()),
         ("gru", "", mmjax.Gru()),
-        ("bag", "", mmjax.Bag()),
+        ("bag", "", mmjax.BagOfWords()),
         ("bert", "tiny", mmjax.Bert("tiny")),
         ("bert", "mini", mmjax.Bert("mini")),
         ("gpt2", "tiny", mmjax.Gpt2("tiny")),

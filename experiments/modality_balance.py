@@ -79,7 +79,7 @@ def without_vision(run: Path) -> float:
     right = []
     for batch in mmjax.eval_batches(source, preprocessing, batch_size=len(source)):
         vision = batch.inputs["vision"]
-        blind = mmjax.Input(vision.values, np.zeros_like(vision.mask))
+        blind = mmjax.Masked(vision.values, np.zeros_like(vision.mask))
         outputs: Any = model.apply(variables, {**batch.inputs, "vision": blind}, train=False)
         right.append((np.asarray(outputs["label"]) > 0) == (batch.labels["label"] > 0.5))
     return float(np.mean(np.concatenate(right)))

@@ -17,7 +17,7 @@ from .data.transforms.augment import ImageAugment as ImageAugment
 from .devices import parallel as parallel
 from .encoders import AudioCnn as AudioCnn
 from .encoders import AudioTransformer as AudioTransformer
-from .encoders import Bag as Bag
+from .encoders import BagOfWords as BagOfWords
 from .encoders import Bert as Bert
 from .encoders import BirdsEye as BirdsEye
 from .encoders import Cnn as Cnn
@@ -79,6 +79,6 @@ from .train.loop.fit import fit as fit
 from .train.step.step import eval_step as eval_step
 from .train.step.step import train_step as train_step
 from .types import Batch as Batch
-from .types import Input as Input
-from .types import Sums as Sums
+from .types import Masked as Masked
 from .types import Tokens as Tokens
+from .types import WeightedMean as WeightedMean

@@ -1,4 +1,4 @@
-"""The types that flow between the parts: Input -> Tokens -> outputs -> Sums.
+"""The types that flow between the parts: Masked -> Tokens -> outputs -> WeightedMean.
 
 Axis names in every signature come from this vocabulary:
 
@@ -24,7 +24,7 @@ AnyArray = Union[jax.Array, np.ndarray]
 
 
 @struct.dataclass
-class Input:
+class Masked:
     """One modality of a batch, as the pipeline delivers it to an encoder.
 
     `mask` is False where there is nothing: a padded word, or all of a missing modality.
@@ -54,14 +54,14 @@ class Tokens:
 class Batch:
     """`weight` is 0 for examples that only fill up a last batch; `ids` are places in the split."""
 
-    inputs: Mapping[str, Input]
+    inputs: Mapping[str, Masked]
     labels: Mapping[str, Shaped[AnyArray, "batch *label"]]
     weight: Float[AnyArray, "batch"]
     ids: Int[AnyArray, "batch"]
 
 
 @struct.dataclass
-class Picks:
+class RowIndices:
     """A batch whose inputs are not here: which rows of columns that the device holds they are."""
 
     rows: Mapping[str, Int[AnyArray, "batch"]]
@@ -69,24 +69,24 @@ class Picks:
     weight: Float[AnyArray, "batch"]
     ids: Int[AnyArray, "batch"]
 
-    def batch(self, columns: Mapping[str, Input]) -> Batch:
+    def batch(self, columns: Mapping[str, Masked]) -> Batch:
         """With the inputs, out of all rows of each modality."""
         inputs = {
-            name: Input(columns[name].values[rows], columns[name].mask[rows])
+            name: Masked(columns[name].values[rows], columns[name].mask[rows])
             for name, rows in self.rows.items()
         }
         return Batch(inputs, self.labels, self.weight, self.ids)
 
 
 @struct.dataclass
-class Sums:
+class WeightedMean:
     """A total and the count to divide it by: added over batches and devices, divided once."""
 
     total: Float[jax.Array, ""]
     count: Float[jax.Array, ""]
 
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(self.total + other.total, self.count + other.count)
+    def __add__(self, other: "WeightedMean") -> "WeightedMean":
+        return WeightedMean(self.total + other.total, self.count + other.count)
 
     def mean(self) -> Float[jax.Array, ""]:
         """total / count, and 0 where nothing was counted."""

@@ -15,7 +15,7 @@ from mmjax.encoders import (
     ENCODERS,
     AudioCnn,
     AudioTransformer,
-    Bag,
+    BagOfWords,
     Bert,
     BirdsEye,
     Cnn,
@@ -36,26 +36,26 @@ from mmjax.encoders import (
 )
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS
-from mmjax.types import Input, Tokens
+from mmjax.types import Masked, Tokens
 
 BATCH = 4
 
 
 def image(seed=0, present=(True, True, False, True), size=(6, 6, 1)):
     values = np.random.default_rng(seed).normal(size=(len(present), *size)).astype(np.float32)
-    return Input(jnp.asarray(values), jnp.asarray(present))
+    return Masked(jnp.asarray(values), jnp.asarray(present))
 
 
 def text(seed=0, lengths=(5, 3, 0, 1)):
     ids = np.random.default_rng(seed).integers(2, 20, (len(lengths), 5)).astype(np.int32)
     mask = np.arange(5)[None, :] < np.array(lengths)[:, None]
-    return Input(jnp.asarray(ids), jnp.asarray(mask))
+    return Masked(jnp.asarray(ids), jnp.asarray(mask))
 
 
 def features(seed=0, lengths=(5, 3, 0, 1)):
     values = np.random.default_rng(seed).normal(size=(len(lengths), 5, 3)).astype(np.float32)
     mask = np.arange(5)[None, :] < np.array(lengths)[:, None]
-    return Input(jnp.asarray(values), jnp.asarray(mask))
+    return Masked(jnp.asarray(values), jnp.asarray(mask))
 
 
 def series(seed=0, lengths=(9, 3, 0, 1), feature=3):
@@ -64,13 +64,13 @@ def series(seed=0, lengths=(9, 3, 0, 1), feature=3):
     values = np.random.default_rng(seed).normal(size=(len(lengths), step, feature))
     mask = np.arange(step)[None, :] < np.array(lengths)[:, None]
     mask[0, 2:4] = False
-    return Input(jnp.asarray(values.astype(np.float32)), jnp.asarray(mask))
+    return Masked(jnp.asarray(values.astype(np.float32)), jnp.asarray(mask))
 
 
 def audio(seed=0, lengths=(300, 170, 0, 1)):
     values = np.random.default_rng(seed).normal(size=(len(lengths), max(lengths)))
     mask = np.arange(max(lengths))[None, :] < np.array(lengths)[:, None]
-    return Input(jnp.asarray(values.astype(np.float32)), jnp.asarray(mask))
+    return Masked(jnp.asarray(values.astype(np.float32)), jnp.asarray(mask))
 
 
 # Of the columns of `table`: two are numbers, two categories.
@@ -84,7 +84,7 @@ def table(seed=0):
     values = np.stack(columns, axis=1).astype(np.float32)
     mask = np.array([[1, 1, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0], [1, 1, 0, 1]], bool)
     values[3, 1] = 7
-    return Input(jnp.asarray(values), jnp.asarray(mask))
+    return Masked(jnp.asarray(values), jnp.asarray(mask))
 
 
 INPUTS = {
@@ -94,7 +94,7 @@ INPUTS = {
     "vit": functools.partial(image, size=(8, 13, 2)),
     "lstm": text,
     "gru": series,
-    "bag": text,
+    "bag_of_words": text,
     "bert": text,
     "gpt2": text,
     "audio_cnn": audio,
@@ -131,7 +131,7 @@ ENCODER_VARIANTS = {
         Gru(dim=8, layers=2, bidirectional=True, pooling="none", time=1),
         Gru(dim=8, pooling="last"),
     ],
-    "bag": [Bag(20, 8, pooling) for pooling in ("mean", "none")],
+    "bag_of_words": [BagOfWords(20, 8, pooling) for pooling in ("mean", "none")],
     "bert": [
         Bert(vocabulary_size=20, positions=9, width=8, layers=1, heads=2, pooling=p)
         for p in ("none", "mean", "first")

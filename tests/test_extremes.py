@@ -23,7 +23,7 @@ from mmjax.objectives import OBJECTIVES, BinaryCrossEntropy
 from mmjax.optim import Adam, Sgd
 from mmjax.train.step.finite import NAME as NONFINITE
 from mmjax.train.step.step import train_step
-from mmjax.types import Batch, Input
+from mmjax.types import Batch, Masked
 from tests import samples
 
 VARIANTS = {
@@ -165,7 +165,7 @@ def changed(left, right):
 
 def masked(given, change):
     """The batch with other masks."""
-    inputs = {n: Input(i.values, change(i.mask)) for n, i in given.inputs.items()}
+    inputs = {n: Masked(i.values, change(i.mask)) for n, i in given.inputs.items()}
     return dataclasses.replace(given, inputs=inputs)
 
 
@@ -184,7 +184,7 @@ CASES = {
         f"values {place}": lambda b, place=place: dataclasses.replace(
             b,
             inputs={
-                n: Input(np.asarray(samples.extremes(i.values)[place]), i.mask)
+                n: Masked(np.asarray(samples.extremes(i.values)[place]), i.mask)
                 for n, i in b.inputs.items()
             },
         )

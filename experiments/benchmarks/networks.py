@@ -12,7 +12,7 @@ from mmjax.devices import parallel
 from mmjax.evaluation.flops import flops
 from mmjax.models.train_state import create_state
 from mmjax.train.step.step import train_step
-from mmjax.types import Batch, Input
+from mmjax.types import Batch, Masked
 
 OBJECTIVES = {"match": mmjax.BinaryCrossEntropy()}
 TX = mmjax.Adam().chain(1)
@@ -94,7 +94,7 @@ def batch_of(network: Network, size: int) -> Batch:
     image = np.zeros((size, network.side, network.side, 3), np.float32)
     words = np.zeros((size, network.words), np.int32)
     ones = np.ones(size, np.float32)
-    inputs = {"image": Input(image, ones > 0), "text": Input(words, words == 0)}
+    inputs = {"image": Masked(image, ones > 0), "text": Masked(words, words == 0)}
     return Batch(inputs, {"match": ones}, ones, np.arange(size))
 
 

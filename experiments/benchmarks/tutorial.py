@@ -14,7 +14,7 @@ from made_up import BATCH as BATCH
 from made_up import LR, SIDE, VOCABULARY
 
 import mmjax
-from mmjax.types import Batch, Input
+from mmjax.types import Batch, Masked
 
 OPTIM = mmjax.Adam(peak_lr=LR, schedule="constant", warmup=0.0)
 OBJECTIVES = {"match": mmjax.BinaryCrossEntropy()}
@@ -34,8 +34,8 @@ def batch(given: made_up.Pairs) -> Batch:
     size = len(given.labels)
     return Batch(
         inputs={
-            "image": Input(given.image, np.ones(size, bool)),
-            "text": Input(given.words, np.ones(given.words.shape, bool)),
+            "image": Masked(given.image, np.ones(size, bool)),
+            "text": Masked(given.words, np.ones(given.words.shape, bool)),
         },
         labels={"match": given.labels},
         weight=np.ones(size, np.float32),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from jax import Array
 
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +21,6 @@ class Balance(abc.ABC):
     def weight(self, modality: str | None) -> float:
         """Of a modality's own loss in the total; None: of the loss of all together."""
 
-    def modulate(self, gradients: Any, sums: Mapping[str, Sums], key: Array) -> Any:
+    def modulate(self, gradients: Any, sums: Mapping[str, WeightedMean], key: Array) -> Any:
         """Change the gradients of the global batch, given its sums; as they are by default."""
         return gradients

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmjax.balance.balance import Balance
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 
 
 @final
@@ -36,7 +36,7 @@ class OgmGe(Balance):
         """1: a probe's loss reaches no encoder."""
         return 1.0
 
-    def modulate(self, gradients: Any, sums: Mapping[str, Sums], key: Array) -> Any:
+    def modulate(self, gradients: Any, sums: Mapping[str, WeightedMean], key: Array) -> Any:
         """Scale the encoders' gradients; those of fusion and heads stay as they are."""
         changed = dict(gradients)
         for place, (name, scale) in enumerate(sorted(self.scales(sums).items())):
@@ -52,7 +52,7 @@ class OgmGe(Balance):
             changed[f"encoders_{name}"] = jax.tree.unflatten(structure, scaled)
         return changed
 
-    def scales(self, sums: Mapping[str, Sums]) -> dict[str, Array]:
+    def scales(self, sums: Mapping[str, WeightedMean]) -> dict[str, Array]:
         """k_m of each modality, from the sums called `<objective>/<modality>/confidence`."""
         scores: dict[str, list[Array]] = {}
         for path, found in sums.items():

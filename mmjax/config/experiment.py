@@ -18,7 +18,7 @@ class Experiment:
     """One training, complete: what runs from the same Experiment gives the same numbers.
 
     Attributes:
-        model: {modality: Input} -> outputs
+        model: {modality: Masked} -> outputs
         objectives: by the name of the output and of the label that each reads
         data: what is read, and how it is prepared
         optim: the optimiser and its schedule

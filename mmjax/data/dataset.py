@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.types import Input
+from mmjax.types import Masked
 
 SPLITS = ("train", "validation", "test")
 
@@ -71,8 +71,8 @@ class Dataset(abc.ABC):
         """One of `SPLITS`; ValueError for another name."""
 
     def perturb(
-        self, inputs: dict[str, Input], preprocessing: Preprocessing, rng: np.random.Generator
-    ) -> dict[str, Input]:
+        self, inputs: dict[str, Masked], preprocessing: Preprocessing, rng: np.random.Generator
+    ) -> dict[str, Masked]:
         """What happens to a training batch after preprocessing; nothing, unless overridden.
 
         What is drawn is as in `Source.read`.

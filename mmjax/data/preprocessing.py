@@ -16,7 +16,7 @@ from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.transform import Transform
 from mmjax.io import json_file
-from mmjax.types import Input
+from mmjax.types import Masked
 
 TRANSFORMS: dict[str, type[Transform]] = {
     "image": ImageTransform,
@@ -35,7 +35,7 @@ FILE = "preprocessing.json"
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """From raw examples to what encoders read: {modality: examples} -> {modality: Input}."""
+    """From raw examples to what encoders read: {modality: examples} -> {modality: Masked}."""
 
     transforms: Mapping[str, Transform]
 
@@ -45,7 +45,7 @@ class Preprocessing:
             if not name or set(name) & set("/\\\0"):
                 raise ValueError(f"modality {name!r}: expected a name without slashes")
 
-    def __call__(self, examples: Mapping[str, Sequence | np.ndarray]) -> dict[str, Input]:
+    def __call__(self, examples: Mapping[str, Sequence | np.ndarray]) -> dict[str, Masked]:
         """A modality that `examples` does not have at all is missing in every row."""
         for name in examples:
             if name not in self.transforms:

@@ -2,7 +2,7 @@
 
 from mmjax.encoders.audio_cnn import AudioCnn as AudioCnn
 from mmjax.encoders.audio_transformer import AudioTransformer as AudioTransformer
-from mmjax.encoders.bag import Bag as Bag
+from mmjax.encoders.bag_of_words import BagOfWords as BagOfWords
 from mmjax.encoders.bert import Bert as Bert
 from mmjax.encoders.birds_eye import BirdsEye as BirdsEye
 from mmjax.encoders.cnn import Cnn as Cnn
@@ -28,7 +28,7 @@ ENCODERS = {
     "vit": Vit,
     "lstm": Lstm,
     "gru": Gru,
-    "bag": Bag,
+    "bag_of_words": BagOfWords,
     "bert": Bert,
     "gpt2": Gpt2,
     "audio_cnn": AudioCnn,

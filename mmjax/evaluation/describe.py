@@ -15,7 +15,7 @@ from mmjax.config import Experiment
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.evaluation.flops import flops
 from mmjax.layers.tracing.auxiliary import COLLECTION
-from mmjax.types import Input
+from mmjax.types import Masked
 
 
 class Part(NamedTuple):
@@ -89,7 +89,7 @@ def describe(
 
 
 def _parts(
-    model: nn.Module, variables: Mapping[str, Any], inputs: Mapping[str, Input]
+    model: nn.Module, variables: Mapping[str, Any], inputs: Mapping[str, Masked]
 ) -> list[Part]:
     """The calls of the modules below the model, in the order in which they are made."""
     calls: list[tuple[nn.Module, str, tuple, dict, Any]] = []

@@ -17,7 +17,7 @@ from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tracing.precision import cast_floats
 from mmjax.layers.tracing.rematerialisation import rematerialising
 from mmjax.layers.tracing.vendor import vendor_kernels
-from mmjax.types import Input, Tokens
+from mmjax.types import Masked, Tokens
 
 PRESENT = "present"  # no head may have this name
 
@@ -56,7 +56,7 @@ class Multimodal(nn.Module):
     kernels: Literal["xla", "vendor"] = "xla"
 
     @nn.compact
-    def __call__(self, inputs: Mapping[str, Input], *, train: bool) -> dict[str, Array]:
+    def __call__(self, inputs: Mapping[str, Masked], *, train: bool) -> dict[str, Array]:
         """The outputs by their heads' names; of one modality alone as `<head>/<modality>`.
 
         With those comes `present/<modality>`, 1 or 0: a modality can tell nothing where it is not.
@@ -77,7 +77,7 @@ class Multimodal(nn.Module):
             compute = nn.map_variables(Multimodal._outputs, "params", trans_in_fn=cast)
             return cast_floats("float32")(compute(self, inputs, train))
 
-    def _check(self, inputs: Mapping[str, Input]) -> None:
+    def _check(self, inputs: Mapping[str, Masked]) -> None:
         require_choice(self, "unimodal", "none", "probe", "train")
         require_choice(self, "precision", "float32", "bfloat16")
         require_choice(self, "kernels", "xla", "vendor")
@@ -98,7 +98,7 @@ class Multimodal(nn.Module):
         for name, encoder in self.encoders.items():
             check_kind(name, encoder, inputs[name])
 
-    def _outputs(self, inputs: Mapping[str, Input], train: bool) -> dict[str, Array]:
+    def _outputs(self, inputs: Mapping[str, Masked], train: bool) -> dict[str, Array]:
         tokens = {}
         for name, encoder in sorted(self.encoders.items()):
             learns = train and name not in self.frozen
@@ -123,7 +123,7 @@ class Multimodal(nn.Module):
         return outputs
 
 
-def check_kind(modality: str, encoder: nn.Module, given: Input) -> None:
+def check_kind(modality: str, encoder: nn.Module, given: Masked) -> None:
     """ValueError where the encoder reads another kind of input, with those that read this one."""
     if _reads(type(encoder), given):
         return
@@ -135,7 +135,7 @@ def check_kind(modality: str, encoder: nn.Module, given: Input) -> None:
     )
 
 
-def _reads(encoder: type[nn.Module], given: Input) -> bool:
+def _reads(encoder: type[nn.Module], given: Masked) -> bool:
     """Whether the values are of a type that the signature states, or it states none."""
     kind = inspect.get_annotations(encoder.__call__).get("values")
     # One by one: isinstance would ask a Union about classes, not about shapes.
@@ -143,8 +143,8 @@ def _reads(encoder: type[nn.Module], given: Input) -> bool:
 
 
 def drop_modalities(
-    inputs: Mapping[str, Input], rate: float | Array, key: PRNGKeyArray
-) -> dict[str, Input]:
+    inputs: Mapping[str, Masked], rate: float | Array, key: PRNGKeyArray
+) -> dict[str, Masked]:
     """Hide each modality of each example with probability `rate`, but never all that it has."""
     names = sorted(inputs)
     masks = {name: jnp.asarray(inputs[name].mask) for name in names}
@@ -153,6 +153,6 @@ def drop_modalities(
     # The highest draw among what is there is as likely to be one modality's as another's.
     keep = (drawn >= rate) | (drawn == jnp.max(drawn, axis=1, keepdims=True))
     return {
-        name: Input(inputs[name].values, clear(masks[name], keep[:, place]))
+        name: Masked(inputs[name].values, clear(masks[name], keep[:, place]))
         for place, name in enumerate(names)
     }

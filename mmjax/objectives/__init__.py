@@ -1,4 +1,4 @@
-"""Objectives: `(name, outputs, batch) -> {"loss": Sums, ...}`, divided at the very end."""
+"""Objectives: `(name, outputs, batch) -> {"loss": WeightedMean, ...}`, divided at the very end."""
 
 from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
 from mmjax.objectives.objective import Objective as Objective

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from mmjax.metrics.binary import binary_metrics
 from mmjax.objectives.objective import Objective
-from mmjax.types import Batch, Sums
+from mmjax.types import Batch, WeightedMean
 
 
 def binary_cross_entropy(
@@ -43,7 +43,9 @@ class BinaryCrossEntropy(Objective):
             if not right:
                 raise ValueError(f"{name}: expected {range_}, got {getattr(self, name)}")
 
-    def __call__(self, name: str, outputs: Mapping[str, Array], batch: Batch) -> dict[str, Sums]:
+    def __call__(
+        self, name: str, outputs: Mapping[str, Array], batch: Batch
+    ) -> dict[str, WeightedMean]:
         """The sums of the output and the label called `name`; several labels are averaged.
 
         Raises:
@@ -67,9 +69,9 @@ class BinaryCrossEntropy(Objective):
         confidence = jax.nn.sigmoid(jnp.where(labels > 0.5, logits, -logits))
         count = jnp.sum(weight)
         return {
-            "loss": Sums(jnp.sum(weight * loss), count),
-            "accuracy": Sums(jnp.sum(weight * correct), count),
-            "confidence": Sums(jnp.sum(weight * confidence), count),
+            "loss": WeightedMean(jnp.sum(weight * loss), count),
+            "accuracy": WeightedMean(jnp.sum(weight * correct), count),
+            "confidence": WeightedMean(jnp.sum(weight * confidence), count),
         }
 
     def metrics(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jax import Array
 
-from mmjax.types import Batch, Sums
+from mmjax.types import Batch, WeightedMean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,9 @@ class Objective(abc.ABC):
     weight: float = 1.0  # of this objective in the total loss
 
     @abc.abstractmethod
-    def __call__(self, name: str, outputs: Mapping[str, Array], batch: Batch) -> dict[str, Sums]:
+    def __call__(
+        self, name: str, outputs: Mapping[str, Array], batch: Batch
+    ) -> dict[str, WeightedMean]:
         """Sums of at least `loss`; `name` is the objective's own in the experiment."""
 
     @abc.abstractmethod

@@ -7,7 +7,7 @@ import pytest
 
 from mmjax.encoders import ENCODERS
 from mmjax.layers.recurrent.recurrent_stack import RecurrentStack
-from mmjax.types import Input
+from mmjax.types import Masked
 from tests import samples
 from tests.test_contracts import init
 
@@ -43,6 +43,6 @@ def test_an_unknown_pooling_is_refused_with_those_that_are_known():
     for name, module in {**modules, "rnn": stack}.items():
         bound = module.bind({})
         object.__setattr__(bound, "pooling", "median")  # past the types that tests check
-        values = samples.INPUTS[name]() if name in modules else Input(*given[name])
+        values = samples.INPUTS[name]() if name in modules else Masked(*given[name])
         with pytest.raises(ValueError, match=r"\.pooling: got 'median', choose from"):
             bound(values.values, values.mask, train=False)

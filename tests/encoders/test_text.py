@@ -3,11 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.encoders import Bag, Bert, Gru, Lstm
+from mmjax.encoders import BagOfWords, Bert, Gru, Lstm
 from tests.samples import text
 
 
-@pytest.mark.parametrize("module", [Bag(20, 8, "none"), Gru(20, 6, 8), Lstm(20, 6, 8)], ids=repr)
+@pytest.mark.parametrize(
+    "module", [BagOfWords(20, 8, "none"), Gru(20, 6, 8), Lstm(20, 6, 8)], ids=repr
+)
 def test_an_id_beyond_the_vocabulary_is_no_word(module):
     given = text()
     variables = jax.jit(lambda: module.init(jax.random.key(0), *_args(given), train=False))()
@@ -23,7 +25,7 @@ def test_an_id_beyond_the_vocabulary_is_no_word(module):
 
 def test_a_bag_has_no_order_and_is_the_mean():
     ids, mask = jnp.array([[1, 2, 3], [3, 1, 2]]), jnp.ones((2, 3), bool)
-    module = Bag(5, 4)
+    module = BagOfWords(5, 4)
     variables = module.init(jax.random.key(0), ids, mask, train=False)
     found = module.apply(variables, ids, mask, train=False).values
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)

@@ -17,7 +17,7 @@ from mmjax.data.transforms.transform import Transform
 from mmjax.evaluation.predictions import read_csv
 from mmjax.io.rows import RowError
 from mmjax.runs import log
-from mmjax.types import Input
+from mmjax.types import Masked
 from mmjax.weights import files
 from tests.faults import good
 from tests.faults.good import ALL, AUDIO, FEATURES, IMAGE, TABLE
@@ -59,7 +59,7 @@ def write(kind: Kind, content: bytes, folder: Path) -> Path:
     return folder / kind.file
 
 
-def fine(found: Input) -> None:
+def fine(found: Masked) -> None:
     """What an encoder may be given."""
     if not np.isfinite(found.values).all() or found.mask.dtype != bool or found.mask[-1].any():
         raise UnnamedError(f"a value that is none: {found!r:.200}")

@@ -14,7 +14,7 @@ from mmjax.fusion import Concat
 from mmjax.heads import Logit
 from mmjax.imputation import MISSING
 from mmjax.models.multimodal import Multimodal, check_kind, drop_modalities
-from mmjax.types import Input
+from mmjax.types import Masked
 from tests import samples
 
 FUSIONS = [pytest.param(module, id=name) for name, module in samples.fusions()]
@@ -51,7 +51,7 @@ def check_missing_image(probe):
     """Example 2 has no image: it neither sees nor teaches the image encoder."""
     found, logits = probe(INPUTS, (False, False, True, False))
     image = INPUTS["image"]
-    other = Input(samples.garbage(image.values, image.mask), image.mask)
+    other = Masked(samples.garbage(image.values, image.mask), image.mask)
     chex.assert_trees_all_equal(logits, probe({**INPUTS, "image": other})[1])
     assert not any(map(np.any, jax.tree.leaves(found["encoders_image"])))
     assert all(map(np.any, jax.tree.leaves(found["encoders_text"])))
@@ -93,9 +93,9 @@ def test_modality_dropout_hides_what_it_says_and_leaves_everybody_one():
     there[1, :1000] = False
     there[:, :10] = False
     inputs = {
-        "a": Input(jnp.zeros((size, 2)), there[0]),
-        "b": Input(jnp.zeros((size, 5)), np.repeat(there[1][:, None], 5, axis=1)),
-        "c": Input(jnp.zeros((size, 2)), there[2]),
+        "a": Masked(jnp.zeros((size, 2)), there[0]),
+        "b": Masked(jnp.zeros((size, 5)), np.repeat(there[1][:, None], 5, axis=1)),
+        "c": Masked(jnp.zeros((size, 2)), there[2]),
     }
     dropped = drop_modalities(inputs, rate, jax.random.key(0))
     left = np.stack([np.asarray(dropped[n].mask).reshape(size, -1)[:, 0] for n in "abc"])

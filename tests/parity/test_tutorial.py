@@ -11,7 +11,7 @@ from mmjax.fusion.concat import Concat
 from mmjax.heads.logit import Logit
 from mmjax.models.multimodal import Multimodal
 from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy
-from mmjax.types import Batch, Input
+from mmjax.types import Batch, Masked
 from tests.parity import weights
 from tests.parity.closeness import assert_close
 
@@ -41,8 +41,8 @@ def _compare(theirs: Mapping[str, np.ndarray]) -> None:
     words = np.arange(theirs["words"].shape[1])[None] < theirs["lengths"][:, None]
     batch = Batch(
         inputs={
-            "image": Input(theirs["image"], theirs["seen"]),
-            "text": Input(theirs["words"].astype(np.int32), words),
+            "image": Masked(theirs["image"], theirs["seen"]),
+            "text": Masked(theirs["words"].astype(np.int32), words),
         },
         labels={"match": theirs["labels"]},
         weight=theirs["weight"],

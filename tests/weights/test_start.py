@@ -13,7 +13,7 @@ from mmjax.models.train_state import create_state
 from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Adam
 from mmjax.train.step.step import train_step
-from mmjax.types import Batch, Input
+from mmjax.types import Batch, Masked
 from mmjax.weights.start import start
 from tests.parity.closeness import assert_close
 from tests.weights.test_load import ENCODERS, published, saved, stored
@@ -35,9 +35,9 @@ def batch():
     image, text = stored("resnet")["image"], stored("bert")
     count = len(image)
     inputs = {
-        "image": Input(image, np.ones(count, bool)),
-        "photo": Input(image, np.ones(count, bool)),
-        "text": Input(text["word"][-count:], text["mask"][-count:]),
+        "image": Masked(image, np.ones(count, bool)),
+        "photo": Masked(image, np.ones(count, bool)),
+        "text": Masked(text["word"][-count:], text["mask"][-count:]),
     }
     labels = {"match": (np.arange(count) % 2).astype(np.float32)}
     return Batch(inputs, labels, np.ones(count, np.float32), np.arange(count))

@@ -12,7 +12,7 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.transforms.augment import WordDropout
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.tokenizer import Kind
-from mmjax.types import Input
+from mmjax.types import Masked
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class CaptionMatch(Match):
         )
 
     def perturb(
-        self, inputs: dict[str, Input], preprocessing: Preprocessing, rng: np.random.Generator
-    ) -> dict[str, Input]:
+        self, inputs: dict[str, Masked], preprocessing: Preprocessing, rng: np.random.Generator
+    ) -> dict[str, Masked]:
         """Some words become the unknown word."""
         transform = preprocessing.transforms["text"]
         if not isinstance(transform, TextTransform):

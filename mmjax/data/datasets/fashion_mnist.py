@@ -35,7 +35,7 @@ class FashionMnist(IdxBuilder):
         "Sandal",
         "Shirt",
         "Sneaker",
-        "Bag",
+        "BagOfWords",
         "Ankle boot",
     )
     HOMEPAGE = "https://github.com/zalandoresearch/fashion-mnist"

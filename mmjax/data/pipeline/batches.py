@@ -14,7 +14,7 @@ from mmjax.data.pipeline.buckets import cut, shortest
 from mmjax.data.pipeline.prefetch import ahead
 from mmjax.data.pipeline.process_shard import OwnDraws
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.types import AnyArray, Batch, Input, Picks
+from mmjax.types import AnyArray, Batch, Masked, RowIndices
 
 T = TypeVar("T")
 MOST_HELD = 2**31  # bytes of preprocessed columns on each device
@@ -54,9 +54,9 @@ def train_picks(
     start: int,
     workers: int = 0,
     share: tuple[int, int] = (0, 1),
-) -> Generator[Picks, None, None]:
+) -> Generator[RowIndices, None, None]:
     """The batches of `train_batches` as rows of what `held` gives: there is little to make."""
-    make = _TrainPicks(source, preprocessing, _Order(source, batch_size, seed, share))
+    make = _TrainRows(source, preprocessing, _Order(source, batch_size, seed, share))
     return _from(make, start, workers)
 
 
@@ -120,12 +120,12 @@ class _TrainBatch:
 
 
 @dataclasses.dataclass(frozen=True)
-class _TrainPicks:
+class _TrainRows:
     source: Source
     preprocessing: Preprocessing
     order: _Order
 
-    def __call__(self, step: int) -> Picks:
+    def __call__(self, step: int) -> RowIndices:
         indices, rng = self.order(step)
         rows, labels = self.source.pick(indices, rng)
         _check_labels(labels, indices)
@@ -135,11 +135,11 @@ class _TrainPicks:
             for name in self.preprocessing.transforms
         }
         weight = np.ones(len(indices), np.float32)
-        return Picks(rows, labels, weight, np.asarray(indices, np.int64))
+        return RowIndices(rows, labels, weight, np.asarray(indices, np.int64))
 
 
-def held(data: Dataset, source: Source, preprocessing: Preprocessing) -> dict[str, Input] | None:
-    """All rows of each modality, preprocessed: what `Picks` point into.
+def held(data: Dataset, source: Source, preprocessing: Preprocessing) -> dict[str, Masked] | None:
+    """All rows of each modality, preprocessed: what `RowIndices` point into.
 
     None where training examples are not rows as such, or would take more than `MOST_HELD` bytes.
     """
@@ -186,7 +186,7 @@ def _check(source: Source, batch_size: int) -> None:
 
 
 def _batch(
-    inputs: dict[str, Input], labels: Mapping[str, np.ndarray], indices: np.ndarray
+    inputs: dict[str, Masked], labels: Mapping[str, np.ndarray], indices: np.ndarray
 ) -> Batch:
     _check_labels(labels, indices)
     for name, rows in inputs.items():
@@ -223,7 +223,7 @@ def _filled(batch: Batch, size: int) -> Batch:
         return batch
     return Batch(
         inputs={
-            name: Input(fill(rows.values), fill(rows.mask)) for name, rows in batch.inputs.items()
+            name: Masked(fill(rows.values), fill(rows.mask)) for name, rows in batch.inputs.items()
         },
         labels={name: fill(rows) for name, rows in batch.labels.items()},
         weight=fill(batch.weight),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.types import Input
+from mmjax.types import Masked
 
 
 def lengths(full: int, count: int) -> tuple[int, ...]:
@@ -26,7 +26,7 @@ def expected(preprocessing: Preprocessing, count: int) -> dict[str, tuple[int, .
     return found
 
 
-def shortest(inputs: Mapping[str, Input], preprocessing: Preprocessing, count: int) -> int:
+def shortest(inputs: Mapping[str, Masked], preprocessing: Preprocessing, count: int) -> int:
     """Which of `count` buckets, longest first, is the shortest that loses nothing.
 
     Raises:
@@ -43,8 +43,8 @@ def shortest(inputs: Mapping[str, Input], preprocessing: Preprocessing, count: i
 
 
 def cut(
-    inputs: Mapping[str, Input], preprocessing: Preprocessing, count: int, bucket: int
-) -> dict[str, Input]:
+    inputs: Mapping[str, Masked], preprocessing: Preprocessing, count: int, bucket: int
+) -> dict[str, Masked]:
     """The inputs in one of `count` buckets. The longest: as they are."""
     padded = _padded(inputs, preprocessing, count) if bucket else {}
     return {
@@ -54,7 +54,7 @@ def cut(
 
 
 def _padded(
-    inputs: Mapping[str, Input], preprocessing: Preprocessing, count: int
+    inputs: Mapping[str, Masked], preprocessing: Preprocessing, count: int
 ) -> dict[str, tuple[int, ...]]:
     """The lengths of what is padded."""
     return {
@@ -64,13 +64,13 @@ def _padded(
     }
 
 
-def _longest(given: Input) -> int:
+def _longest(given: Masked) -> int:
     """How many positions there are up to the last one that holds something in any example."""
     places = np.flatnonzero(np.any(np.asarray(given.mask), axis=0))
     return int(places[-1]) + 1 if len(places) else 0
 
 
-def _first(given: Input, length: int) -> Input:
+def _first(given: Masked, length: int) -> Masked:
     """Copies: a view would keep all in memory, and not every device takes one as it lies."""
     values, mask = np.asarray(given.values), np.asarray(given.mask)
-    return Input(np.ascontiguousarray(values[:, :length]), np.ascontiguousarray(mask[:, :length]))
+    return Masked(np.ascontiguousarray(values[:, :length]), np.ascontiguousarray(mask[:, :length]))

@@ -25,7 +25,7 @@ from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.tokenizer import Kind
 from mmjax.data.transforms.transform import Transform
-from mmjax.types import Input
+from mmjax.types import Masked
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ class CsvRows(Dataset):
         return CsvSource(self._found[0][split], self.images, self.augment)
 
     def perturb(
-        self, inputs: dict[str, Input], preprocessing: Preprocessing, rng: np.random.Generator
-    ) -> dict[str, Input]:
+        self, inputs: dict[str, Masked], preprocessing: Preprocessing, rng: np.random.Generator
+    ) -> dict[str, Masked]:
         """Some words become the unknown word."""
         dropout, changed = WordDropout(self.word_dropout), dict(inputs)
         for name in self.texts:

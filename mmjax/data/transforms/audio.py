@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from mmjax.data.transforms.transform import Transform
 from mmjax.io.safe_open import read_file
-from mmjax.types import Input
+from mmjax.types import Masked
 
 # Of a file: ten minutes of 16-bit stereo at 44,100 Hz. Encoders read seconds.
 BYTE_LIMIT = 106_000_000
@@ -137,7 +137,7 @@ class AudioTransform(Transform):
         if not isinstance(self.max_samples, int) or not 1 <= self.max_samples <= limit:
             raise ValueError(f"max_samples: expected 1 to {limit:,}, got {self.max_samples!r}")
 
-    def __call__(self, rows: Sequence | np.ndarray) -> Input:
+    def __call__(self, rows: Sequence | np.ndarray) -> Masked:
         """Values float32 [b, max_samples], mask [b, max_samples], padded at the end.
 
         A row is a `Recording`, an array of floats in -1..1 or of int16, [sample] or [sample,
@@ -154,7 +154,7 @@ class AudioTransform(Transform):
                 raise ValueError(f"audio in row {i}: {error}") from None
             values[i, : len(samples)] = samples
             mask[i, : len(samples)] = True
-        return Input(values, mask)
+        return Masked(values, mask)
 
     def read(self, text: str, folder: Path) -> Recording:
         """The WAV file of this path, or the part of it that is heard: it may last ten minutes."""

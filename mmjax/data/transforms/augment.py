@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from mmjax.data.transforms.text import TextTransform
-from mmjax.types import Input
+from mmjax.types import Masked
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class WordDropout:
         if not 0 <= self.rate <= 1:
             raise ValueError(f"word_dropout: expected 0 to 1, got {self.rate}")
 
-    def __call__(self, text: Input, transform: TextTransform, rng: np.random.Generator) -> Input:
+    def __call__(self, text: Masked, transform: TextTransform, rng: np.random.Generator) -> Masked:
         """The text with some word numbers changed, and the mask as it was.
 
         The special words of `transform` stay. ValueError where it knows no unknown word.
@@ -98,4 +98,4 @@ class WordDropout:
             raise ValueError("--data.word-dropout: expected 0, the tokenizer has no unknown word")
         mask, values = np.asarray(text.mask), np.asarray(text.values)
         dropped = mask & (rng.random(mask.shape) < self.rate) & ~np.isin(values, transform.special)
-        return Input(np.where(dropped, np.int32(transform.unknown), values), mask)
+        return Masked(np.where(dropped, np.int32(transform.unknown), values), mask)

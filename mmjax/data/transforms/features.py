@@ -11,7 +11,7 @@ import numpy as np
 
 from mmjax.data.transforms.transform import Transform
 from mmjax.io.safe_open import open_file
-from mmjax.types import Input
+from mmjax.types import Masked
 
 # Standardised in float64, numbers of 16 bits take four times as much.
 BYTE_LIMIT = 100_000_000
@@ -86,13 +86,13 @@ class FeatureTransform(Transform):
             std=tuple(np.where(std > 1e-9 * np.abs(values[mask]).max(axis=0), std, 1.0).tolist()),
         )
 
-    def __call__(self, rows: Sequence | np.ndarray) -> Input:
+    def __call__(self, rows: Sequence | np.ndarray) -> Masked:
         """Values float32 [b, max_tokens, feature], mask [b, max_tokens], padded at the end.
 
         A row is a float array [token, feature], [feature] for one token, or None where missing.
         """
         values, mask = self._padded(rows)
-        return Input(values.astype(np.float32), mask)
+        return Masked(values.astype(np.float32), mask)
 
     def read(self, text: str, folder: Path) -> np.ndarray:
         """The array in the `.npy` file of this path."""

@@ -17,7 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from mmjax.data.transforms.transform import Transform
 from mmjax.io.safe_open import open_file
-from mmjax.types import Input
+from mmjax.types import Masked
 
 # Decoded, 50 megapixels of RGB take 150 MB. Pillow itself refuses only above 179.
 PIXEL_LIMIT = 50_000_000
@@ -156,7 +156,7 @@ class ImageTransform(Transform):
             std.append(max(float(np.sqrt(share @ (levels - mean[-1]) ** 2)), 1 / 255))
         return cls(shape=(h, w, c), mean=tuple(mean), std=tuple(std))
 
-    def __call__(self, images: np.ndarray | Sequence[AnyImage | None]) -> Input:
+    def __call__(self, images: np.ndarray | Sequence[AnyImage | None]) -> Masked:
         """Values [b, h, w, c] with a mask [b], False for the rows that are None.
 
         A row is an array of `shape`, uint8 or floats in 0..1, or a PIL image, which is turned
@@ -165,7 +165,7 @@ class ImageTransform(Transform):
         if isinstance(images, np.ndarray) and images.dtype == np.uint8:
             if images.shape[1:] != self.shape:
                 raise ValueError(f"images: expected [b, *{self.shape}], got {images.shape}")
-            return Input(self._standardised(images), np.ones(len(images), bool))
+            return Masked(self._standardised(images), np.ones(len(images), bool))
         levels = np.zeros((len(images), *self.shape), np.float32)
         mask = np.zeros(len(images), bool)
         for row, image in enumerate(images):
@@ -174,7 +174,7 @@ class ImageTransform(Transform):
                 mask[row] = True
         values = self._standardised(levels)
         values[~mask] = 0
-        return Input(values, mask)
+        return Masked(values, mask)
 
     def read(self, text: str, folder: Path) -> np.ndarray:
         """The PNG, JPEG or WebP file of this path, in `shape`: so many more fit into memory."""

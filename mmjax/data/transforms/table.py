@@ -13,7 +13,7 @@ from typing import Any, Union
 import numpy as np
 
 from mmjax.data.transforms.transform import Transform
-from mmjax.types import Input
+from mmjax.types import Masked
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -101,7 +101,7 @@ class TableTransform(Transform):
             for column in self.columns
         )
 
-    def __call__(self, rows: Sequence | np.ndarray) -> Input:
+    def __call__(self, rows: Sequence | np.ndarray) -> Masked:
         """Values float32 [b, column], mask [b, column], False where a cell is missing or unknown.
 
         A row is a mapping from columns to cells, or None. A cell is missing where it is None or
@@ -114,7 +114,7 @@ class TableTransform(Transform):
                 for k, value in enumerate(self._values(row)):
                     if value is not None:
                         values[i, k], mask[i, k] = value, True
-        return Input(values, mask)
+        return Masked(values, mask)
 
     def read(self, text: str, folder: Path) -> Mapping[str, Any]:
         """A JSON object such as `{"age": 63, "sex": "f"}`."""

@@ -13,7 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from mmjax.data.transforms import tokenizer as tokenization
 from mmjax.data.transforms.tokenizer import Kind
 from mmjax.data.transforms.transform import Transform
-from mmjax.types import Input
+from mmjax.types import Masked
 
 PAD = 0  # what stands under a False mask: a number that every vocabulary has
 _CACHED_TEXTS = 65_536
@@ -103,7 +103,7 @@ class TextTransform(Transform):
         """The number of words before any cut and without special words."""
         return len(self._encoded(text))
 
-    def __call__(self, texts: Sequence | np.ndarray) -> Input:
+    def __call__(self, texts: Sequence | np.ndarray) -> Masked:
         """Word numbers [b, max_words] and their mask; a row is a string or, where missing, None.
 
         A text without a word is as good as missing.
@@ -117,7 +117,7 @@ class TextTransform(Transform):
             ids = self._ids(text or "")
             values[row, : len(ids)] = ids
             mask[row, : len(ids)] = True
-        return Input(values, mask)
+        return Masked(values, mask)
 
     def read(self, text: str, folder: Path) -> str:
         """The text itself; that it can be read is tried here, where its row is known."""

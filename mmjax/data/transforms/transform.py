@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmjax.types import Input
+from mmjax.types import Masked
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Transform(abc.ABC):
     """Whether rows are brought to one length by padding: axis 1 of values and mask, at its end."""
 
     @abc.abstractmethod
-    def __call__(self, rows: Sequence | np.ndarray, /) -> Input:
+    def __call__(self, rows: Sequence | np.ndarray, /) -> Masked:
         """What the modality's encoder reads."""
 
     @abc.abstractmethod

@@ -25,7 +25,7 @@ from mmjax.train.loop.observed import Update, observed
 from mmjax.train.loop.profile import Profile
 from mmjax.train.loop.recorder import Keeper
 from mmjax.train.loop.setup import Setup
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 
 _say = functools.partial(print, file=sys.stderr)
 
@@ -128,7 +128,7 @@ def train(
     now: TrainState,
     update: Update,
     batches: Iterator[Any],
-    read: Callable[[int, Mapping[str, Sums], Any], None],
+    read: Callable[[int, Mapping[str, WeightedMean], Any], None],
     keep: Callable[[TrainState, bool], None],
     stop: Stop,
 ) -> TrainState:

@@ -24,7 +24,7 @@ from mmjax.train.loop.fit import finish, train
 from mmjax.train.loop.recorder import Keeper
 from mmjax.train.loop.setup import Setup
 from mmjax.train.loop.spread import Training, as_json
-from mmjax.types import AnyArray, Sums
+from mmjax.types import AnyArray, WeightedMean
 
 FILE = "trainings.json"
 _LONGEST = 255  # bytes of a file's name
@@ -153,7 +153,7 @@ def _train(
             for training in trainings
         ]
 
-        def read(before: int, sums: Mapping[str, Sums], batch: _Together) -> None:
+        def read(before: int, sums: Mapping[str, WeightedMean], batch: _Together) -> None:
             sums = jax.device_get(sums)
             for number, keeper in enumerate(keepers):
                 keeper.read(before, _taken(sums, number), batch.each[number])

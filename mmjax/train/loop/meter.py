@@ -11,7 +11,7 @@ import numpy as np
 from mmjax.config import Experiment
 from mmjax.runs.log import Log
 from mmjax.train.step.finite import NAME, Watch
-from mmjax.types import AnyArray, Sums
+from mmjax.types import AnyArray, WeightedMean
 
 
 class Meter:
@@ -61,7 +61,7 @@ class Meter:
             "log": self._log.mark,
         }
 
-    def read(self, step: int, sums: Mapping[str, Sums], ids: AnyArray) -> None:
+    def read(self, step: int, sums: Mapping[str, WeightedMean], ids: AnyArray) -> None:
         """Take in the sums of a step: waits for that step. Writes a line every `log_every`.
 
         A step whose update was skipped counts as that and into no mean.

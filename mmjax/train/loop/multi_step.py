@@ -9,23 +9,25 @@ import jax
 import numpy as np
 
 from mmjax.models.train_state import TrainState
-from mmjax.types import AnyArray, Batch, Input, Picks, Sums
+from mmjax.types import AnyArray, Batch, Masked, RowIndices, WeightedMean
 
 
 def scanned(step: Callable) -> Callable:
     """(state, [step, batch, ...], columns) -> state after all steps, sums of each `[step]`.
 
-    A batch may be `Picks` out of `columns`, all rows of each modality.
+    A batch may be `RowIndices` out of `columns`, all rows of each modality.
     """
 
     def steps(
         state: TrainState,
-        batches: Batch | Picks,
-        columns: Mapping[str, Input] | None = None,
+        batches: Batch | RowIndices,
+        columns: Mapping[str, Masked] | None = None,
         *,
         axis: str | None,
-    ) -> tuple[TrainState, dict[str, Sums]]:
-        def one(state: TrainState, given: Batch | Picks) -> tuple[TrainState, dict[str, Sums]]:
+    ) -> tuple[TrainState, dict[str, WeightedMean]]:
+        def one(
+            state: TrainState, given: Batch | RowIndices
+        ) -> tuple[TrainState, dict[str, WeightedMean]]:
             batch = given if columns is None or isinstance(given, Batch) else given.batch(columns)
             return step(state, batch, axis=axis)
 
@@ -50,8 +52,8 @@ def stacked(
 
 
 def each(
-    before: int, sums: Mapping[str, Sums], ids: AnyArray
-) -> Iterator[tuple[int, Mapping[str, Sums], AnyArray]]:
+    before: int, sums: Mapping[str, WeightedMean], ids: AnyArray
+) -> Iterator[tuple[int, Mapping[str, WeightedMean], AnyArray]]:
     """(step, sums, ids) of every step of a call that came after step `before`."""
     if ids.ndim == 1:
         yield before + 1, sums, ids

@@ -7,15 +7,17 @@ from mmjax.models.train_state import TrainState
 from mmjax.train.loop import multi_step
 from mmjax.train.loop.profile import Profile
 from mmjax.train.loop.recompile import Watch
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 
-Update = Callable[[int, TrainState, Any], tuple[TrainState, dict[str, Sums]]]
+Update = Callable[[int, TrainState, Any], tuple[TrainState, dict[str, WeightedMean]]]
 
 
 def observed(update: Callable, shapes: Watch, profile: Profile) -> Update:
     """(steps made before, state, batch or batches) -> what `update` makes of state and batch."""
 
-    def call(before: int, now: TrainState, batch: Any) -> tuple[TrainState, dict[str, Sums]]:
+    def call(
+        before: int, now: TrainState, batch: Any
+    ) -> tuple[TrainState, dict[str, WeightedMean]]:
         last = before + multi_step.count(batch.ids)
         if batch.ids.ndim == 1:  # of several steps the first and the last call may be short ones
             shapes(last, batch)

@@ -16,7 +16,7 @@ from mmjax.train.loop import multi_step
 from mmjax.train.loop.meter import Meter
 from mmjax.train.loop.setup import Setup
 from mmjax.train.step import finite
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 
 
 class Keeper:
@@ -75,7 +75,7 @@ class Keeper:
         """Spent on training."""
         return self._meter.seconds
 
-    def read(self, before: int, sums: Mapping[str, Sums], batch: Any) -> None:
+    def read(self, before: int, sums: Mapping[str, WeightedMean], batch: Any) -> None:
         """Take in the sums of a call that came after step `before`; waits for it.
 
         Raises:

@@ -24,7 +24,7 @@ from mmjax.runs import checkpoint_reader
 from mmjax.train.loop import lengths, multi_step
 from mmjax.train.loop.compatibility import require_agreement, require_labels
 from mmjax.train.step.step import train_step
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 from mmjax.weights import start
 
 
@@ -88,7 +88,7 @@ class Setup:
         )
 
     @functools.cached_property
-    def update(self) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
+    def update(self) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, WeightedMean]]]:
         """The state after what `stream` gives, in place of the one before, and the sums."""
         wrapper = parallel.WRAPPERS[self._experiment.parallel]
         if self._experiment.fsdp > 1:
@@ -97,7 +97,7 @@ class Setup:
 
     def updates(
         self, paths: Sequence[str]
-    ) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Sums]]]:
+    ) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, WeightedMean]]]:
         """Likewise of several trainings, `[training, ...]`, given (stream's, {path: number})."""
 
         def step(state: TrainState, given: Any, *held: Any, axis: None) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from mmjax.layers.tracing.paths import path_of
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 
 NAME = "nonfinite"  # among a step's sums: its total is 1 + the position in `names`, or 0
 
@@ -81,7 +81,7 @@ class Watch:
         self._names = names
         self.in_a_row = in_a_row
 
-    def read(self, step: int, found: Sums | None, ids: Any) -> bool:
+    def read(self, step: int, found: WeightedMean | None, ids: Any) -> bool:
         """Whether the step's update was made. `ids`: of the examples of its batch.
 
         Raises:

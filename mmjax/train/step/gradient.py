@@ -12,20 +12,20 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmjax.types import Batch, Sums
+from mmjax.types import Batch, WeightedMean
 
 # (params, collections, batch, key) -> sums, collections
-Forward = Callable[[Any, Any, Batch, Array], tuple[dict[str, Sums], Any]]
+Forward = Callable[[Any, Any, Batch, Array], tuple[dict[str, WeightedMean], Any]]
 
 
 def gradient(
     forward: Forward,
-    total: Callable[[Mapping[str, Sums]], Array],
+    total: Callable[[Mapping[str, WeightedMean]], Array],
     given: tuple[Any, Any, Batch, Array],
     *,
     parts: int,
     across: Callable[[Any], Any],
-) -> tuple[Any, Array, dict[str, Sums], Any]:
+) -> tuple[Any, Array, dict[str, WeightedMean], Any]:
     """This device's share of the gradient, of the loss and of the sums; and the new collections.
 
     `given` is what `forward` takes, `total` adds up what it returns, `across` sums over devices.
@@ -38,7 +38,9 @@ def gradient(
         # A share of the global mean: this device's total over everybody's count.
         if counts is None:
             counts = across({name: found.count for name, found in sums.items()})
-        loss = total({name: Sums(found.total, counts[name]) for name, found in sums.items()})
+        loss = total(
+            {name: WeightedMean(found.total, counts[name]) for name, found in sums.items()}
+        )
         return loss, (loss, sums, collections)
 
     if parts == 1:
@@ -64,7 +66,9 @@ def gradient(
         )
         return (collections, jax.tree.map(jnp.add, before, (grads, loss, sums))), None
 
-    nothing = {name: Sums(jnp.zeros_like(n), jnp.zeros_like(n)) for name, n in counts.items()}
+    nothing = {
+        name: WeightedMean(jnp.zeros_like(n), jnp.zeros_like(n)) for name, n in counts.items()
+    }
     zeros = jax.tree.map(jnp.zeros_like, params), jnp.zeros(()), nothing
     (collections, (grads, loss, sums)), _ = jax.lax.scan(add, (collections, zeros), numbered)
     return grads, loss, sums, collections

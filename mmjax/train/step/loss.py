@@ -10,12 +10,12 @@ from jax import Array
 
 from mmjax.balance import Balance
 from mmjax.models.multimodal import PRESENT
-from mmjax.types import Batch, Sums
+from mmjax.types import Batch, WeightedMean
 
 
 def measure(
     objectives: Mapping[str, Any], outputs: Mapping[str, Array], batch: Batch
-) -> dict[str, Sums]:
+) -> dict[str, WeightedMean]:
     """The sums of every objective, as `<objective>/<quantity>`.
 
     Those of a head that reads one modality alone are `<objective>/<modality>/<quantity>`.
@@ -41,12 +41,12 @@ def _read_by(objectives: Mapping[str, Any], outputs: Mapping[str, Array]) -> dic
     }
 
 
-def auxiliary(recorded: Mapping[str, Any], batch: Batch) -> dict[str, Sums]:
+def auxiliary(recorded: Mapping[str, Any], batch: Batch) -> dict[str, WeightedMean]:
     """The sums of the losses that modules have recorded, as `auxiliary/<module>/<name>`."""
     found = jax.tree_util.tree_leaves_with_path(recorded, is_leaf=lambda x: isinstance(x, tuple))
     return {
         # `where`: a filler's loss may be anything, infinite too.
-        "/".join(["auxiliary", *(key.key for key in path)]): Sums(
+        "/".join(["auxiliary", *(key.key for key in path)]): WeightedMean(
             jnp.sum(batch.weight * jnp.where(batch.weight > 0, loss, jnp.zeros_like(loss))),
             jnp.sum(batch.weight * counts),
         )
@@ -54,7 +54,9 @@ def auxiliary(recorded: Mapping[str, Any], batch: Batch) -> dict[str, Sums]:
     }
 
 
-def total_loss(sums: Mapping[str, Sums], objectives: Mapping[str, Any], balance: Balance) -> Array:
+def total_loss(
+    sums: Mapping[str, WeightedMean], objectives: Mapping[str, Any], balance: Balance
+) -> Array:
     """What a step minimises, given totals of this device and counts of all."""
     total = jnp.zeros(())
     for path, found in sums.items():

@@ -19,7 +19,7 @@ from mmjax.models.train_state import TrainState
 from mmjax.train.step import finite
 from mmjax.train.step.gradient import gradient
 from mmjax.train.step.loss import auxiliary, measure, total_loss
-from mmjax.types import Batch, Input, Sums
+from mmjax.types import Batch, Masked, WeightedMean
 
 BALANCE_KEY = 2**31 - 1  # no replica has this index
 
@@ -51,7 +51,7 @@ def train_step(
     ema: float = 0.0,
     guard: bool = True,
     accumulate: int = 1,
-) -> tuple[TrainState, dict[str, Sums]]:
+) -> tuple[TrainState, dict[str, WeightedMean]]:
     """One update, and the sums that it was made from.
 
     With `guard` the state stays as it was where the loss or a gradient is NaN or infinite, and the
@@ -66,7 +66,7 @@ def train_step(
 
     # A filler is missing in every modality: no statistic that a module keeps may count it.
     inputs = {
-        name: Input(given.values, clear(given.mask, batch.weight > 0))
+        name: Masked(given.values, clear(given.mask, batch.weight > 0))
         for name, given in batch.inputs.items()
     }
 
@@ -107,7 +107,7 @@ def train_step(
     if not guard:
         return new, sums
     which = finite.first(loss, grads)
-    sums[finite.NAME] = Sums(which.astype(jnp.float32), jnp.ones(()))
+    sums[finite.NAME] = WeightedMean(which.astype(jnp.float32), jnp.ones(()))
     return finite.kept(which == 0, new, state), sums
 
 
@@ -128,7 +128,7 @@ def eval_step(
     *,
     model: nn.Module,
     objectives: Mapping[str, Any],
-) -> tuple[dict[str, Sums], dict[str, Array]]:
+) -> tuple[dict[str, WeightedMean], dict[str, Array]]:
     """The sums over these examples, and their outputs one by one."""
     outputs = cast(dict[str, Array], model.apply(variables, batch.inputs, train=False))
     return measure(objectives, outputs, batch), outputs

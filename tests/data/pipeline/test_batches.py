@@ -13,7 +13,7 @@ from mmjax.data.dataset import Dataset, Examples, Source
 from mmjax.data.pipeline.batches import eval_batches, train_batches
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.transforms.image import ImageTransform
-from mmjax.types import Input
+from mmjax.types import Masked
 
 _PREPROCESSING = Preprocessing({"image": ImageTransform((1, 1, 1), (0.0,), (1 / 255,))})
 
@@ -50,7 +50,7 @@ class _Plain(Dataset):
 class _Shaken(_Plain):
     def perturb(self, inputs, preprocessing, rng):
         image = inputs["image"]
-        return {"image": Input(rng.random(image.values.shape), image.mask)}
+        return {"image": Masked(rng.random(image.values.shape), image.mask)}
 
 
 def _train(length=10, *, data=None, batch_size=4, seed=0, start=0, **kwargs):

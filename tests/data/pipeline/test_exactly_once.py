@@ -21,7 +21,7 @@ from mmjax.evaluation import evaluator
 from mmjax.evaluation.evaluator import Evaluator
 from mmjax.objectives import Objective
 from mmjax.optim import Sgd
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 from tests.drawn import drawn
 
 PREPROCESSING = Preprocessing({"number": FeatureTransform(1, (0.0,), (1.0,))})
@@ -182,9 +182,9 @@ class Census(Objective):
     def __call__(self, name, outputs, batch):
         count, number = jnp.sum(batch.weight), outputs[name]
         return {
-            "loss": Sums(count, count),
-            "first": Sums(jnp.sum(batch.weight * number), count),
-            "second": Sums(jnp.sum(batch.weight * number**2), count),
+            "loss": WeightedMean(count, count),
+            "first": WeightedMean(jnp.sum(batch.weight * number), count),
+            "second": WeightedMean(jnp.sum(batch.weight * number**2), count),
         }
 
     def metrics(self, name, outputs, labels, weight):

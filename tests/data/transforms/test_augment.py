@@ -5,7 +5,7 @@ import pytest
 
 from mmjax.data.transforms.augment import ImageAugment, WordDropout
 from mmjax.data.transforms.text import TextTransform
-from mmjax.types import Input
+from mmjax.types import Masked
 from tests.data.transforms.tokenizers import bert_json, gpt2_json
 
 _IMAGES = np.random.default_rng(0).integers(0, 256, (6, 9, 11, 2), dtype=np.uint8)
@@ -114,7 +114,7 @@ _WORDS = TextTransform.fit(["a"], vocabulary_size=9, max_words=3)
 def _text():
     values = np.arange(2, 2 + 4 * 500, dtype=np.int32).reshape(4, 500)
     mask = np.arange(500) < np.array([500, 300, 1, 0])[:, None]
-    return Input(np.where(mask, values, 0).astype(np.int32), mask)
+    return Masked(np.where(mask, values, 0).astype(np.int32), mask)
 
 
 def test_dropped_words_become_the_unknown_word_at_the_rate():

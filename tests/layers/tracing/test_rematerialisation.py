@@ -16,16 +16,16 @@ from mmjax.encoders import AudioCnn, Bert, Cnn, FtTransformer, Gpt2, ResNet, Vgg
 from mmjax.fusion import CrossAttention, Early
 from mmjax.heads import Logit
 from mmjax.models.multimodal import Multimodal
-from mmjax.types import Input
+from mmjax.types import Masked
 from tests.train.step.test_step import close
 
 RNG = np.random.default_rng(0)
-IMAGE = Input(
+IMAGE = Masked(
     RNG.normal(size=(4, 32, 32, 3)).astype(np.float32), np.array([True, True, False, True])
 )
-TEXT = Input(np.tile(np.arange(12, dtype=np.int32), (4, 1)), np.ones((4, 12), bool))
-SOUND = Input(np.ones((4, 1600), np.float32), np.ones((4, 1600), bool))
-TABLE = Input(np.ones((4, 5), np.float32), np.ones((4, 5), bool))
+TEXT = Masked(np.tile(np.arange(12, dtype=np.int32), (4, 1)), np.ones((4, 12), bool))
+SOUND = Masked(np.ones((4, 1600), np.float32), np.ones((4, 1600), bool))
+TABLE = Masked(np.ones((4, 5), np.float32), np.ones((4, 5), bool))
 WIDE = {"width": 16, "layers": 3, "heads": 2}
 ENCODERS = {
     "resnet": (ResNet(width=8), IMAGE),

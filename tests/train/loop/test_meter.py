@@ -7,13 +7,13 @@ from mmjax.runs import log
 from mmjax.runs.log import Log
 from mmjax.train.loop.meter import Meter
 from mmjax.train.step.finite import NAME, Watch
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 from tests.config.experiments import small
 
 
 def sums(loss, bad=0):
-    pair = Sums(jnp.float32(loss), jnp.float32(1))
-    return {"match/loss": pair, NAME: Sums(jnp.float32(bad), jnp.float32(1))}
+    pair = WeightedMean(jnp.float32(loss), jnp.float32(1))
+    return {"match/loss": pair, NAME: WeightedMean(jnp.float32(bad), jnp.float32(1))}
 
 
 def test_skipped_steps_are_counted_and_enter_no_mean(tmp_path):

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from mmjax.train.loop import recompile
-from mmjax.types import Batch, Input
+from mmjax.types import Batch, Masked
 
 
 def _batch(size=16, words=10, *, dtype=np.int32, sound=False):
     inputs = {
-        "image": Input(np.zeros((size, 8, 8, 1), np.float32), np.ones(size, bool)),
-        "text": Input(np.zeros((size, words), dtype), np.ones((size, words), bool)),
+        "image": Masked(np.zeros((size, 8, 8, 1), np.float32), np.ones(size, bool)),
+        "text": Masked(np.zeros((size, words), dtype), np.ones((size, words), bool)),
     }
     if sound:
         inputs["sound"] = inputs["image"]

@@ -15,7 +15,7 @@ from mmjax.models.train_state import create_state
 from mmjax.optim import Sgd
 from mmjax.train.step.gradient import gradient
 from mmjax.train.step.step import train_step
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 from tests.train.step.test_step import OBJECTIVES, batch, close, model
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -67,7 +67,7 @@ def test_modules_own_losses_are_averaged_over_the_whole_batch_too():
 def test_every_part_draws_with_a_key_of_its_own_and_passes_collections_on():
     def forward(params, seen, part, key):
         noise = jax.random.normal(key) * params
-        return {"x/loss": Sums(noise + 0 * part.weight.sum(), np.float32(1))}, seen + 1
+        return {"x/loss": WeightedMean(noise + 0 * part.weight.sum(), np.float32(1))}, seen + 1
 
     drawn = gradient(
         forward,

@@ -20,7 +20,7 @@ from mmjax.models.train_state import create_state
 from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Sgd
 from mmjax.train.step.step import train_step
-from mmjax.types import Batch, Input
+from mmjax.types import Batch, Masked
 from tests import samples
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -49,7 +49,7 @@ def batch(step, seen):
     # Every device has images of its own brightness: their statistics are not those of the batch.
     values = random.normal(size=(SIZE, 4, 4, 2)) + np.arange(SIZE)[:, None, None, None] / 4
     return Batch(
-        inputs={"image": Input(values.astype(np.float32), seen)},
+        inputs={"image": Masked(values.astype(np.float32), seen)},
         labels={"match": random.integers(0, 2, SIZE).astype(np.float32)},
         weight=np.ones(SIZE, np.float32),
         ids=np.arange(SIZE),
@@ -71,7 +71,7 @@ def trained(wrapper, devices, read, seen=SEEN):
     step, state = update(wrapper, devices)
     for number in range(2):
         given = batch(number, seen)
-        image = Input(read(given.inputs["image"]), seen)
+        image = Masked(read(given.inputs["image"]), seen)
         state, _ = step(state, given.replace(inputs={"image": image}))
     return jax.device_get((state.params, state.collections))
 

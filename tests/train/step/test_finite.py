@@ -14,7 +14,7 @@ from mmjax.optim import Adam
 from mmjax.train.step import finite
 from mmjax.train.step.finite import NonFiniteError, Watch
 from mmjax.train.step.step import train_step
-from mmjax.types import Sums
+from mmjax.types import WeightedMean
 from tests.train.step.test_step import OBJECTIVES, batch, close, model
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -85,7 +85,7 @@ def test_an_update_that_overflows_is_found_before_it_is_saved():
 
 
 def found(total):
-    return Sums(jnp.float32(total), jnp.float32(1))
+    return WeightedMean(jnp.float32(total), jnp.float32(1))
 
 
 def test_stop_ends_at_once_and_names_step_place_and_examples():

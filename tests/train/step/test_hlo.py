@@ -14,7 +14,7 @@ import jax
 import pytest
 
 from mmjax.devices import parallel
-from mmjax.encoders import Bag, Gru
+from mmjax.encoders import BagOfWords, Gru
 from mmjax.models.train_state import create_state
 from mmjax.optim import AdamW
 from mmjax.train.step.step import train_step
@@ -83,8 +83,8 @@ def program(wrapper, text=None):
 CASES = [
     ("pmap", None),
     ("jit", None),
-    ("pmap", Bag(100, 8)),
-    ("jit", Bag(100, 8)),
+    ("pmap", BagOfWords(100, 8)),
+    ("jit", BagOfWords(100, 8)),
     ("jit", Gru(100, 4, 8)),
 ]
 

@@ -21,7 +21,7 @@ from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Sgd
 from mmjax.train.step.loss import auxiliary
 from mmjax.train.step.step import train_step
-from mmjax.types import Batch, Input
+from mmjax.types import Batch, Masked
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 OBJECTIVES = {"match": BinaryCrossEntropy()}
@@ -42,8 +42,8 @@ def batch(step, size=16, weight=None):
     lengths = rng.integers(0, 6, size) * present[1]
     return Batch(
         inputs={
-            "image": Input(rng.normal(size=(size, 4, 4, 1)).astype(np.float32), present[0]),
-            "text": Input(
+            "image": Masked(rng.normal(size=(size, 4, 4, 1)).astype(np.float32), present[0]),
+            "text": Masked(
                 rng.integers(2, 20, (size, 5)).astype(np.int32),
                 np.arange(5)[None] < lengths[:, None],
             ),
@@ -298,7 +298,7 @@ def test_fillers_change_neither_the_losses_nor_the_statistics_of_modules():
     image = given.inputs["image"]
     loud = image.values.copy()
     loud[8:] = 1e30
-    other = dataclasses.replace(given, inputs={**given.inputs, "image": Input(loud, image.mask)})
+    other = dataclasses.replace(given, inputs={**given.inputs, "image": Masked(loud, image.mask)})
     (after, sums), (changed, changed_sums) = update(state, given), update(state, other)
     close(changed.params, after.params, 0.0)
     close(changed.collections, after.collections, 0.0)

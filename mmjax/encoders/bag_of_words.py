@@ -1,4 +1,4 @@
-"""Bag of embeddings, Iyyer et al. 2015 (deep averaging), doi:10.3115/v1/P15-1162."""
+"""BagOfWords of embeddings, Iyyer et al. 2015 (deep averaging), doi:10.3115/v1/P15-1162."""
 
 from typing import Literal, final
 
@@ -13,7 +13,7 @@ from mmjax.types import AnyArray, Tokens
 
 
 @final
-class Bag(nn.Module):
+class BagOfWords(nn.Module):
     """Text: z = mean of the words' embeddings: which words, in whatever order."""
 
     vocabulary_size: int = 10_000  # ids run from 0; others are no words, and masked

@@ -12,16 +12,18 @@ import mmjax
 
 experiment = mmjax.Experiment(
     model=mmjax.Multimodal(
-        encoders={"image": mmjax.Cnn(features=(32, 64), dim=64), "text": mmjax.Lstm(dim=64)},
-        fusion=mmjax.Concat(),
-        heads={"match": mmjax.Logit(hidden=(128,))},
+        encoders={
+            "image": mmjax.encoders.Cnn(features=(32, 64), dim=64),
+            "text": mmjax.encoders.Lstm(dim=64),
+        },
+        fusion=mmjax.fusion.Concat(),
+        heads={"match": mmjax.heads.Logit(hidden=(128,))},
     ),
-    objectives={"match": mmjax.BinaryCrossEntropy()},
-    data=mmjax.DigitsMatch(word_dropout=0.05),
-    optim=mmjax.Adam(peak_lr=3e-3),
+    objectives={"match": mmjax.objectives.BinaryCrossEntropy(output="match", target="match")},
+    data=mmjax.data.DigitsMatch(word_dropout=0.05),
+    optim=mmjax.optim.Adam(peak_lr=3e-3),
     steps=1000,
-    eval_every=250,
-    log_every=25,
+    keeping=mmjax.Keeping(eval_every=250, log_every=25),
 )
 
 if __name__ == "__main__":

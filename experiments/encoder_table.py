@@ -49,23 +49,23 @@ def cases() -> Iterator[Case]:
         return random.normal(size=(BATCH, *size)).astype(np.float32)
 
     digit, photo = numbers(28, 28, 1), numbers(224, 224, 3)
-    yield Case("cnn", "", mmjax.Cnn(), "28 x 28 x 1", digit, 1)
+    yield Case("cnn", "", mmjax.encoders.Cnn(), "28 x 28 x 1", digit, 1)
     for name, kind, module in (
-        ("resnet", "18", mmjax.ResNet(18)),
-        ("resnet", "50", mmjax.ResNet(50)),
-        ("vgg", "11", mmjax.Vgg(11)),
-        ("vit", "tiny", mmjax.Vit("tiny")),
-        ("vit", "small", mmjax.Vit("small")),
+        ("resnet", "18", mmjax.encoders.ResNet(18)),
+        ("resnet", "50", mmjax.encoders.ResNet(50)),
+        ("vgg", "11", mmjax.encoders.Vgg(11)),
+        ("vit", "tiny", mmjax.encoders.Vit("tiny")),
+        ("vit", "small", mmjax.encoders.Vit("small")),
     ):
         yield Case(name, kind, module, "224 x 224 x 3", photo, 1)
     text = random.integers(0, 10_000, (BATCH, 32)).astype(np.int32)
     for name, kind, module in (
-        ("lstm", "", mmjax.Lstm()),
-        ("gru", "", mmjax.Gru()),
-        ("bag", "", mmjax.BagOfWords()),
-        ("bert", "tiny", mmjax.Bert("tiny")),
-        ("bert", "mini", mmjax.Bert("mini")),
-        ("gpt2", "tiny", mmjax.Gpt2("tiny")),
+        ("lstm", "", mmjax.encoders.Lstm()),
+        ("gru", "", mmjax.encoders.Gru()),
+        ("bag", "", mmjax.encoders.BagOfWords()),
+        ("bert", "tiny", mmjax.encoders.Bert("tiny")),
+        ("bert", "mini", mmjax.encoders.Bert("mini")),
+        ("gpt2", "tiny", mmjax.encoders.Gpt2("tiny")),
     ):
         yield Case(name, kind, module, "32 words", text, 2)
     for size, values, modules in (

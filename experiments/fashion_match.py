@@ -16,7 +16,7 @@ import mmjax
 
 experiment = dataclasses.replace(
     mnist_match.experiment,
-    data=mmjax.FashionMatch(word_dropout=0.02),
+    data=mmjax.data.FashionMatch(word_dropout=0.02),
     steps=860,  # twice 55,000 images
 )
 

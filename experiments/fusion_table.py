@@ -62,34 +62,34 @@ class Column:
     @property
     def optimum(self) -> float | None:
         """The best possible accuracy, where it is known."""
-        return self.data.best_accuracy() if isinstance(self.data, mmjax.Planted) else None
+        return self.data.best_accuracy() if isinstance(self.data, mmjax.data.Planted) else None
 
     @property
     def best_score(self) -> float | None:
         """What the best decisions score on these very test examples."""
-        return self.data.best_score("test") if isinstance(self.data, mmjax.Planted) else None
+        return self.data.best_score("test") if isinstance(self.data, mmjax.data.Planted) else None
 
     @property
     def shape(self) -> str:
         """Columns of one shape run the same compiled program."""
-        return self.data.shape if isinstance(self.data, mmjax.Planted) else self.name
+        return self.data.shape if isinstance(self.data, mmjax.data.Planted) else self.name
 
     @property
     def label(self) -> str:
         """The name of the label, and so of the head."""
-        return "label" if isinstance(self.data, mmjax.Planted) else "match"
+        return "label" if isinstance(self.data, mmjax.data.Planted) else "match"
 
 
 def columns(fast: bool) -> list[Column]:
     """What the fusions are compared on; the tasks first at one shape, then XOR at all others."""
 
     def planted(name: str, task: Any, shape: Any, steps: int) -> Column:
-        return Column(name, mmjax.Planted(task=task, shape=shape, test_size=TEST), steps)
+        return Column(name, mmjax.data.Planted(task=task, shape=shape, test_size=TEST), steps)
 
     found = [planted(task, task, "vision_touch", 300 if fast else 1500) for task in TASKS]
     if not fast:
         found += [planted(f"synergy: {s.replace('_', ' ')}", "synergy", s, 500) for s in SHAPES]
-    digits = mmjax.DigitsMatch(word_dropout=0.05)
+    digits = mmjax.data.DigitsMatch(word_dropout=0.05)
     return [*found, Column("digits_match", digits, 200 if fast else 600)]
 
 
@@ -97,11 +97,11 @@ def encoder(name: str) -> Any:
     """One that keeps a sequence a sequence."""
     match name:
         case "image":
-            return mmjax.Cnn(features=(16,), dim=WIDTH)
+            return mmjax.encoders.Cnn(features=(16,), dim=WIDTH)
         case "text":
-            return mmjax.Lstm(vocabulary_size=100, embedding_dim=16, dim=WIDTH)
+            return mmjax.encoders.Lstm(vocabulary_size=100, embedding_dim=16, dim=WIDTH)
         case _:
-            return mmjax.Features(dim=WIDTH, hidden=(WIDTH,))
+            return mmjax.encoders.Features(dim=WIDTH, hidden=(WIDTH,))
 
 
 def fusion(name: str) -> Any:
@@ -116,8 +116,8 @@ def network(label: str, name: str, modalities: Sequence[str]) -> mmjax.Multimoda
     hidden = (128,) if label == "match" else ()
     return mmjax.Multimodal(
         encoders={modality: encoder(modality) for modality in modalities},
-        fusion=mmjax.Concat() if name == BEST_SINGLE else fusion(name),
-        heads={label: mmjax.Logit(hidden=hidden)},
+        fusion=mmjax.fusion.Concat() if name == BEST_SINGLE else fusion(name),
+        heads={label: mmjax.heads.Logit(hidden=hidden)},
     )
 
 
@@ -142,9 +142,9 @@ def batches(column: Column, seeds: tuple[int, ...]) -> tuple[mmjax.Batch, mmjax.
 def programs(label: str, name: str, modalities: tuple[str, ...], steps: int) -> Any:
     """(train, evaluate) of a row, all seeds as one program; compiled once for each shape."""
     model = network(label, name, modalities)
-    tx = mmjax.Adam(peak_lr=3e-3).chain(steps)
+    tx = mmjax.optim.Adam(peak_lr=3e-3).chain(steps)
     step = functools.partial(
-        mmjax.train_step, model=model, objectives={label: mmjax.BinaryCrossEntropy()}, tx=tx,
+        mmjax.train_step, model=model, objectives={label: mmjax.objectives.BinaryCrossEntropy()}, tx=tx,
         axis=None,
     )  # fmt: skip
 

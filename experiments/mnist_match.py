@@ -14,17 +14,17 @@ import mmjax
 experiment = mmjax.Experiment(
     model=mmjax.Multimodal(
         encoders={
-            "image": mmjax.Cnn(features=(32, 64), dim=64, pooling="flatten"),
-            "text": mmjax.Lstm(vocabulary_size=10_000, embedding_dim=32, dim=64),
+            "image": mmjax.encoders.Cnn(features=(32, 64), dim=64, pooling="flatten"),
+            "text": mmjax.encoders.Lstm(vocabulary_size=10_000, embedding_dim=32, dim=64),
         },
-        fusion=mmjax.Concat(),
-        heads={"match": mmjax.Logit(hidden=(128,))},
+        fusion=mmjax.fusion.Concat(),
+        heads={"match": mmjax.heads.Logit(hidden=(128,))},
     ),
-    objectives={"match": mmjax.BinaryCrossEntropy()},
-    data=mmjax.MnistMatch(word_dropout=0.02),
-    optim=mmjax.Adam(peak_lr=2e-3, warmup=0.1),
+    objectives={"match": mmjax.objectives.BinaryCrossEntropy(output="match", target="match")},
+    data=mmjax.data.MnistMatch(word_dropout=0.02),
+    optim=mmjax.optim.Adam(peak_lr=2e-3, warmup=0.1),
     steps=1720,  # four times 55,000 images
-    eval_every=430,
+    keeping=mmjax.Keeping(eval_every=430),
 )
 
 if __name__ == "__main__":

@@ -28,19 +28,18 @@ from mmjax.runs import log
 joint = mmjax.Experiment(
     model=mmjax.Multimodal(
         encoders={
-            "touch": mmjax.Features(dim=32, hidden=(32, 32)),
-            "vision": mmjax.Features(dim=32, hidden=(32, 32)),
+            "touch": mmjax.encoders.Features(dim=32, hidden=(32, 32)),
+            "vision": mmjax.encoders.Features(dim=32, hidden=(32, 32)),
         },
-        fusion=mmjax.Concat(),
-        heads={"label": mmjax.Logit(hidden=())},
+        fusion=mmjax.fusion.Concat(),
+        heads={"label": mmjax.heads.Logit(hidden=())},
     ),
-    objectives={"label": mmjax.BinaryCrossEntropy()},
-    data=mmjax.Planted(task="dominated", shape="vision_touch", test_size=4096),
-    optim=mmjax.Adam(peak_lr=1e-3),
+    objectives={"label": mmjax.objectives.BinaryCrossEntropy(output="label", target="label")},
+    data=mmjax.data.Planted(task="dominated", shape="vision_touch", test_size=4096),
+    optim=mmjax.optim.Adam(peak_lr=1e-3),
     steps=500,
     batch_size=64,
-    eval_every=100,
-    log_every=100,
+    keeping=mmjax.Keeping(eval_every=100, log_every=100),
 )
 
 
@@ -69,7 +68,7 @@ def blended(run: Path) -> mmjax.Experiment:
     # Summing to 3, so that the step is as long as with three losses of weight 1.
     scaled = {modality: 3 * weight for modality, weight in weights.items()}
     own = {modality: weight for modality, weight in scaled.items() if modality is not None}
-    return balanced(mmjax.Blend(joint=scaled[None], weights=own), "train")
+    return balanced(mmjax.balance.Blend(joint=scaled[None], weights=own), "train")
 
 
 def without_vision(run: Path) -> float:
@@ -97,8 +96,8 @@ def main(seeds: int = 5, workdir: Path = Path("runs/modality_balance")) -> None:
     dropout = dataclasses.replace(joint.model, modality_dropout=0.3)
     methods = {
         "joint": lambda seed: joint,
-        "unimodal auxiliary losses": lambda seed: balanced(mmjax.Auxiliary(), "train"),
-        "OGM-GE": lambda seed: balanced(mmjax.OgmGe(alpha=1.0), "probe"),
+        "unimodal auxiliary losses": lambda seed: balanced(mmjax.balance.Auxiliary(), "train"),
+        "OGM-GE": lambda seed: balanced(mmjax.balance.OgmGe(alpha=1.0), "probe"),
         "Gradient-Blending": lambda seed: blended(workdir / f"unimodal_auxiliary_losses_{seed}"),
         "modality dropout": lambda seed: dataclasses.replace(joint, model=dropout),
     }

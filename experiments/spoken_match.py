@@ -15,19 +15,18 @@ import mmjax
 experiment = mmjax.Experiment(
     model=mmjax.Multimodal(
         encoders={
-            "image": mmjax.Cnn(features=(32, 64), dim=64),
-            "speech": mmjax.AudioCnn(sample_rate=8000, hop=0.02, mels=40),
+            "image": mmjax.encoders.Cnn(features=(32, 64), dim=64),
+            "speech": mmjax.encoders.AudioCnn(sample_rate=8000, hop=0.02, mels=40),
         },
-        fusion=mmjax.Concat(),
-        heads={"match": mmjax.Logit(hidden=(128,))},
+        fusion=mmjax.fusion.Concat(),
+        heads={"match": mmjax.heads.Logit(hidden=(128,))},
     ),
-    objectives={"match": mmjax.BinaryCrossEntropy()},
-    data=mmjax.SpokenMatch(),
-    optim=mmjax.Adam(peak_lr=1e-3),
+    objectives={"match": mmjax.objectives.BinaryCrossEntropy(output="match", target="match")},
+    data=mmjax.data.SpokenMatch(),
+    optim=mmjax.optim.Adam(peak_lr=1e-3),
     steps=2000,
     batch_size=64,
-    eval_every=500,
-    log_every=100,
+    keeping=mmjax.Keeping(eval_every=500, log_every=100),
 )
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""The types that flow between the parts: Masked -> Tokens -> outputs -> WeightedMean.
+"""The types that flow between the parts: Batch -> Tokens -> Outputs -> WeightedMean.
 
 Axis names in every signature come from this vocabulary:
 
     batch    examples                     token    positions of one modality, or of several joined
     height, width, channel  of an image   word     positions of a padded text
-    dim      width of a token             label    binary labels of one example
+    dim      width of a token             label    labels of one example
+    class    logits or probabilities of classes
     head     attention heads              step     of a time series, or of an alignment
     sample, frame, mel   of a sound: of its waveform, of its spectrogram, and its bands
     column   of a table                   point    of a set of points
@@ -12,7 +13,7 @@ Axis names in every signature come from this vocabulary:
 """
 
 from collections.abc import Mapping
-from typing import Union
+from typing import Any, NamedTuple, Union
 
 import jax
 import jax.numpy as jnp
@@ -25,10 +26,12 @@ AnyArray = Union[jax.Array, np.ndarray]
 
 @struct.dataclass
 class Masked:
-    """One modality of a batch, as the pipeline delivers it to an encoder.
+    """Values of which some may be missing: one input modality, or one target, of a batch.
 
-    `mask` is False where there is nothing: a padded word, or all of a missing modality.
-    Its axes are the leading axes of `values`: `[batch]` for an image, `[batch, word]` for a text.
+    The axes of `mask` are the leading axes of `values`. Of an input it is False where there is
+    nothing to read (a padded word, or all of a missing modality): `[batch]` for an image,
+    `[batch, word]` for a text. Of a target it is False in the examples that have none. Values under
+    a False mask must not affect any output and receive zero gradient.
     """
 
     values: Shaped[AnyArray, "batch *element"]
@@ -52,30 +55,44 @@ class Tokens:
 
 @struct.dataclass
 class Batch:
-    """`weight` is 0 for examples that only fill up a last batch; `ids` are places in the split."""
+    """Some examples: what models read, what objectives compare the outputs with.
 
-    inputs: Mapping[str, Masked]
-    labels: Mapping[str, Shaped[AnyArray, "batch *label"]]
+    `weight` is 0 for rows that only fill up the last batch; `ids` are positions in the split.
+    """
+
+    inputs: Mapping[str, Masked]  # by modality
+    targets: Mapping[str, Masked]  # by name
     weight: Float[AnyArray, "batch"]
     ids: Int[AnyArray, "batch"]
 
 
 @struct.dataclass
 class RowIndices:
-    """A batch whose inputs are not here: which rows of columns that the device holds they are."""
+    """A batch whose inputs lie on the device already: their row in the columns of each modality."""
 
     rows: Mapping[str, Int[AnyArray, "batch"]]
-    labels: Mapping[str, Shaped[AnyArray, "batch *label"]]
+    targets: Mapping[str, Masked]
     weight: Float[AnyArray, "batch"]
     ids: Int[AnyArray, "batch"]
 
     def batch(self, columns: Mapping[str, Masked]) -> Batch:
-        """With the inputs, out of all rows of each modality."""
+        """The batch with its inputs, gathered from all rows of each modality."""
         inputs = {
             name: Masked(columns[name].values[rows], columns[name].mask[rows])
             for name, rows in self.rows.items()
         }
-        return Batch(inputs, self.labels, self.weight, self.ids)
+        return Batch(inputs, self.targets, self.weight, self.ids)
+
+
+@struct.dataclass
+class Outputs:
+    """What a model returns. A head's value is an array `[batch, ...]` or a tree of them."""
+
+    values: Mapping[str, Any]  # {head: value}
+    # {head: {modality: value}}: a head of the same kind that reads one modality alone.
+    unimodal: Mapping[str, Mapping[str, Any]] = struct.field(default_factory=dict)
+    # {modality: bool [batch]}: whether an example has the modality.
+    present: Mapping[str, Any] = struct.field(default_factory=dict)
 
 
 @struct.dataclass
@@ -91,3 +108,14 @@ class WeightedMean:
     def mean(self) -> Float[jax.Array, ""]:
         """total / count, and 0 where nothing was counted."""
         return self.total / jnp.where(self.count == 0, jnp.ones_like(self.count), self.count)
+
+
+class MetricName(NamedTuple):
+    """The name of a quantity that a step or an evaluation reports; written with slashes in logs."""
+
+    source: str  # the objective, or `auxiliary` for losses that modules add
+    quantity: str  # such as `loss` or `accuracy`
+    part: str = ""  # the modality that was read alone, or the module of an auxiliary loss
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.source, self.part, self.quantity)))

@@ -45,7 +45,7 @@ def made_up(data, side, monkeypatch):
 
     monkeypatch.setattr(type(data), "columns", columns)
     monkeypatch.setattr(type(data), "prepare", lambda self: None)
-    if isinstance(data, mmjax.SpokenMatch):
+    if isinstance(data, mmjax.data.SpokenMatch):
         silence = [[np.zeros(800, np.int16)]] * 10
         monkeypatch.setattr(type(data), "partners", lambda self, split: silence)
 
@@ -88,9 +88,9 @@ def test_an_experiment_is_documented_and_can_be_written_down(path):
 @pytest.mark.slow
 def test_the_fusion_table_is_written_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     table = load(FILES[0].parent / "fusion_table.py")
-    match = mmjax.DigitsMatch()
+    match = mmjax.data.DigitsMatch()
     made_up(match, 8, monkeypatch)
-    planted = mmjax.Planted(task="synergy", test_size=64)
+    planted = mmjax.data.Planted(task="synergy", test_size=64)
     todo = [table.Column("xor", planted, 2), table.Column("digits_match", match, 2)]
     monkeypatch.setattr(table, "columns", lambda fast: todo)
     monkeypatch.setattr(table, "BATCH", 8)
@@ -124,7 +124,7 @@ def test_the_fusion_table_refuses_what_it_does_not_know():
 @pytest.mark.slow
 def test_every_remedy_for_imbalance_is_trained_and_compared(tmp_path, monkeypatch, capsys):
     balance = load(FILES[0].parent / "modality_balance.py")
-    data = mmjax.Planted(task="dominated", validation_size=16, test_size=32)
+    data = mmjax.data.Planted(task="dominated", validation_size=16, test_size=32)
     short = dataclasses.replace(
         balance.joint, data=data, steps=4, eval_every=2, log_every=2, batch_size=8
     )
@@ -136,4 +136,4 @@ def test_every_remedy_for_imbalance_is_trained_and_compared(tmp_path, monkeypatc
     for method in ("joint", "OGM-GE", "Gradient-Blending", "modality dropout"):
         assert f"| {method} | " in printed
     config = storage.load(tmp_path / "Gradient-Blending_0" / "config.json")
-    assert config.balance == mmjax.Blend(joint=1.5, weights={"touch": 0.75, "vision": 0.75})
+    assert config.balance == mmjax.balance.Blend(joint=1.5, weights={"touch": 0.75, "vision": 0.75})

@@ -9,7 +9,7 @@ import made_up
 import mmjax
 from mmjax.data.pipeline.batches import held, train_batches, train_picks
 
-DATA = {"fashion_mnist": mmjax.FashionMatch, "mnist": mmjax.MnistMatch}
+DATA = {"fashion_mnist": mmjax.data.FashionMatch, "mnist": mmjax.data.MnistMatch}
 
 
 class Task:

@@ -14,8 +14,8 @@ from mmjax.models.train_state import create_state
 from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Masked
 
-OBJECTIVES = {"match": mmjax.BinaryCrossEntropy()}
-TX = mmjax.Adam().chain(1)
+OBJECTIVES = {"match": mmjax.objectives.BinaryCrossEntropy()}
+TX = mmjax.optim.Adam().chain(1)
 
 
 class Network(NamedTuple):
@@ -37,7 +37,7 @@ class Cost(NamedTuple):
 
 
 def _pair(image: Any, text: Any, fusion: Any, hidden: tuple[int, ...]) -> mmjax.Multimodal:
-    head = mmjax.Logit(hidden=hidden)
+    head = mmjax.heads.Logit(hidden=hidden)
     return mmjax.Multimodal(
         encoders={"image": image, "text": text}, fusion=fusion, heads={"match": head}
     )
@@ -47,9 +47,9 @@ NETWORKS = (
     Network(
         "the tutorial's",
         _pair(
-            mmjax.Cnn(features=(32, 64), dim=64, pooling="flatten"),
-            mmjax.Lstm(vocabulary_size=10_000, embedding_dim=32, dim=64),
-            mmjax.Concat(),
+            mmjax.encoders.Cnn(features=(32, 64), dim=64, pooling="flatten"),
+            mmjax.encoders.Lstm(vocabulary_size=10_000, embedding_dim=32, dim=64),
+            mmjax.fusion.Concat(),
             (128,),
         ),
         side=28,
@@ -59,9 +59,9 @@ NETWORKS = (
     Network(
         "ResNet-50 + BERT-base",
         _pair(
-            mmjax.ResNet(depth=50, dim=768),
-            mmjax.Bert(size="base"),
-            mmjax.CrossAttention(dim=768, heads=12),
+            mmjax.encoders.ResNet(depth=50, dim=768),
+            mmjax.encoders.Bert(size="base"),
+            mmjax.fusion.CrossAttention(dim=768, heads=12),
             (768,),
         ),
         side=224,
@@ -76,9 +76,9 @@ NARROW = {
     norm: Network(
         f"{norm} norm",
         _pair(
-            mmjax.ResNet(depth=50, norm=norm, width=32, dim=32),
-            mmjax.Bert(size="tiny"),
-            mmjax.CrossAttention(dim=32, heads=2),
+            mmjax.encoders.ResNet(depth=50, norm=norm, width=32, dim=32),
+            mmjax.encoders.Bert(size="tiny"),
+            mmjax.fusion.CrossAttention(dim=32, heads=2),
             (8,),
         ),
         side=32,

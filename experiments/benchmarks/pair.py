@@ -10,18 +10,21 @@ from parameters import Arrays, linear, norm
 import mmjax
 
 FUSIONS = {
-    "concat": mmjax.Concat(),
-    "cross_attention": mmjax.CrossAttention(),
-    "bottleneck": mmjax.Bottleneck(),
+    "concat": mmjax.fusion.Concat(),
+    "cross_attention": mmjax.fusion.CrossAttention(),
+    "bottleneck": mmjax.fusion.Bottleneck(),
 }
 
 
 def model(fusion: str, remat: bool = False) -> mmjax.Multimodal:
     """Ours."""
     return mmjax.Multimodal(
-        encoders={"image": mmjax.ResNet(18), "text": mmjax.Bert("mini", positions=WORDS)},
+        encoders={
+            "image": mmjax.encoders.ResNet(18),
+            "text": mmjax.encoders.Bert("mini", positions=WORDS),
+        },
         fusion=FUSIONS[fusion],
-        heads={"match": mmjax.Logit()},
+        heads={"match": mmjax.heads.Logit()},
         remat=remat,
     )
 

@@ -20,7 +20,7 @@ import mmjax
 from mmjax import parallel
 
 LENGTHS = (10, 100, 400)
-ENCODER = mmjax.Lstm(made_up.VOCABULARY)
+ENCODER = mmjax.encoders.Lstm(made_up.VOCABULARY)
 
 
 def run(options: result.Options) -> Iterator[result.Result]:

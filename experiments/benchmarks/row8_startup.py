@@ -21,7 +21,7 @@ def run(options: result.Options) -> Iterator[result.Result]:
     nothing = "import sys"
     calls = {
         "mmjax": _python("import mmjax"),
-        "names": _python("import mmjax; mmjax.Multimodal, mmjax.Lstm, mmjax.train_step"),
+        "names": _python("import mmjax; mmjax.Multimodal, mmjax.encoders.Lstm, mmjax.train_step"),
         "PyTorch": _python("import torch"),
         "help": lambda: processes.timed([*python, "-m", "mmjax", "--help"]),
         "nothing": _python(nothing),

@@ -16,16 +16,16 @@ from made_up import LR, SIDE, VOCABULARY
 import mmjax
 from mmjax.types import Batch, Masked
 
-OPTIM = mmjax.Adam(peak_lr=LR, schedule="constant", warmup=0.0)
-OBJECTIVES = {"match": mmjax.BinaryCrossEntropy()}
+OPTIM = mmjax.optim.Adam(peak_lr=LR, schedule="constant", warmup=0.0)
+OBJECTIVES = {"match": mmjax.objectives.BinaryCrossEntropy()}
 
 
 def model() -> mmjax.Multimodal:
     """Ours."""
     return mmjax.Multimodal(
-        encoders={"image": mmjax.Cnn(), "text": mmjax.Lstm(VOCABULARY)},
-        fusion=mmjax.Concat(),
-        heads={"match": mmjax.Logit()},
+        encoders={"image": mmjax.encoders.Cnn(), "text": mmjax.encoders.Lstm(VOCABULARY)},
+        fusion=mmjax.fusion.Concat(),
+        heads={"match": mmjax.heads.Logit()},
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from typing import final
 
 from mmjax.balance.balance import Balance
+from mmjax.errors import UserError
 
 
 @final
@@ -17,7 +18,7 @@ class Auxiliary(Balance):
 
     def __post_init__(self) -> None:
         if not self.unimodal_weight >= 0:
-            raise ValueError(
+            raise UserError(
                 f"--balance.unimodal-weight: expected 0 or more, got {self.unimodal_weight}"
             )
 

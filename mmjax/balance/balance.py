@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from jax import Array
 
-from mmjax.types import WeightedMean
+from mmjax.types import MetricName, WeightedMean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,10 +17,15 @@ class Balance(abc.ABC):
     unimodal: ClassVar[tuple[str, ...]]
     """What the model's field `unimodal` may be under it."""
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that its fields name; they must be the model's."""
+        return ()
+
     @abc.abstractmethod
     def weight(self, modality: str | None) -> float:
         """Of a modality's own loss in the total; None: of the loss of all together."""
 
-    def modulate(self, gradients: Any, sums: Mapping[str, WeightedMean], key: Array) -> Any:
-        """Change the gradients of the global batch, given its sums; as they are by default."""
+    def modulate(self, gradients: Any, means: Mapping[MetricName, WeightedMean], key: Array) -> Any:
+        """Change the gradients of the global batch, given its means; by default not at all."""
         return gradients

@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 
 from mmjax.balance.balance import Balance
+from mmjax.errors import UserError
 
 Losses = Mapping[str | None, tuple[float, float]]
 """(training loss, validation loss) of each modality's own head, and of all together under None."""
@@ -31,7 +32,12 @@ class Blend(Balance):
     def __post_init__(self) -> None:
         for name, weight in {"joint": self.joint, **self.weights}.items():
             if not weight >= 0:
-                raise ValueError(f"--balance: expected a weight of 0 or more, got {name}={weight}")
+                raise UserError(f"--balance: expected a weight of 0 or more, got {name}={weight}")
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those with a weight of their own."""
+        return tuple(self.weights)
 
     def weight(self, modality: str | None) -> float:
         """As the fields say."""
@@ -45,13 +51,13 @@ def blend_weights(before: Losses, after: Losses) -> dict[str | None, float]:
     validation and training loss. What did not generalise at all gets 0.
 
     Raises:
-        ValueError: the two do not name the same modalities, a loss is not finite, or nothing has
+        UserError: the two do not name the same modalities, a loss is not finite, or nothing has
             generalised.
     """
     if set(before) != set(after):
-        raise ValueError(f"expected the same modalities, got {[*before]} and {[*after]}")
+        raise UserError(f"expected the same modalities, got {[*before]} and {[*after]}")
     if not np.all(np.isfinite([*before.values(), *after.values()])):
-        raise ValueError(f"expected finite losses, got {before} and {after}")
+        raise UserError(f"expected finite losses, got {before} and {after}")
     raw = {}
     for name in before:
         (train, validation), (train_after, validation_after) = before[name], after[name]
@@ -61,5 +67,5 @@ def blend_weights(before: Losses, after: Losses) -> dict[str | None, float]:
         raw[name] = gain / max(overfitting**2, 1e-4)
     total = sum(raw.values())
     if total == 0:
-        raise ValueError("no validation loss fell between the two measurements: train for longer")
+        raise UserError("no validation loss fell between the two measurements: train for longer")
     return {name: weight / total for name, weight in raw.items()}

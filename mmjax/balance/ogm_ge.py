@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmjax.balance.balance import Balance
-from mmjax.types import WeightedMean
+from mmjax.errors import UserError
+from mmjax.types import MetricName, WeightedMean
 
 
 @final
@@ -30,18 +31,18 @@ class OgmGe(Balance):
 
     def __post_init__(self) -> None:
         if not self.alpha > 0:
-            raise ValueError(f"--balance.alpha: expected more than 0, got {self.alpha}")
+            raise UserError(f"--balance.alpha: expected more than 0, got {self.alpha}")
 
     def weight(self, modality: str | None) -> float:
         """1: a probe's loss reaches no encoder."""
         return 1.0
 
-    def modulate(self, gradients: Any, sums: Mapping[str, WeightedMean], key: Array) -> Any:
+    def modulate(self, gradients: Any, means: Mapping[MetricName, WeightedMean], key: Array) -> Any:
         """Scale the encoders' gradients; those of fusion and heads stay as they are."""
         changed = dict(gradients)
-        for place, (name, scale) in enumerate(sorted(self.scales(sums).items())):
-            tree = gradients[f"encoders_{name}"]
-            leaves, structure = jax.tree.flatten(tree)
+        for place, (modality, scale) in enumerate(sorted(self.scales(means).items())):
+            path = f"encoders_{modality}"  # Model.path_of, which stands above
+            leaves, structure = jax.tree.flatten(gradients[path])
             scaled = [scale.astype(leaf.dtype) * leaf for leaf in leaves]
             if self.noise:
                 keys = jax.random.split(jax.random.fold_in(key, place), len(leaves))
@@ -49,22 +50,21 @@ class OgmGe(Balance):
                     new + jnp.std(leaf) * jax.random.normal(k, leaf.shape, leaf.dtype)
                     for new, leaf, k in zip(scaled, leaves, keys, strict=True)
                 ]
-            changed[f"encoders_{name}"] = jax.tree.unflatten(structure, scaled)
+            changed[path] = jax.tree.unflatten(structure, scaled)
         return changed
 
-    def scales(self, sums: Mapping[str, WeightedMean]) -> dict[str, Array]:
-        """k_m of each modality, from the sums called `<objective>/<modality>/confidence`."""
+    def scales(self, means: Mapping[MetricName, WeightedMean]) -> dict[str, Array]:
+        """k_m of each modality, from the confidence of its own heads."""
         scores: dict[str, list[Array]] = {}
-        for path, found in sums.items():
-            match path.split("/"):
-                case [_, name, "confidence"]:
-                    scores.setdefault(name, []).append(found.mean())
+        for name, found in means.items():
+            if name.part and name.quantity == "confidence":
+                scores.setdefault(name.part, []).append(found.mean())
         if not scores:
-            raise ValueError("ogm_ge: no objective reports a confidence of single modalities")
-        means = {name: sum(found) / len(found) for name, found in scores.items()}
+            raise UserError("ogm_ge: no objective reports a confidence of single modalities")
+        average = {name: sum(found) / len(found) for name, found in scores.items()}
         scales = {}
-        for name, score in means.items():
-            others = [other for key, other in means.items() if key != name]
+        for name, score in average.items():
+            others = [other for key, other in average.items() if key != name]
             if not others:
                 return {name: jnp.ones_like(score)}
             ratio = score * len(others) / jnp.maximum(sum(others), jnp.full_like(score, 1e-6))

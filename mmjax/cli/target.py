@@ -1,13 +1,13 @@
 """What a user points at: the folder of a run, or the file of an experiment."""
 
-import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmjax.cli.options import load_file
 from mmjax.config import Experiment
 from mmjax.config.command_line import parse
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.errors import MissingFileError, UserError
 from mmjax.runs import folder
 
 
@@ -18,38 +18,32 @@ def load(target: Path, changes: Sequence[str] = ()) -> tuple[Experiment, Preproc
     not yet; a run has its transforms with it and needs no data.
 
     Raises:
-        ValueError: it is neither, the file has no experiment or several, or a run was to change.
-        FileNotFoundError: there is nothing, or the data lacks its files.
+        UserError: it is neither, the file has no experiment or several, or a run was to change.
+        MissingFileError: there is nothing, or the data lacks its files.
     """
     if target.is_dir():
         if changes:
-            raise ValueError(f"{target}: a run is as it is; describe its experiment's file instead")
-        return folder.require(target), Preprocessing.load(target)
+            raise UserError(f"{target}: a run is as it is; describe its experiment's file instead")
+        experiment = folder.require(target)
+        found = folder.preprocessing(target, experiment)
+        if found is None:
+            raise MissingFileError(f"{target}: the run has no preprocessing.json yet")
+        return experiment, found
     if not target.exists():
-        raise FileNotFoundError(f"{target}: expected a run's folder or an experiment's .py file")
-    experiment, *_ = parse(_experiment(target), Path("runs") / target.stem, changes, str(target))
+        raise MissingFileError(f"{target}: expected a run's folder or an experiment's .py file")
+    command = parse(_experiment(target), Path("runs") / target.stem, changes, str(target))
+    experiment = command.points[0].experiment
     experiment.data.prepare()
     return experiment, experiment.data.preprocessing()
 
 
 def _experiment(path: Path) -> Experiment:
     """The one that the file calls `experiment`, or else the only one in it."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path}: expected a run's folder or an experiment's .py file")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))  # as for a script, which may import what lies beside it
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise ValueError(f"{path}:{error.lineno}: {error.msg}") from error
-    finally:
-        sys.path.remove(str(path.parent))
-    found = {name: x for name, x in vars(module).items() if isinstance(x, Experiment)}
+    found = {n: x for n, x in vars(load_file(path)).items() if isinstance(x, Experiment)}
     if "experiment" in found:
         return found["experiment"]
     if len(found) != 1:
-        raise ValueError(
+        raise UserError(
             f"{path}: expected an mmjax.Experiment called `experiment`, got "
             f"{', '.join(sorted(found)) or 'none'}"
         )

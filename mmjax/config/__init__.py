@@ -1,3 +1,5 @@
 """Configuration: an Experiment of the real objects; as JSON; on the command line."""
 
+from mmjax.config.compute import Compute as Compute
 from mmjax.config.experiment import Experiment as Experiment
+from mmjax.config.keeping import Keeping as Keeping

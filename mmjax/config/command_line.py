@@ -8,6 +8,7 @@ shown views: dataclasses with the same fields, typed by what may stand in each.
 """
 
 import dataclasses
+import functools
 import sys
 import typing
 from collections.abc import Mapping, Sequence
@@ -16,22 +17,29 @@ from typing import Annotated, Any, NamedTuple, Union
 
 import tyro
 
+from mmjax.config.compute import Compute
 from mmjax.config.experiment import Experiment
+from mmjax.config.keeping import Keeping
 from mmjax.config.processes import Processes
-from mmjax.config.registry import FAMILIES, TAGS, fields, required, siblings
+from mmjax.config.registry import FAMILIES, fields, required, siblings, tag, tags
 from mmjax.config.span import Span
-from mmjax.config.sweep import Axis
+from mmjax.config.sweep import Axis, Point, combinations
+from mmjax.errors import UserError
 
 
 class Command(NamedTuple):
     """What a command line asks for."""
 
-    experiment: Experiment
+    points: tuple[Point, ...]  # the experiment, or those of a sweep
     run: Path  # the run's folder
     processes: Processes
     profile: Span | None  # steps to trace
     seeds: int  # how many
-    axes: tuple[Axis, ...]  # numbers to sweep over
+
+    @property
+    def many(self) -> bool:
+        """Whether several runs are wanted."""
+        return self.seeds > 1 or len(self.points) > 1
 
 
 def parse(
@@ -41,12 +49,37 @@ def parse(
 
     A wrong flag or choice ends the process with what was meant, perhaps, and the choices.
     """
+    try:
+        parsed, chosen = _parsed(experiment, workdir, arguments, description)
+        span = None if parsed.profile is None else Span.parse(parsed.profile)
+        if parsed.seeds < 1:
+            raise UserError(f"--seeds: expected at least 1, got {parsed.seeds}")
+        axes = tuple(map(Axis.parse, parsed.sweep))
+        points = (Point({}, chosen),)
+        if axes:
+            points = tuple(
+                Point(values, _changed(experiment, workdir, arguments, values))
+                for values in combinations(axes)
+            )
+        command = Command(points, parsed.workdir, parsed.processes, span, parsed.seeds)
+        if command.many and span is not None:
+            raise UserError("--profile: goes with one training, not with --seeds or --sweep")
+        return command
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _parsed(
+    experiment: Experiment, workdir: Path, arguments: Sequence[str], description: str
+) -> tuple[Any, Experiment]:
+    """The values of all flags, and the experiment that they make."""
     about = "the run's folder; the same command goes on with what is in it"
     traced = "first:last, steps to trace into the folder profile/ of the run, such as 10:20"
     many = "trainings in one program, with the seeds from --seed on, each in a folder of its own"
     swept = (
-        "numbers that trainings in one program differ in, such as optim.peak-lr=1e-4,3e-4; of "
-        "several paths every combination, each with --seeds seeds, in a folder of its own"
+        "fields and choices with values, such as optim.peak-lr=1e-4,3e-4 model.fusion=concat,mult: "
+        "every combination is trained, each with --seeds seeds, in a folder of its own"
     )
     kind, shown = _view(experiment)
     whole = dataclasses.make_dataclass(
@@ -64,27 +97,55 @@ def parse(
     )
     values = {f.name: getattr(shown, f.name) for f in fields(type(shown))}
     values |= {"workdir": workdir, "processes": Processes(), "profile": None, "seeds": 1}
-    try:
-        parsed = tyro.cli(
-            whole,
-            # tyro applies flags to the choices before them: choices first, and any order will do.
-            args=sorted(arguments, key=lambda argument: not _is_choice(argument)),
-            default=whole(**values, sweep=()),
-            description=description,
-            config=(tyro.conf.CascadeSubcommandArgs,),
+    choices, flags = _sorted(arguments)
+    parsed = tyro.cli(
+        whole,
+        # tyro applies flags to the choices before them: choices first, and any order will do.
+        args=[*choices, *flags],
+        default=whole(**values, sweep=()),
+        description=description,
+        config=(tyro.conf.CascadeSubcommandArgs,),
+    )
+    values = {f.name: _real(getattr(parsed, f.name)) for f in fields(type(shown))}
+    return parsed, Experiment(**values)
+
+
+def _changed(
+    experiment: Experiment, workdir: Path, arguments: Sequence[str], values: Mapping[str, str]
+) -> Experiment:
+    """The experiment of a point of a sweep: as if its values were on the command line, last."""
+    choices, flags = _sorted(arguments)
+    for path, value in values.items():
+        if _is_choice(f"{path}:{value}"):
+            choices = [choice for choice in choices if choice.partition(":")[0] != path]
+            choices.append(f"{path}:{value}")
+        else:
+            flags += [f"--{path.replace('_', '-')}", *value.split()]
+    return _parsed(experiment, workdir, [*choices, *flags], "")[1]
+
+
+def _sorted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The choices, and all else in its order. What follows a flag that takes a value is that."""
+    choices, rest, value = [], [], False
+    for argument in arguments:
+        if not value and _is_choice(argument):
+            choices.append(argument)
+            continue
+        rest.append(argument)
+        name = argument.removeprefix("--").rpartition(".")[2].replace("-", "_")
+        value = (
+            argument.startswith("--")
+            and "=" not in argument
+            and name.removeprefix("no_") not in _switches()
         )
-        values = {f.name: _real(getattr(parsed, f.name)) for f in fields(type(shown))}
-        span = None if parsed.profile is None else Span.parse(parsed.profile)
-        if parsed.seeds < 1:
-            raise ValueError(f"--seeds: expected at least 1, got {parsed.seeds}")
-        axes = tuple(map(Axis.parse, parsed.sweep))
-        if (parsed.seeds > 1 or axes) and span is not None:
-            raise ValueError("--profile: goes with one training, not with --seeds or --sweep")
-        experiment = Experiment(**values)
-        return Command(experiment, parsed.workdir, parsed.processes, span, parsed.seeds, axes)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    return choices, rest
+
+
+@functools.cache
+def _switches() -> frozenset[str]:
+    """The names of all fields that are yes or no: their flags take no value."""
+    kinds = [Compute, Keeping, Experiment, Processes, *(cls for _, cls in tags())]
+    return frozenset(f.name for kind in kinds for f in fields(kind) if f.type is bool)
 
 
 def _is_choice(argument: str) -> bool:
@@ -97,15 +158,18 @@ def _is_choice(argument: str) -> bool:
 
 def _view(value: Any) -> tuple[Any, Any]:
     """The type that tyro is shown for a value, and the value as an instance of it."""
-    if type(value) not in TAGS:
+    own = tag(type(value))
+    if own is None:
         return _opened(value)
-    # A class whose fields have no defaults cannot be conjured up by its name alone.
-    offered = {
-        name: _opened(value if cls is type(value) else cls())
-        for name, cls in siblings(type(value)).items()
-        if cls is type(value) or not any(required(f) for f in fields(cls))
-    }
-    kind, shown = offered[TAGS[type(value)].split("/")[1]]
+    # Fields without defaults are taken from what stands there, if it has them all.
+    offered = {}
+    for name, cls in siblings(type(value)).items():
+        needed = [f.name for f in fields(cls) if required(f)]
+        if cls is type(value):
+            offered[name] = _opened(value)
+        elif all(hasattr(value, field) for field in needed):
+            offered[name] = _opened(cls(**{field: getattr(value, field) for field in needed}))
+    kind, shown = offered[own.split("/")[1]]
     if len(offered) == 1:
         return kind, shown
     choices = tuple(
@@ -125,6 +189,9 @@ def _opened(value: Any) -> tuple[Any, Any]:
     else:
         return type(value), value
     views = {name: _view(part) for name, part in parts.items() if _has_parts(part)}
+    for name, part in parts.items():
+        if isinstance(part, Compute | Keeping):  # their flags need no prefix
+            views[name] = (Annotated[type(part), tyro.conf.arg(name="")], part)
     if not views:
         return type(value), value
     # tyro finds the help of an Experiment's fields in the docstring of the base class.
@@ -138,6 +205,7 @@ def _opened(value: Any) -> tuple[Any, Any]:
             "__post_init__": lambda self: None,  # the real object checks itself
         },
         frozen=True,
+        kw_only=True,
     )
     return kind, kind(**{name: views[name][1] if name in views else parts[name] for name in parts})
 
@@ -145,7 +213,7 @@ def _opened(value: Any) -> tuple[Any, Any]:
 def _has_parts(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(map(_has_parts, value.values()))
-    return type(value) in TAGS
+    return tag(type(value)) is not None
 
 
 def _real(shown: Any) -> Any:

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from mmjax.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class Processes:
@@ -27,10 +29,10 @@ class Processes:
         explicit = (self.coordinator, self.num_processes, self.process_id)
         if any(part is not None for part in explicit):
             if None in explicit:
-                raise ValueError(
+                raise UserError(
                     "--coordinator, --num-processes and --process-id: give all three or none"
                 )
             if not self.distributed:
-                raise ValueError("--coordinator: only goes with --distributed")
+                raise UserError("--coordinator: only goes with --distributed")
         if self.timeout < 1:
-            raise ValueError(f"--timeout: expected at least 1 second, got {self.timeout}")
+            raise UserError(f"--timeout: expected at least 1 second, got {self.timeout}")

@@ -1,33 +1,111 @@
-"""The registries: every class that a configuration can name."""
+"""The registries: every class that a configuration can name, and how users add their own."""
 
 import dataclasses
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
 
 from flax import linen as nn
 
-from mmjax.balance import BALANCES
+from mmjax.balance import BALANCES, Balance
+from mmjax.data.dataset import Dataset
 from mmjax.data.datasets import DATASETS
+from mmjax.data.targets import TARGETS, Target
 from mmjax.encoders import ENCODERS
+from mmjax.errors import UserError
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS
-from mmjax.imputation import MISSING
-from mmjax.models.multimodal import Multimodal
-from mmjax.objectives import OBJECTIVES
-from mmjax.optim import OPTIMISERS
+from mmjax.imputation import IMPUTATIONS
+from mmjax.models import MODELS, Model
+from mmjax.objectives import OBJECTIVES, Objective
+from mmjax.optim import OPTIMISERS, Optim
+from mmjax.types import Tokens
 
-FAMILIES: dict[str, dict[str, type]] = {
-    "model": {"multimodal": Multimodal},
+FAMILIES: dict[str, dict[str, Any]] = {
+    "model": MODELS,
     "encoder": ENCODERS,
     "fusion": FUSIONS,
-    "missing": MISSING,
+    "imputation": IMPUTATIONS,
     "head": HEADS,
     "objective": OBJECTIVES,
     "data": DATASETS,
+    "target": TARGETS,
     "optim": OPTIMISERS,
     "balance": BALANCES,
 }
-TAGS = {
-    cls: f"{family}/{name}" for family, table in FAMILIES.items() for name, cls in table.items()
+BASES = {
+    "model": Model,
+    "objective": Objective,
+    "data": Dataset,
+    "target": Target,
+    "optim": Optim,
+    "balance": Balance,
 }
+
+
+def register(*classes: type, family: str | None = None, name: str | None = None) -> None:
+    """Make classes of your own known: on the command line, in `mmjax list`, and to restored runs.
+
+    Call it before the experiment is made, in the file that defines the classes; evaluation loads
+    that file with `--with FILE`, or `mmjax.restore(run, register=[...])`.
+
+    Args:
+        classes: linen modules or frozen dataclasses
+        family: encoder, fusion, imputation, head, model, objective, data, target, optim or balance;
+            by default found by the base class, or by the signature of `__call__`
+        name: on the command line, of one class; by default the class's name in snake case
+
+    Raises:
+        UserError: the class is of no family, or the name is taken.
+    """
+    for cls in classes:
+        table = FAMILIES.get(family or _family(cls))
+        if table is None:
+            raise UserError(f"family: got {family!r}, choose from {', '.join(FAMILIES)}")
+        called = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        other = table.get(called, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise UserError(
+                f"register {cls.__name__}: {called!r} is {other.__module__}.{other.__qualname__} "
+                "already; choose another with name="
+            )
+        if not dataclasses.is_dataclass(cls):
+            raise UserError(f"register {cls.__name__}: expected a linen module or a dataclass")
+        table[called] = cls
+
+
+def _family(cls: type) -> str:
+    """The family of a class: by its base class, or what its `__call__` takes and returns."""
+    for family, base in BASES.items():
+        if issubclass(cls, base):
+            return family
+    if issubclass(cls, nn.Module):
+        signature = inspect.signature(cls.__call__)
+        taken = [name for name in signature.parameters if name not in ("self", "train")]
+        if taken == ["values", "mask"]:
+            return "encoder"
+        if taken == ["tokens"]:
+            return "head"
+        if taken == ["modalities"]:
+            return "fusion" if signature.return_annotation is Tokens else "imputation"
+    raise UserError(
+        f"register {cls.__name__}: its family is not clear: say family= one of "
+        f"{', '.join(FAMILIES)}. The arguments of an encoder are (values, mask), of a fusion "
+        "(modalities), of a head (tokens), each with train"
+    )
+
+
+def tag(cls: type) -> str | None:
+    """`family/name` of a registered class; None for any other."""
+    return next((label for label, known in tags() if known is cls), None)
+
+
+def tags() -> Iterator[tuple[str, type]]:
+    """(`family/name`, class) of all registered classes."""
+    for family, table in FAMILIES.items():
+        for name, cls in table.items():
+            yield f"{family}/{name}", cls
 
 
 def fields(cls: type) -> list[dataclasses.Field]:
@@ -43,4 +121,4 @@ def required(field: dataclasses.Field) -> bool:
 
 def siblings(cls: type) -> dict[str, type]:
     """The registry that a registered class is in."""
-    return FAMILIES[TAGS[cls].split("/")[0]]
+    return FAMILIES[(tag(cls) or "").split("/")[0]]

@@ -11,39 +11,64 @@ import cattrs
 from flax import linen as nn
 
 from mmjax.balance import Balance
+from mmjax.config import registry
+from mmjax.config.compute import Compute
 from mmjax.config.experiment import Experiment
-from mmjax.config.registry import TAGS, fields
-from mmjax.data.dataset import Dataset
+from mmjax.config.keeping import Keeping
+from mmjax.config.migrations import MIGRATIONS
+from mmjax.config.registry import fields
+from mmjax.data.dataset import Dataset, Place
+from mmjax.errors import UserError
 from mmjax.io import json_file
 from mmjax.objectives import Objective
 from mmjax.optim import Optim
 
-FORMAT = 3
+# Their configurations name their class; any other dataclass is told by the type of its field.
+ROOTS = (nn.Module, Objective, Dataset, Optim, Balance)
+
+FORMAT = 4
 BYTE_LIMIT = 1_000_000  # of a file; a configuration has thousands, and checking it takes time
-# What turns a configuration of each older format into one of the next. 1 and 2 were not published:
-# their checkpoints have no record.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-# Where a run is computed and where its data lies does not make it another run.
-CIRCUMSTANCES = ("parallel", "devices", "workers", "tensorboard", "on_nonfinite", "skip_limit")
-CIRCUMSTANCES += ("accumulate", "steps_per_call", "buckets", "fsdp", "model.remat")
-CIRCUMSTANCES += ("model.kernels",)
-CIRCUMSTANCES += ("data.data_dir", "data.manual_dir", "data.report")
 
 
 def to_json(experiment: Experiment) -> dict[str, Any]:
-    """Plain data; registered classes by their registry names."""
-    return {"format": FORMAT, **_encode(experiment)}
+    """Plain data; registered classes by their registry names.
+
+    Raises:
+        UserError: a class is not registered, so that no run of it could be restored.
+    """
+    return {"format": FORMAT, **_encode(experiment, lambda _: True)}
 
 
-def _encode(value: Any) -> Any:
+def identity(experiment: Experiment) -> dict[str, Any]:
+    """What the run is known by: all but how it is computed, what is kept, and where data lie."""
+    return _encode(experiment, lambda hint: hint not in (Compute, Keeping, Place))
+
+
+def _encode(value: Any, wanted: Callable[[Any], bool]) -> Any:
     if dataclasses.is_dataclass(value):
-        tag = {"type": TAGS[type(value)]} if type(value) in TAGS else {}
-        return tag | {f.name: _encode(getattr(value, f.name)) for f in fields(type(value))}
+        kind = type(value)
+        hints = typing.get_type_hints(kind, include_extras=True)
+        parts = {
+            f.name: _encode(getattr(value, f.name), wanted)
+            for f in fields(kind)
+            if wanted(hints[f.name])
+        }
+        return ({"type": _tag(kind)} if isinstance(value, ROOTS) else {}) | parts
     if isinstance(value, Mapping):
-        return {key: _encode(item) for key, item in value.items()}
+        return {key: _encode(item, wanted) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_encode(item) for item in value]
+        return [_encode(item, wanted) for item in value]
     return _without_home(value) if isinstance(value, str) else value
+
+
+def _tag(kind: type) -> str:
+    found = registry.tag(kind)
+    if found is None:
+        raise UserError(
+            f"{kind.__qualname__} is not registered: its run could never be restored. Write "
+            f"`mmjax.register({kind.__name__})` below the class, before the experiment is made"
+        )
+    return found
 
 
 def _without_home(text: str) -> str:
@@ -58,11 +83,27 @@ def _with_home(text: str) -> str:
     return os.path.expanduser(text) if text.startswith("~/") else text.removeprefix("\\")
 
 
+def require_restorable(experiment: Experiment) -> None:
+    """UserError where an experiment would not come back equal from config.json."""
+    try:
+        restored = from_json(to_json(experiment))
+    except UserError as error:
+        raise UserError(
+            f"the experiment could not be restored from its config.json: {error}"
+        ) from None
+    here, there = _encode(experiment, lambda _: True), _encode(restored, lambda _: True)
+    if lines := list(differences(here, there)):
+        raise UserError(
+            "the experiment would come back from its config.json as another one: "
+            + "; ".join(lines)
+        )
+
+
 def from_json(data: Mapping[str, Any], source: str = "config") -> Experiment:
     """The experiment that `to_json` was given.
 
     Raises:
-        ValueError: naming `source`, the field, what was expected and the choices.
+        UserError: naming `source`, the field, what was expected and the choices.
     """
     rest = _migrated(data, source)
     try:
@@ -70,7 +111,7 @@ def from_json(data: Mapping[str, Any], source: str = "config") -> Experiment:
     except Exception as error:
         reasons = cattrs.transform_error(error, format_exception=_reason)
         more = [f"and {len(reasons) - 20:,} more"] if len(reasons) > 20 else []
-        raise ValueError(f"{source}: " + "; ".join(reasons[:20] + more)) from error
+        raise UserError(f"{source}: " + "; ".join(reasons[:20] + more)) from error
 
 
 def _migrated(data: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -78,13 +119,18 @@ def _migrated(data: Mapping[str, Any], source: str) -> dict[str, Any]:
     got = data.get("format") if isinstance(data, Mapping) else type(data).__name__
     known = [*sorted(MIGRATIONS), FORMAT]
     if type(got) is not int or got not in known:
-        raise ValueError(
+        raise UserError(
             f"{source}: expected a configuration of format {' or '.join(map(str, known))}, got "
             f"{got!r:.60}; another version of mmjax wrote it"
         )
     rest = {key: value for key, value in data.items() if key != "format"}
     for number in range(got, FORMAT):
-        rest = MIGRATIONS[number](rest)
+        try:
+            rest = MIGRATIONS[number](rest)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{source}: no configuration of format {got}: {error!r:.200}"
+            ) from error
     return rest
 
 
@@ -95,21 +141,23 @@ def _converter() -> cattrs.Converter:
 
     def registered(data: Any, base: type) -> Any:
         if not isinstance(data, Mapping) or "type" not in data:
-            raise ValueError(f"expected an object with a 'type', got {data!r:.60}")
-        cls = next((cls for cls, tag in TAGS.items() if tag == data["type"]), None)
-        known = {cls: tag for cls, tag in TAGS.items() if issubclass(cls, base)}
-        if cls not in known:
-            raise ValueError(f"unknown type {data['type']!r}; choose from {sorted(known.values())}")
+            raise UserError(f"expected an object with a 'type', got {data!r:.60}")
+        known = {tag: cls for tag, cls in registry.tags() if issubclass(cls, base)}
+        cls = known.get(str(data["type"]))
+        if cls is None:
+            raise UserError(
+                f"unknown type {data['type']!r}; choose from {sorted(known)}, or name the file "
+                "that registers it with --with"
+            )
         hints = typing.get_type_hints(cls)
         names = [f.name for f in fields(cls)]
         given = {key: value for key, value in data.items() if key != "type"}
         if unknown := sorted(set(given) - set(names)):
-            raise ValueError(f"{data['type']} has no field {unknown}; its fields are {names}")
+            raise UserError(f"{data['type']} has no field {unknown}; its fields are {names}")
         return cls(**{k: converter.structure(v, hints[k]) for k, v in given.items()})
 
-    roots = (nn.Module, Objective, Dataset, Optim, Balance)
     converter.register_structure_hook_func(
-        lambda hint: isinstance(hint, type) and issubclass(hint, roots), registered
+        lambda hint: isinstance(hint, type) and issubclass(hint, ROOTS), registered
     )
     return converter
 
@@ -118,7 +166,7 @@ def _literal(value: Any, kind: type) -> Any:
     """No coercion: 3.7 is not an integer, and "no" is not a boolean."""
     exact = type(value) is kind or (kind is float and type(value) is int)
     if not exact:
-        raise ValueError(f"expected {kind.__name__}, got {value!r:.60}")
+        raise UserError(f"expected {kind.__name__}, got {value!r:.60}")
     return _with_home(value) if isinstance(value, str) else kind(value)
 
 
@@ -127,9 +175,7 @@ def _reason(error: BaseException, kind: Any) -> str:
 
 
 def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
-    """One line per field in which two configurations in JSON differ, circumstances left out."""
-    if path in CIRCUMSTANCES:
-        return
+    """One line per field in which two configurations in JSON differ."""
     if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
         for key in sorted(set(ours) | set(theirs)):
             below = f"{path}.{key}" if path else key
@@ -143,10 +189,10 @@ def load(path: Path) -> Experiment:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: as `from_json`, and where the file is damaged.
+        UserError: as `from_json`, and where the file is damaged.
     """
     if (size := path.stat().st_size) > BYTE_LIMIT:
-        raise ValueError(f"{path}: expected at most {BYTE_LIMIT:,} bytes, got {size:,}")
+        raise UserError(f"{path}: expected at most {BYTE_LIMIT:,} bytes, got {size:,}")
     return from_json(json_file.read(path), str(path))
 
 

@@ -1,1 +1,5 @@
-"""From files to batches: data sets, transforms, pipeline. NumPy and Grain only, no jax arrays."""
+"""Data: from files to batches. Names are imported when they are first used."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

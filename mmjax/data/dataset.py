@@ -3,11 +3,17 @@
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.share import Share
+from mmjax.errors import UserError
 from mmjax.types import Masked
+
+Place = Annotated[str | None, "place"]
+"""A folder or file. Where data lie does not make it another run: moving them changes nothing."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -16,11 +22,11 @@ SPLITS = ("train", "validation", "test")
 class Examples:
     """Some examples before preprocessing; a None among the rows of a modality is a missing one.
 
-    Float labels are those of yes-or-no questions, 0 or 1. Classes are integers.
+    The rows of a target are what its kind reads (`data/targets/`); a None is a missing target.
     """
 
     inputs: Mapping[str, Sequence | np.ndarray]
-    labels: Mapping[str, np.ndarray]
+    targets: Mapping[str, Sequence | np.ndarray]
 
 
 class Source(abc.ABC):
@@ -31,13 +37,18 @@ class Source(abc.ABC):
         """How many examples there are; one epoch, whether to train or to evaluate."""
 
     @abc.abstractmethod
-    def read(self, indices: np.ndarray, rng: np.random.Generator | None) -> Examples:
+    def read(
+        self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
+    ) -> Examples:
         """With a generator: examples to train on, freshly drawn and augmented.
 
         With None: the examples to evaluate on, which depend on nothing but their positions.
 
-        Of several processes each reads its share of a batch, with a generator that draws for the
-        whole of it: the first axis of all that is drawn must be the examples (`share.py`).
+        Args:
+            indices: of all examples of a batch
+            rng: what is drawn is drawn for all of them, so that an example is the same whichever
+                process reads it
+            own: the rows to return; of several processes each reads its own
         """
 
     def columns(self) -> Mapping[str, Sequence | np.ndarray] | None:
@@ -48,9 +59,9 @@ class Source(abc.ABC):
         return None
 
     def pick(
-        self, indices: np.ndarray, rng: np.random.Generator
-    ) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
-        """What `read` gives with the same generator: places in `columns`, and the labels."""
+        self, indices: np.ndarray, rng: np.random.Generator, own: slice = slice(None)
+    ) -> tuple[Mapping[str, np.ndarray], Mapping[str, Sequence | np.ndarray]]:
+        """What `read` gives with the same generator: rows of `columns`, and the targets."""
         raise NotImplementedError("a source with columns says which rows it reads")
 
 
@@ -64,18 +75,22 @@ class Dataset(abc.ABC):
 
     @abc.abstractmethod
     def preprocessing(self) -> Preprocessing:
-        """The transforms, fitted on the training split alone."""
+        """The transforms of inputs and the kinds of targets, fitted on the training split alone."""
 
     @abc.abstractmethod
     def source(self, split: str) -> Source:
-        """One of `SPLITS`; ValueError for another name."""
+        """One of `SPLITS`; UserError for another name."""
 
     def perturb(
-        self, inputs: dict[str, Masked], preprocessing: Preprocessing, rng: np.random.Generator
+        self,
+        inputs: dict[str, Masked],
+        preprocessing: Preprocessing,
+        rng: np.random.Generator,
+        share: Share,
     ) -> dict[str, Masked]:
         """What happens to a training batch after preprocessing; nothing, unless overridden.
 
-        What is drawn is as in `Source.read`.
+        `inputs` are the rows of a share; what is drawn is drawn for the whole batch.
         """
         return inputs
 
@@ -86,6 +101,6 @@ class Dataset(abc.ABC):
 
 
 def check_split(split: str) -> None:
-    """ValueError for a name that is none of `SPLITS`."""
+    """UserError for a name that is none of `SPLITS`."""
     if split not in SPLITS:
-        raise ValueError(f"split: got {split!r}, choose from {', '.join(SPLITS)}")
+        raise UserError(f"split: got {split!r}, choose from {', '.join(SPLITS)}")

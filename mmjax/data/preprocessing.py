@@ -9,12 +9,14 @@ from typing import Any
 import cattrs
 import numpy as np
 
+from mmjax.data.targets import TARGETS, Target
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.transform import Transform
+from mmjax.errors import MissingFileError, UserError
 from mmjax.io import json_file
 from mmjax.types import Masked
 
@@ -26,7 +28,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "features": FeatureTransform,
 }
 
-FORMAT = 2  # 1 had no checksum
+FORMAT = 3  # 1 had no checksum, 2 no targets
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 for _kind in (int, float, str):
     _CONVERTER.register_structure_hook(_kind, lambda value, kind: _literal(value, kind))
@@ -35,26 +37,27 @@ FILE = "preprocessing.json"
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """From raw examples to what encoders read: {modality: examples} -> {modality: Masked}."""
+    """From raw examples to what encoders and objectives read."""
 
-    transforms: Mapping[str, Transform]
+    transforms: Mapping[str, Transform]  # by modality
+    targets: Mapping[str, Target] = dataclasses.field(default_factory=dict)  # by name
 
     def __post_init__(self):
-        for name in self.transforms:
-            # Files are called after it: none outside the folder of a run.
+        for name in (*self.transforms, *self.targets):
+            # Files are named after it: none outside the folder of a run.
             if not name or set(name) & set("/\\\0"):
-                raise ValueError(f"modality {name!r}: expected a name without slashes")
+                raise UserError(f"modality or target {name!r}: expected a name without slashes")
 
     def __call__(self, examples: Mapping[str, Sequence | np.ndarray]) -> dict[str, Masked]:
-        """A modality that `examples` does not have at all is missing in every row."""
+        """The inputs of encoders; a modality that `examples` does not have is missing everywhere."""
         for name in examples:
             if name not in self.transforms:
-                raise ValueError(
+                raise UserError(
                     f"unknown modality {name!r}: choose from {', '.join(sorted(self.transforms))}"
                 )
         lengths = {name: len(rows) for name, rows in examples.items()}
         if len(set(lengths.values())) != 1:
-            raise ValueError(f"expected every modality to have as many rows, got {lengths}")
+            raise UserError(f"expected every modality to have as many rows, got {lengths}")
         (length,) = set(lengths.values())
         missing = [None] * length
         return {
@@ -62,12 +65,31 @@ class Preprocessing:
             for name, transform in self.transforms.items()
         }
 
+    def targeted(
+        self, rows: Mapping[str, Sequence | np.ndarray], ids: np.ndarray
+    ) -> dict[str, Masked]:
+        """The targets of the examples `ids`; UserError names a target that is wrong."""
+        found = {}
+        for name, target in self.targets.items():
+            given = rows.get(name, [None] * len(ids))
+            if len(given) != len(ids):
+                raise UserError(f"target {name!r}: expected {len(ids)} rows, got {len(given)}")
+            try:
+                found[name] = target(given)
+            except UserError as error:
+                raise UserError(
+                    f"target {name!r}, examples {ids[0]} to {ids[-1]}: {error}"
+                ) from None
+        return found
+
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write preprocessing.json, and each vocabulary once more as text for people to read."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        transforms = {name: _to_json(value) for name, value in self.transforms.items()}
-        json_file.write(folder / FILE, {"format": FORMAT, "transforms": transforms})
+        transforms = {name: _to_json(value, TRANSFORMS) for name, value in self.transforms.items()}
+        targets = {name: _to_json(value, TARGETS) for name, value in self.targets.items()}
+        content = {"format": FORMAT, "transforms": transforms, "targets": targets}
+        json_file.write(folder / FILE, content)
         for name, transform in self.transforms.items():
             if isinstance(transform, TextTransform):
                 words = "".join(f"{word}\n" for word in transform.vocabulary())
@@ -75,62 +97,66 @@ class Preprocessing:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Preprocessing":
-        """What `save` wrote; ValueError where the file is damaged or of another format."""
+        """What `save` wrote; UserError where the file is damaged or of another format."""
         path = Path(folder) / FILE
         try:
             content = json_file.parse(path)
         except FileNotFoundError:
-            raise FileNotFoundError(f"{path}: expected the file of a finished run") from None
+            raise MissingFileError(f"{path}: expected the file of a finished run") from None
         got = content.get("format")
         if type(got) is not int or not 1 <= got <= FORMAT:
-            raise ValueError(f"{path}: expected format 1 to {FORMAT}, got {got!r:.60}")
+            raise UserError(f"{path}: expected format 1 to {FORMAT}, got {got!r:.60}")
         if got > 1:
             content = json_file.read(path)
-        transforms = content.get("transforms")
-        if not isinstance(transforms, dict):
-            raise ValueError(f"{path}: transforms: expected an object, got {transforms!r:.200}")
-        fitted = {
-            name: _from_json(value, where=f"{path}: transforms.{name}")
-            for name, value in transforms.items()
-        }
         try:
-            return cls(fitted)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            return cls(
+                _all_from_json(content.get("transforms"), TRANSFORMS, f"{path}: transforms"),
+                _all_from_json(content.get("targets", {}), TARGETS, f"{path}: targets"),
+            )
+        except UserError as error:
+            raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
 
 
-def _to_json(transform: Transform) -> dict[str, Any]:
-    (tag,) = (tag for tag, kind in TRANSFORMS.items() if type(transform) is kind)
-    return {"type": tag, **dataclasses.asdict(transform)}
+def _to_json(value: Any, registry: Mapping[str, type]) -> dict[str, Any]:
+    (tag,) = (tag for tag, kind in registry.items() if type(value) is kind)
+    return {"type": tag, **dataclasses.asdict(value)}
+
+
+def _all_from_json(values: Any, registry: Mapping[str, type], where: str) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: expected an object, got {values!r:.200}")
+    return {
+        name: _from_json(value, registry, where=f"{where}.{name}") for name, value in values.items()
+    }
 
 
 def _literal(value: Any, kind: type) -> Any:
     """No coercion: 3.7 is no number of words, and a list no text."""
     if type(value) is not kind and not (kind is float and type(value) is int):
-        raise ValueError(f"expected {kind.__name__}, got {value!r:.60}")
+        raise UserError(f"expected {kind.__name__}, got {value!r:.60}")
     return kind(value)
 
 
-def _from_json(value: Any, *, where: str) -> Transform:
+def _from_json(value: Any, registry: Mapping[str, type], *, where: str) -> Any:
     tag = value.get("type") if isinstance(value, dict) else value
-    if not isinstance(value, dict) or not isinstance(tag, str) or tag not in TRANSFORMS:
-        raise ValueError(f"{where}.type: got {tag!r:.200}, choose from {', '.join(TRANSFORMS)}")
-    kind = TRANSFORMS[tag]
+    if not isinstance(value, dict) or not isinstance(tag, str) or tag not in registry:
+        raise UserError(f"{where}.type: got {tag!r:.200}, choose from {', '.join(registry)}")
+    kind = registry[tag]
     parts = {name: part for name, part in value.items() if name != "type"}
     types: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(kind)}
     if parts.keys() != types.keys():
-        raise ValueError(f"{where}: expected the fields {list(types)}, got {list(parts)}")
+        raise UserError(f"{where}: expected the fields {list(types)}, got {list(parts)}")
     fields = {}
     for name, part in parts.items():
         try:
             fields[name] = _CONVERTER.structure(part, types[name])
         except Exception as error:  # cattrs passes on whatever the conversion raises
             reasons = cattrs.transform_error(error, name, format_exception=lambda e, _: str(e))
-            raise ValueError(
+            raise UserError(
                 f"{where}.{name}: expected {types[name]}, got {part!r:.200}: "
                 f"{'; '.join(reasons[:20])}"
             ) from error
     try:
         return kind(**fields)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise UserError(f"{where}: {error}") from error

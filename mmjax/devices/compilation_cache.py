@@ -17,6 +17,7 @@ from pathlib import Path
 import jax
 
 from mmjax.devices import parallel
+from mmjax.errors import StorageError, UserError
 
 SWITCH = "MMJAX_COMPILATION_CACHE"
 LEAST_SECONDS = 0.05  # of a compilation: reading one of these takes a tenth of it
@@ -31,11 +32,11 @@ def enable() -> Path | None:
     it cannot be used, a line on stderr says why, and nothing else changes.
 
     Raises:
-        ValueError: the switch in the environment is neither "on" nor "off".
+        UserError: the switch in the environment is neither "on" nor "off".
     """
     switch = os.environ.get(SWITCH, "on")
     if switch not in ("on", "off"):
-        raise ValueError(f"{SWITCH}: expected on or off, got {switch!r}")
+        raise UserError(f"{SWITCH}: expected on or off, got {switch!r}")
     given = getattr(jax.config, "jax_compilation_cache_dir")  # noqa: B009  # not in its types
     if switch == "off" or given is not None:
         return None
@@ -80,7 +81,7 @@ def _require_own(folder: Path) -> None:
     if hasattr(os, "getuid") and (
         found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     ):
-        raise OSError(f"{folder}: others may write there")
+        raise StorageError(f"{folder}: others may write there")
     (folder / _CHECKED).open("a").close()
 
 

@@ -18,6 +18,7 @@ from mmjax.devices.cpu import keep_memory as keep_memory
 from mmjax.devices.cpu import one_host_device as one_host_device
 from mmjax.devices.cpu import request_host_devices as request_host_devices
 from mmjax.devices.sharding import axis_of
+from mmjax.errors import UserError
 
 AXIS = "data"
 FSDP = "fsdp"  # devices along it share one state
@@ -27,27 +28,27 @@ def choose(batch_size: int, wanted: int | None = None, *, parts: int = 1, fsdp: 
     """A mesh of the devices to train on: `wanted`, or all; `fsdp` of them share a state.
 
     Raises:
-        ValueError: there are not so many, or they do not divide each of the batch's `parts`, or
+        UserError: there are not so many, or they do not divide each of the batch's `parts`, or
             `fsdp` does not divide them.
     """
     devices = jax.devices()
     count = wanted or len(devices)
     if count > len(devices) or (jax.process_count() > 1 and count < len(devices)):
         where = "this machine has" if jax.process_count() == 1 else "all processes together have"
-        raise ValueError(f"--devices {count}: {where} {len(devices)} {devices[0].platform} devices")
+        raise UserError(f"--devices {count}: {where} {len(devices)} {devices[0].platform} devices")
     pieces = count * parts
     if batch_size % pieces:
         lower, upper = batch_size - batch_size % pieces, batch_size + pieces - batch_size % pieces
         nearest = f"{lower} or {upper}" if lower else f"{upper}"
         times = f", {parts} times each (--accumulate)" if parts > 1 else ""
-        raise ValueError(
+        raise UserError(
             f"--batch-size {batch_size} cannot be split evenly over {count} devices{times}: "
             f"take {nearest}, or another number of --devices"
         )
     if fsdp == 1:
         return _mesh(devices[:count])
     if count % fsdp or jax.process_count() > 1:
-        raise ValueError(
+        raise UserError(
             f"--fsdp {fsdp}: expected a divisor of the number of devices, {count}, in one process"
         )
     grid = np.reshape(np.array(devices[:count]), (count // fsdp, fsdp))

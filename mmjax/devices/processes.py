@@ -4,14 +4,11 @@ JAX's own ways of failing are to wait for ever. Here whoever cannot go on leaves
 the others' collectives with an error; and whoever waits for too long leaves too.
 """
 
-import contextlib
 import os
 import pickle
 import sys
-import threading
-import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn, TypeVar
 
@@ -22,6 +19,8 @@ from jax.experimental import multihost_utils
 from mmjax.config.processes import Processes
 from mmjax.devices import parallel
 from mmjax.devices.failure import first_line
+from mmjax.devices.watchdog import Watchdog
+from mmjax.errors import DisconnectedError, UserError
 
 T = TypeVar("T")
 HEARTBEAT = 10  # seconds without a sign of life after which a process counts as dead
@@ -54,7 +53,7 @@ def start(processes: Processes) -> None:
                 shutdown_timeout_seconds=HEARTBEAT,
             )
     except (RuntimeError, ValueError) as error:  # a port that is taken; nothing to be found
-        raise ConnectionError(
+        raise DisconnectedError(
             f"--distributed: cannot meet at {where}: {first_line(error)}"
         ) from error
     sys.excepthook = _leave_with_traceback
@@ -64,14 +63,14 @@ def require_one_folder(token: str, read: Callable[[], str | None]) -> None:
     """Every process must see the folder of process 0, whose lock holds its `token`.
 
     Raises:
-        ValueError: this one reads another token there, or none.
+        UserError: this one reads another token there, or none.
     """
     if jax.process_count() == 1:
         return
     mine = np.frombuffer(token.encode(), np.uint8)
     theirs = bytes(np.asarray(multihost_utils.broadcast_one_to_all(mine)).tolist()).decode()
     if jax.process_index() and read() != theirs:
-        raise ValueError(
+        raise UserError(
             f"process {jax.process_index()} does not see the folder that process 0 writes to: "
             "--workdir must be on a file system that all share"
         )
@@ -81,13 +80,13 @@ def require_same(step: int) -> None:
     """Every process must go on from the step from which process 0 does.
 
     Raises:
-        ValueError: this one read another checkpoint.
+        UserError: this one read another checkpoint.
     """
     if jax.process_count() == 1:
         return
     first = int(multihost_utils.broadcast_one_to_all(np.int32(step)))
     if first != step:
-        raise ValueError(
+        raise UserError(
             f"process {jax.process_index()} goes on from step {step}, process 0 from {first}: one "
             "of them could not read the newest checkpoint; start them again"
         )
@@ -110,7 +109,7 @@ def gathered(own: T) -> list[T]:
         rows = np.asarray(multihost_utils.process_allgather(padded))
     except (RuntimeError, ValueError) as error:  # JAX's is either, by where it notices
         first = (str(error).splitlines() or [""])[0][:300]
-        raise ConnectionError(
+        raise DisconnectedError(
             f"another process has ended or cannot be reached: {first}\n"
             "See its output; run the same command in every process again to go on"
         ) from error
@@ -137,43 +136,3 @@ def _leave_with_traceback(
 ) -> None:
     traceback.print_exception(kind, error, trace)
     leave(1)
-
-
-class Watchdog:
-    """Ends the process when something that was waited for has not come within `timeout` seconds."""
-
-    def __init__(self, timeout: float | None) -> None:
-        self._timeout = timeout
-        self._waiting: tuple[float, str] | None = None
-        self._over = threading.Event()
-
-    def __enter__(self) -> "Watchdog":
-        if self._timeout is not None:
-            threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-
-    @contextlib.contextmanager
-    def waiting(self, what: str) -> Iterator[None]:
-        """What stands within must end in time."""
-        self._waiting = (time.monotonic(), what)
-        try:
-            yield
-        finally:
-            self._waiting = None
-
-    def _watch(self) -> None:
-        limit = self._timeout or 0.0
-        while not self._over.wait(min(1.0, limit / 4)):
-            waiting = self._waiting
-            if waiting and time.monotonic() - waiting[0] > limit:
-                print(
-                    f"error: waited {limit:.0f} s (--timeout) for {waiting[1]}: another process "
-                    "hangs, has ended, was not started, or is much slower. Ending; run the same "
-                    "command in every process again to go on",
-                    file=sys.stderr,
-                    flush=True,
-                )
-                os._exit(1)

@@ -1,4 +1,4 @@
-"""Encoders: `(values, mask, *, train) -> Tokens`, one modality each."""
+"""Encoders: `(values, mask, train) -> Tokens`, one modality each."""
 
 from mmjax.encoders.audio_cnn import AudioCnn as AudioCnn
 from mmjax.encoders.audio_transformer import AudioTransformer as AudioTransformer

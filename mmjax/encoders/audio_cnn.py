@@ -34,7 +34,6 @@ class AudioCnn(nn.Module):
         self,
         values: Float[AnyArray, "batch sample"],
         mask: Bool[AnyArray, "batch sample"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token, or one for every few frames with `pooling="none"`.

@@ -30,7 +30,6 @@ class AudioTransformer(nn.Module):
         self,
         values: Float[AnyArray, "batch sample"],
         mask: Bool[AnyArray, "batch sample"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token for each `patch` frames; raises as `log_mel` does."""

@@ -25,7 +25,6 @@ class BagOfWords(nn.Module):
         self,
         values: Int[AnyArray, "batch word"],
         mask: Bool[AnyArray, "batch word"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token, or one for each word with `pooling="none"`."""

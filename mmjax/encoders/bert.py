@@ -47,7 +47,6 @@ class Bert(nn.Module):
         self,
         values: Int[AnyArray, "batch word"],
         mask: Bool[AnyArray, "batch word"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token for each word, or one with `pooling`.

@@ -33,7 +33,6 @@ class BirdsEye(nn.Module):
         self,
         values: Float[AnyArray, "batch point feature"],
         mask: Bool[AnyArray, "batch point"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token, or cells / 4^len(features) of them with `pooling="none"`.
@@ -64,5 +63,5 @@ class BirdsEye(nn.Module):
             conv = Conv(features, (3, 3), name=f"conv_{layer}")
             x = average_pool(nn.relu(conv(x)), 2)
         if self.pooling == "flatten":
-            x = jnp.reshape(x, (len(x), 1, -1))
+            x = jnp.reshape(x, (x.shape[0], 1, -1))
         return image_tokens(x, jnp.any(mask, axis=1), self.dim)

@@ -33,7 +33,6 @@ class Cnn(nn.Module):
         self,
         values: Float[AnyArray, "batch height width channel"],
         mask: Bool[AnyArray, "batch"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token, or height/2 * width/2 of them with `pooling="none"`."""

@@ -27,7 +27,6 @@ class Features(nn.Module):
         self,
         values: Float[AnyArray, "batch token feature"],
         mask: Bool[AnyArray, "batch token"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token for each that is given."""

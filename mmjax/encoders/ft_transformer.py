@@ -32,7 +32,6 @@ class FtTransformer(nn.Module):
         self,
         values: Float[AnyArray, "batch column"],
         mask: Bool[AnyArray, "batch column"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns 1 + columns tokens; raises ValueError where `categories` does not fit them."""
@@ -45,11 +44,11 @@ class FtTransformer(nn.Module):
             kernel = self.param("number_kernel", init, (numbers.shape[1], self.dim))
             numbers = numbers.astype(kernel.dtype) * kernel[None]
         else:
-            numbers = jnp.zeros((len(numbers), 0, self.dim), cells.categories.dtype)
+            numbers = jnp.zeros((numbers.shape[0], 0, self.dim), cells.categories.dtype)
         x = jnp.concatenate([numbers, cells.categories], axis=1)
         x = x + self.param("column", init, x.shape[1:])[None].astype(x.dtype)
         first = self.param("class", init, (1, self.dim)).astype(x.dtype)
-        x = jnp.concatenate([jnp.broadcast_to(first, (len(x), 1, self.dim)), x], axis=1)
+        x = jnp.concatenate([jnp.broadcast_to(first, (x.shape[0], 1, self.dim)), x], axis=1)
         mask = jnp.concatenate([jnp.any(cells.mask, axis=1, keepdims=True), cells.mask], axis=1)
         for layer in range(self.layers):
             block = SelfAttentionBlock(self.heads, self.dropout, name=f"block_{layer}")

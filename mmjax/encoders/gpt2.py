@@ -43,7 +43,6 @@ class Gpt2(nn.Module):
         self,
         values: Int[AnyArray, "batch word"],
         mask: Bool[AnyArray, "batch word"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token for each word, or one with `pooling`.

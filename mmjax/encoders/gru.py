@@ -32,7 +32,6 @@ class Gru(nn.Module):
         self,
         values: Int[AnyArray, "batch token"] | Float[AnyArray, "batch token feature"],
         mask: Bool[AnyArray, "batch token"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token, or one for each that was read with `pooling="none"`."""

@@ -30,7 +30,6 @@ class PatchTransformer(nn.Module):
         self,
         values: Float[AnyArray, "batch step feature"],
         mask: Bool[AnyArray, "batch step"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token for each `patch` steps."""

@@ -33,7 +33,6 @@ class PointNet(nn.Module):
         self,
         values: Float[AnyArray, "batch point feature"],
         mask: Bool[AnyArray, "batch point"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token, or one for each point with `pooling="none"`.

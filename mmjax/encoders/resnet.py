@@ -40,7 +40,6 @@ class ResNet(nn.Module):
         self,
         values: Float[AnyArray, "batch height width channel"],
         mask: Bool[AnyArray, "batch"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns height/32 * width/32 tokens, rounded up; with `small_images` /8.
@@ -90,7 +89,6 @@ class ResidualBlock(nn.Module):
         self,
         x: Float[Array, "batch height width channel"],
         mask: Bool[Array, "batch"],
-        *,
         train: bool,
     ) -> Float[Array, "batch small_height small_width other_channel"]:
         basic = [(self.width, 3, self.stride), (self.width, 3, 1)]

@@ -33,7 +33,6 @@ class SetTransformer(nn.Module):
         self,
         values: Float[AnyArray, "batch point feature"],
         mask: Bool[AnyArray, "batch point"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns `seeds` tokens."""
@@ -50,7 +49,7 @@ class SetTransformer(nn.Module):
                 x, look, context, train=train
             )
 
-        everything = jnp.ones((len(x), 1, self.inducing), bool)
+        everything = jnp.ones((x.shape[0], 1, self.inducing), bool)
         for layer in range(self.layers):
             inducing = self._learned(f"inducing_{layer}", self.inducing, x)
             summary = block(f"summary_{layer}", inducing, points, x)
@@ -62,4 +61,4 @@ class SetTransformer(nn.Module):
 
     def _learned(self, name: str, count: int, x: Array) -> Array:
         points = self.param(name, nn.initializers.normal(1.0), (count, self.dim))
-        return jnp.broadcast_to(points[None].astype(x.dtype), (len(x), count, self.dim))
+        return jnp.broadcast_to(points[None].astype(x.dtype), (x.shape[0], count, self.dim))

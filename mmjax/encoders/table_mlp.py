@@ -31,13 +31,12 @@ class TableMlp(nn.Module):
         self,
         values: Float[AnyArray, "batch column"],
         mask: Bool[AnyArray, "batch column"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token; raises ValueError where `categories` does not fit the columns."""
         embedding = CellEmbedding(self.categories, self.embedding_dim, name="cells")
         cells = embedding(jnp.asarray(values), jnp.asarray(mask))
-        flat = jnp.reshape(cells.categories, (len(values), -1))
+        flat = jnp.reshape(cells.categories, (values.shape[0], -1))
         parts = (cells.numbers, flat, cells.mask)
         x = jnp.concatenate([part.astype(flat.dtype) for part in parts], axis=1)
         mlp = Mlp(hidden=self.hidden, dim=self.dim, dropout=self.dropout, name="mlp")

@@ -37,7 +37,6 @@ class Tcn(nn.Module):
         self,
         values: Float[AnyArray, "batch step feature"],
         mask: Bool[AnyArray, "batch step"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token, or one for each step with `pooling="none"`."""

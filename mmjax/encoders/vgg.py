@@ -38,7 +38,6 @@ class Vgg(nn.Module):
         self,
         values: Float[AnyArray, "batch height width channel"],
         mask: Bool[AnyArray, "batch"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns height/32 * width/32 tokens, rounded down.

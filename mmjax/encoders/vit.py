@@ -42,7 +42,6 @@ class Vit(nn.Module):
         self,
         values: Float[AnyArray, "batch height width channel"],
         mask: Bool[AnyArray, "batch"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns 1 + height/patch * width/patch tokens, rounded down.
@@ -67,7 +66,7 @@ class Vit(nn.Module):
         )(clear(values, mask))
         x = jnp.reshape(x, (x.shape[0], -1, width))
         first = self.param("class", nn.initializers.zeros, (1, width)).astype(x.dtype)
-        x = jnp.concatenate([jnp.broadcast_to(first, (len(x), 1, width)), x], axis=1)
+        x = jnp.concatenate([jnp.broadcast_to(first, (x.shape[0], 1, width)), x], axis=1)
         position = self.param("position", nn.initializers.normal(0.02), x.shape[1:])
         x = x + position[None].astype(x.dtype)
         x = Dropout(self.dropout)(x, train=train)

@@ -32,7 +32,6 @@ class WaveCnn(nn.Module):
         self,
         values: Float[AnyArray, "batch sample"],
         mask: Bool[AnyArray, "batch sample"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token, or one for every so many samples with `pooling="none"`."""

@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -14,20 +14,19 @@ from mmjax.config import Experiment
 from mmjax.data.pipeline.batches import eval_batches
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.devices import parallel, processes
-from mmjax.devices.processes import Watchdog
+from mmjax.devices.watchdog import Watchdog
+from mmjax.errors import UserError
+from mmjax.layers.tracing.vendor import vendor_kernels
+from mmjax.objectives.objective import INVALID
 from mmjax.train.step.step import eval_step
-from mmjax.types import AnyArray
-
-CHUNK = 128  # examples per device and call
+from mmjax.types import AnyArray, Batch, MetricName
 
 
-class _Found(NamedTuple):
-    """Of some chunks: the sums of each, and of their examples what rank metrics need."""
+class _Part(NamedTuple):
+    """Some chunks: the totals and counts of each, and the records of their examples."""
 
-    sums: Mapping[str, AnyArray]  # [chunk, 2]: total and count
-    outputs: Mapping[str, AnyArray]
-    labels: Mapping[str, AnyArray]
-    weight: AnyArray
+    pairs: Mapping[MetricName, AnyArray]  # [chunk, 2]
+    records: Mapping[str, Mapping[str, AnyArray]]  # [example, ...]
 
 
 class Evaluator:
@@ -38,13 +37,17 @@ class Evaluator:
     digits. Each process evaluates a run of chunks, and all learn what the others found.
     """
 
-    def __init__(self, experiment: Experiment, preprocessing: Preprocessing, mesh: Mesh) -> None:
+    def __init__(
+        self, experiment: Experiment, preprocessing: Preprocessing, mesh: Mesh, chunk: int
+    ) -> None:
+        """`chunk`: examples per device and call; a run keeps it, since it changes last digits."""
         step = functools.partial(
             eval_step, model=experiment.model, objectives=experiment.objectives
         )
         self._experiment = experiment
         self._preprocessing = preprocessing
         self._mesh = mesh
+        self._chunk = chunk
         self._step = parallel.each(step, mesh)
         self._source = functools.cache(experiment.data.source)
 
@@ -56,59 +59,90 @@ class Evaluator:
         NaN where nothing was counted, as for a modality that the whole split lacks. Every process
         must call it, with the same variables; `watchdog` sees to it that none waits for ever.
         """
-        own = self._found(variables, split, parallel.share())
+        own = self._parts(variables, split, parallel.share())
         with (watchdog or Watchdog(None)).waiting("the evaluation of the others"):
             found = processes.gathered(own)
         return self._report(list(itertools.chain.from_iterable(found)))
 
     def names(self, variables: Mapping[str, Any], split: str) -> list[str]:
-        """Which metrics there are; waits for no other process."""
-        _, count = parallel.share()
-        return list(self._report(self._found(variables, split, (0, count))))
+        """Which metrics there are, from the first examples of a split; waits for no process."""
+        length = min(len(self._source(split)), self._chunk)
+        return list(self._report(self._measured(variables, split, range(length))))
 
-    def _found(
+    def _parts(
         self, variables: Mapping[str, Any], split: str, share: tuple[int, int]
-    ) -> list[_Found]:
-        """Of every batch of a process's share; none where there are fewer chunks than processes."""
-        source, found = self._source(split), []
-        variables = parallel.replicate(variables, self._mesh)
-        for batch in eval_batches(
-            source,
-            self._preprocessing,
-            batch_size=CHUNK * self._mesh.size,
-            rows=_rows(len(source), *share),
-        ):
-            sums, outputs = jax.device_get(self._step(variables, batch))
-            real = batch.weight > 0
-            examples = {
-                name: np.reshape(output, (-1, *output.shape[2:]))[real]
-                for name, output in outputs.items()
-            }
-            labels = {name: label[real] for name, label in batch.labels.items()}
-            pairs = {
-                name: np.stack([chunk.total, chunk.count], axis=1).astype(np.float64)
-                for name, chunk in sums.items()
-            }
-            found.append(_Found(pairs, examples, labels, batch.weight[real]))
-        return found
+    ) -> list[_Part]:
+        """All of a process's share; none where there are fewer chunks than processes."""
+        return self._measured(variables, split, self._rows(len(self._source(split)), *share))
 
-    def _report(self, found: list[_Found]) -> dict[str, float]:
-        pairs, outputs, labels, weight = jax.tree.map(lambda *x: np.concatenate(x), *found)
+    def _measured(self, variables: Mapping[str, Any], split: str, rows: range) -> list[_Part]:
+        variables = parallel.replicate(variables, self._mesh)
+        batches = eval_batches(
+            self._source(split),
+            self._preprocessing,
+            batch_size=self._chunk * self._mesh.size,
+            rows=rows,
+        )
+        with vendor_kernels(self._experiment.compute.kernels == "vendor"):
+            launched = ((batch, self._step(variables, batch)) for batch in batches)
+            return [_read(batch, *results) for batch, results in _one_ahead(launched)]
+
+    def _rows(self, length: int, part: int, parts: int) -> range:
+        """The examples of a process: whole chunks, as many as the others have or one less."""
+        size = self._chunk
+        chunks = -(-length // size)
+        first, last = (min(-(-chunks * p // parts) * size, length) for p in (part, part + 1))
+        return range(first, last)
+
+    def _report(self, parts: list[_Part]) -> dict[str, float]:
+        joined = jax.tree.map(lambda *x: np.concatenate(x), *parts)
         means = {}
-        for name, chunks in pairs.items():
+        for name, chunks in joined.pairs.items():
             # One by one: the order must not depend on the number of devices.
             total, count = sum(chunks, np.zeros(2))
-            means[name] = float(total / count) if count else math.nan
+            if name.quantity == INVALID:
+                require_valid(self._experiment, name, float(total))
+            else:
+                means[name] = float(total / count) if count else math.nan
         report = {"loss": self._experiment.total_loss(means)}
-        for name, objective in self._experiment.objectives.items():
-            report |= {key: mean for key, mean in means.items() if key.startswith(f"{name}/")}
-            metrics = objective.metrics(name, outputs, labels, weight)
-            report |= {f"{name}/{metric}": value for metric, value in metrics.items()}
+        for source, objective in self._experiment.objectives.items():
+            report |= {str(name): mean for name, mean in means.items() if name.source == source}
+            kind = self._preprocessing.targets.get(objective.target or "")
+            try:
+                metrics = objective.metrics(joined.records[source], kind)
+            except ValueError as error:
+                raise UserError(f"objectives.{source}: {error}") from error
+            report |= {f"{source}/{metric}": value for metric, value in metrics.items()}
         return report
 
 
-def _rows(length: int, part: int, parts: int) -> range:
-    """The examples of a process: whole chunks, as many as the others have or one less."""
-    chunks = -(-length // CHUNK)
-    first, last = (min(-(-chunks * p // parts) * CHUNK, length) for p in (part, part + 1))
-    return range(first, last)
+def require_valid(experiment: Experiment, name: MetricName, total: float) -> None:
+    """UserError where an objective was given targets that it cannot read."""
+    if total > 0:
+        objective = experiment.objectives[name.source]
+        raise UserError(
+            f"target {objective.target!r}: {total:g} examples have a value that "
+            f"{type(objective).__name__} cannot read, such as a class that its head has no output "
+            "for, or a label that is neither 0 nor 1"
+        )
+
+
+def _one_ahead(launched: Iterator[Any]) -> Iterator[Any]:
+    """Each result when the next computation has been launched: the devices never wait."""
+    before = next(launched, None)
+    while before is not None:
+        after = next(launched, None)
+        yield before
+        before = after
+
+
+def _read(batch: Batch, means: Any, records: Any) -> _Part:
+    """The results `[device, ...]` of a batch on the host, fillers left out."""
+    means, records = jax.device_get((means, records))
+    real = batch.weight > 0
+    pairs = {
+        name: np.stack([mean.total, mean.count], axis=1).astype(np.float64)
+        for name, mean in means.items()
+    }
+    flat = jax.tree.map(lambda x: np.reshape(x, (-1, *x.shape[2:]))[real], records)
+    return _Part(pairs, flat)

@@ -1,48 +1,70 @@
-"""Answers for examples that no data set holds: files and texts from a user."""
+"""Predictions for examples that no data set holds: files and texts from a user."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import jax
 
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.errors import UserError
 from mmjax.io.rows import RowError, read_rows
 from mmjax.runs import folder
 from mmjax.runs.restore import restore
+from mmjax.types import Outputs
 
 CHUNK = 128  # rows per call
 
 
 class Predictor:
-    """A restored run that answers."""
+    """A restored run that predicts."""
 
-    def __init__(self, run: Path, checkpoint: str = "last") -> None:
-        self._objectives = folder.require(run).objectives
-        model, self._variables, self.preprocessing = restore(run, checkpoint)
+    def __init__(
+        self, run: str | Path, checkpoint: str = "last", *, register: Sequence[type] = ()
+    ) -> None:
+        """The arguments are those of `mmjax.restore`."""
+        model, self._variables, self.preprocessing = restore(run, checkpoint, register=register)
+        self._objectives = folder.require(Path(run)).objectives
         self._apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
 
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
-        """One answer per row of `{modality: value or None}`: a probability by objective."""
-        answers = []
-        for first in range(0, len(rows), CHUNK):
-            chunk = list(rows[first : first + CHUNK])
-            # Filled up to powers of two, so that few shapes are compiled.
-            filled = chunk + [chunk[-1]] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))
-            inputs = self.preprocessing(
-                {name: [row.get(name) for row in filled] for name in self.preprocessing.transforms}
-            )
-            outputs = jax.device_get(self._apply(self._variables, inputs))
-            found = {
-                key: value
-                for name, objective in self._objectives.items()
-                for key, value in objective.answers(name, outputs).items()
-            }
-            answers += [
-                {name: float(values[i]) for name, values in found.items()}
-                for i in range(len(chunk))
-            ]
-        return answers
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
+        """{objective: prediction} for each row of `{modality: value or None}`.
+
+        A prediction holds JSON values: `value`, a class's name, a number, a text or a truth value,
+        and what else is known of it, such as its `probability`.
+        """
+        found = []
+        with jax.enable_x64(False):  # runs are of 32 bits, whatever the process works with
+            for first in range(0, len(rows), CHUNK):
+                found += self._chunk(list(rows[first : first + CHUNK]))
+        return found
+
+    def _chunk(self, rows: list[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
+        # Filled up to powers of two, so that few shapes are compiled.
+        filled = rows + [rows[-1]] * ((1 << (len(rows) - 1).bit_length()) - len(rows))
+        transforms, targets = self.preprocessing.transforms, self.preprocessing.targets
+        inputs = self.preprocessing({n: [row.get(n) for row in filled] for n in transforms})
+        outputs = cast(Outputs, jax.device_get(self._apply(self._variables, inputs)))
+        by_objective = {
+            name: objective.predictions(outputs, targets.get(objective.target or ""))
+            for name, objective in self._objectives.items()
+        }
+        return [{name: p[row] for name, p in by_objective.items()} for row in range(len(rows))]
+
+
+def flat(prediction: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The predictions of a row as columns: `match`, `match.probability`,
+    `digit.probabilities.seven` ...
+    """
+    columns: dict[str, Any] = {}
+    for name, parts in prediction.items():
+        for key, value in parts.items():
+            path = name if key == "value" else f"{name}.{key}"
+            if isinstance(value, Mapping):
+                columns |= {f"{path}.{inner}": item for inner, item in value.items()}
+            else:
+                columns[path] = ";".join(value) if isinstance(value, list) else value
+    return columns
 
 
 def read_value(
@@ -51,11 +73,11 @@ def read_value(
     """What a user wrote for a modality: a text, a JSON object, a file's path; None is missing.
 
     Raises:
-        ValueError: an unknown modality, or nothing of its kind.
+        UserError: an unknown modality, or nothing of its kind.
     """
     transform = preprocessing.transforms.get(modality)
     if transform is None:
-        raise ValueError(
+        raise UserError(
             f"the run knows no {modality!r}; choose from {sorted(preprocessing.transforms)}"
         )
     if text is None:
@@ -63,7 +85,7 @@ def read_value(
     try:
         return transform.read(text, folder)
     except ValueError as error:
-        raise ValueError(f"{modality}: {error}") from None
+        raise UserError(f"{modality}: {error}") from None
 
 
 def split_inputs(pairs: Sequence[str]) -> dict[str, str]:
@@ -72,15 +94,15 @@ def split_inputs(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not name or not equals:
-            raise ValueError(f"--input: expected name=value, got {pair!r}")
+            raise UserError(f"--input: expected name=value, got {pair!r}")
         if name in found:
-            raise ValueError(f"--input: {name!r} is given twice")
+            raise UserError(f"--input: {name!r} is given twice")
         found[name] = value
     return found
 
 
-def remarks(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
-    """What somebody who reads the answer to a row should know: missing, cut or unknown."""
+def warnings(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
+    """What a reader of a prediction should know of its row: missing, cut or unknown."""
     found = []
     for name, transform in preprocessing.transforms.items():
         value = row.get(name)
@@ -91,35 +113,44 @@ def remarks(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def read_csv(
-    path: Path, preprocessing: Preprocessing
-) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
-    """The line on which a row begins, with the row or with what is wrong with it.
+class Row(NamedTuple):
+    """A row of a user's file, its cells as they were written; or what is wrong with it."""
+
+    line: int
+    cells: Mapping[str, str]
+    inputs: Mapping[str, Any]
+    error: RowError | None = None
+
+
+def read_csv(path: Path, preprocessing: Preprocessing) -> Iterator[Row]:
+    """The rows of a CSV file. Columns that are no modality are passed over.
 
     Paths in it start at its own folder, and may lead anywhere: the file is the user's own, as a
     command line is. An empty cell is a missing modality, as is a column that is not there.
 
     Raises:
-        ValueError: the file is no CSV, or its header names no modality or an unknown one.
+        UserError: the file is no CSV, or its header names no modality.
     """
-    for line, cells in read_rows(path, known=sorted(preprocessing.transforms)):
+    known = sorted(preprocessing.transforms)
+    for line, cells in read_rows(path, any_of=known):
         if isinstance(cells, RowError):
-            yield line, cells
+            yield Row(line, {}, {}, cells)
             continue
         try:
-            row = {
-                name: read_value(preprocessing, name, cell or None, path.parent)
-                for name, cell in cells.items()
+            inputs = {
+                name: read_value(preprocessing, name, cells[name] or None, path.parent)
+                for name in known
+                if name in cells
             }
         except (ValueError, OSError) as error:
-            yield line, RowError(path, line, str(error))
+            yield Row(line, cells, {}, RowError(path, line, str(error)))
         else:
-            yield line, row
+            yield Row(line, cells, inputs)
 
 
-def chunks(rows: Iterable[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
+def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Up to `CHUNK` rows at a time; where reading ends in an error, first those before it."""
-    part = []
+    part: list[Row] = []
     try:
         for row in rows:
             part.append(row)

@@ -1,4 +1,4 @@
-"""Fusions: `({modality: Tokens}, *, train) -> Tokens`, any modality may be missing."""
+"""Fusions: `({modality: Tokens}, train) -> Tokens`, any modality may be missing."""
 
 from mmjax.fusion.aligned import Aligned as Aligned
 from mmjax.fusion.attention_sum import AttentionSum as AttentionSum

@@ -43,7 +43,7 @@ class Aligned(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns `steps` tokens, all there where an example has any modality.
 
         Raises:

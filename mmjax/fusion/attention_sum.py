@@ -19,7 +19,7 @@ class AttentionSum(nn.Module):
     dim: int = 64  # width of the fused vector
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token; the weights [batch, modality] are sown as "attention"."""
         del train
         require_at_least(self, 1, "dim")

@@ -30,7 +30,7 @@ class Bottleneck(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns the tokens of all modalities, ordered by name; not f."""
         require_at_least(self, 1, "layers")
         require_at_least(self, 0, "bottlenecks", "fuse_from")
@@ -41,7 +41,7 @@ class Bottleneck(nn.Module):
             )
         streams = Streams(self.dim, name="streams")(modalities)
         first = next(iter(streams.values()))
-        size = (len(first), self.bottlenecks, self.dim)
+        size = (first.shape[0], self.bottlenecks, self.dim)
         f = first[:, :0]
         for layer in range(self.layers):
             if layer == self.fuse_from and self.bottlenecks:
@@ -55,7 +55,7 @@ class Bottleneck(nn.Module):
                 block = Block(self.dim, self.heads, self.dropout, name=f"{name}_{layer}")
                 x = block(jnp.concatenate([x, f], axis=1), look, train=train)
                 streams[name] = x[:, : mask.shape[1]]
-                written.append(x[:, mask.shape[1] :].reshape(len(x), -1))
+                written.append(x[:, mask.shape[1] :].reshape(x.shape[0], -1))
             there = jnp.stack([modalities[name].present() for name in streams], axis=1)
             f = masked_mean(jnp.stack(written, axis=1), there).reshape(f.shape)
         return Normed(name="out")(side_by_side(streams, modalities))

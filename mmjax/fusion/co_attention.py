@@ -27,7 +27,7 @@ class CoAttention(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns the tokens of all modalities, ordered by name."""
         require_at_least(self, 1, "layers")
         streams = Streams(self.dim, name="streams")(modalities)

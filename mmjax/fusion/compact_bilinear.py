@@ -23,7 +23,7 @@ def count_sketch(x: Float[Array, "batch width"], dim: int, seed: int) -> Float[A
     drawn = np.random.RandomState(seed)
     place = drawn.randint(dim, size=x.shape[-1])
     sign = jnp.asarray(drawn.randint(2, size=x.shape[-1]) * 2 - 1, x.dtype)
-    return jnp.zeros_like(x, shape=(len(x), dim)).at[:, place].add(x * sign[None])
+    return jnp.zeros_like(x, shape=(x.shape[0], dim)).at[:, place].add(x * sign[None])
 
 
 def compact_bilinear(
@@ -49,7 +49,7 @@ class CompactBilinear(nn.Module):
     seed: int = 0  # of the sketch's places and signs
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token."""
         del train
         require_at_least(self, 1, "dim")

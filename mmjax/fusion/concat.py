@@ -15,7 +15,7 @@ class Concat(nn.Module):
     """z = [z_1; ...; z_M], z_m the mean of a modality's tokens, zeros where it is missing."""
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token as wide as all modalities together."""
         del train
         vectors = pooled(modalities).values()

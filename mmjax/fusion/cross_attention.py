@@ -26,7 +26,7 @@ class CrossAttention(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns the tokens of all modalities, informed by each other, ordered by name."""
         lengths = [tokens.mask.shape[1] for _, tokens in ordered(modalities)]
         owner = np.repeat(np.arange(len(lengths)), lengths)

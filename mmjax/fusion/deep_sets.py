@@ -24,7 +24,7 @@ class DeepSets(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token."""
         require_at_least(self, 1, "dim")
         joined = Join(self.dim, name="join")(modalities)

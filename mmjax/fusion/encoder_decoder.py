@@ -27,7 +27,7 @@ class EncoderDecoder(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns the decoded queries."""
         require_at_least(self, 1, "queries", "decoder_layers")
         require_at_least(self, 0, "encoder_layers")
@@ -37,7 +37,7 @@ class EncoderDecoder(nn.Module):
             block = Block(self.dim, self.heads, self.dropout, name=f"encoder_{layer}")
             memory = block(memory, mask[:, None], train=train)
         queries = self.param("queries", nn.initializers.normal(1.0), (self.queries, self.dim))
-        q = jnp.broadcast_to(queries.astype(memory.dtype)[None], (len(mask), *queries.shape))
+        q = jnp.broadcast_to(queries.astype(memory.dtype)[None], (mask.shape[0], *queries.shape))
         there = jnp.broadcast_to(present(modalities)[:, None], q.shape[:2])
         for layer in range(self.decoder_layers):
             q = Attend(self.dim, self.heads, name=f"decoder_{layer}_queries")(q, there[:, None])

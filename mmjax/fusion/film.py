@@ -32,7 +32,7 @@ class Film(nn.Module):
     dim: int = 64  # width of the fused vector
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token."""
         del train
         require_at_least(self, 1, "dim")

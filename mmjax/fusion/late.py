@@ -26,7 +26,7 @@ class Late(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token."""
         require_at_least(self, 1, "dim")
         require_choice(self, "weights", "mean", "learned")

@@ -27,7 +27,7 @@ class LateTransformer(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token."""
         vectors = {
             name: Tokens(
@@ -39,7 +39,7 @@ class LateTransformer(nn.Module):
         joined = Join(self.dim, name="join")(vectors)
         x, mask = joined.values, joined.mask
         cls = self.param("cls", nn.initializers.normal(0.02), (1, self.dim)).astype(x.dtype)
-        x = jnp.concatenate([jnp.broadcast_to(cls[None], (len(x), *cls.shape)), x], axis=1)
+        x = jnp.concatenate([jnp.broadcast_to(cls[None], (x.shape[0], *cls.shape)), x], axis=1)
         mask = jnp.pad(mask, ((0, 0), (1, 0)), constant_values=True)
         for layer in range(self.layers):
             block = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")

@@ -26,7 +26,7 @@ class Mfb(nn.Module):
     dropout: float = 0.0  # share of the product's numbers dropped in training (the paper: 0.1)
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token."""
         require_at_least(self, 1, "factors", "dim")
         require_share(self, "dropout")

@@ -1,7 +1,7 @@
 """Sparse mixture of experts, Shazeer et al. 2017, arXiv:1701.06538."""
 
 from collections.abc import Mapping
-from typing import final
+from typing import ClassVar, final
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,8 @@ class MixtureOfExperts(nn.Module):
     share: that of one device is not that of all). All experts are computed and k are counted.
     """
 
+    mixes_examples: ClassVar[bool] = True  # through the running load
+
     experts: int = 4  # number of experts, each an MLP with one hidden layer
     k: int = 2  # experts per example, 2 to `experts` (with 1 the router would learn nothing)
     dim: int = 64  # width of the fused vector, and of the hidden layers
@@ -39,7 +41,7 @@ class MixtureOfExperts(nn.Module):
     decay: float = 0.99  # of the running load, per step
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token.
 
         The routing weights [batch, expert] are sown as "routing"; the running load [expert] is kept
@@ -81,5 +83,5 @@ class MixtureOfExperts(nn.Module):
         loss = self.experts * jnp.sum(share[None] * jax.nn.softmax(logits, axis=-1), axis=-1)
         add_loss(self, "balance", loss, there, self.balance)
         if train and self.is_mutable_collection("statistics") and not self.is_initializing():
-            batch = jnp.sum(clear(gates, there), axis=0) / len(gates)
+            batch = jnp.sum(clear(gates, there), axis=0) / gates.shape[0]
             routed.value = self.decay * routed.value + (1.0 - self.decay) * batch

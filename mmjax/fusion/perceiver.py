@@ -26,13 +26,13 @@ class Perceiver(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns the latents."""
         require_at_least(self, 1, "latents", "layers")
         joined = Join(self.dim, name="join")(modalities)
         context, mask = joined.values, joined.mask
         latents = self.param("latents", nn.initializers.normal(1.0), (self.latents, self.dim))
-        x = jnp.broadcast_to(latents.astype(context.dtype)[None], (len(mask), *latents.shape))
+        x = jnp.broadcast_to(latents.astype(context.dtype)[None], (mask.shape[0], *latents.shape))
         read = Block(self.dim, self.heads, self.dropout, name="read")
         x = read(x, mask[:, None], context, train=train)
         there = jnp.broadcast_to(present(modalities)[:, None], x.shape[:2])

@@ -34,7 +34,7 @@ class ProductOfExperts(nn.Module):
     dim: int = 64  # width of the fused vector
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token; the product's precision [batch, dim] is sown as "precision"."""
         del train
         require_at_least(self, 1, "dim")

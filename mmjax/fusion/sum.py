@@ -17,7 +17,7 @@ class Sum(nn.Module):
     dim: int | None = None  # width that W_m projects to; None: no W_m, all widths must be equal
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token. Raises ValueError without `dim` when the widths differ."""
         del train
         vectors = Projections(self.dim, name="projection")(pooled(modalities)).values()

@@ -25,7 +25,7 @@ def outer(vectors: Sequence[Float[Array, "batch _"]]) -> Float[Array, "batch pro
     """The outer product of all [z_m; 1], flattened."""
     fused = jnp.ones_like(vectors[0][:, :1])
     for vector in vectors:
-        fused = jnp.einsum("bi,bj->bij", fused, with_one(vector)).reshape(len(vector), -1)
+        fused = jnp.einsum("bi,bj->bij", fused, with_one(vector)).reshape(vector.shape[0], -1)
     return fused
 
 
@@ -40,7 +40,7 @@ class Tensor(nn.Module):
     dim: int = 64  # width of the fused vector
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> Tokens:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token. Raises ValueError when there would be more than 65,536 products."""
         del train
         require_at_least(self, 1, "dim")

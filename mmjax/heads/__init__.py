@@ -1,5 +1,7 @@
-"""Heads: `(Tokens, *, train) -> ` what the task asks for."""
+"""Heads: `(tokens, train) -> output`, what an objective reads."""
 
+from mmjax.heads.classes import Classes as Classes
 from mmjax.heads.logit import Logit as Logit
+from mmjax.heads.number import Number as Number
 
-HEADS = {"logit": Logit}
+HEADS = {"logit": Logit, "classes": Classes, "number": Number}

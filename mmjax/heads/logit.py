@@ -25,7 +25,7 @@ class Logit(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, tokens: Tokens, *, train: bool) -> Float[Array, "batch *label"]:
+    def __call__(self, tokens: Tokens, train: bool) -> Float[Array, "batch *label"]:
         vector = masked_mean(tokens.values, tokens.mask)
         mlp = Mlp(hidden=self.hidden, dim=self.labels or 1, dropout=self.dropout)
         logits = mlp(vector, train=train)

@@ -1,8 +1,8 @@
-"""What stands in for a missing modality: `({modality: Tokens}, *, train) -> {modality: Tokens}`."""
+"""What stands in for a missing modality: `({modality: Tokens}, train) -> {modality: Tokens}`."""
 
 from mmjax.imputation.generated import Generated as Generated
 from mmjax.imputation.learned import Learned as Learned
 from mmjax.imputation.mask import Mask as Mask
 from mmjax.imputation.mean import TrainingMean as TrainingMean
 
-MISSING = {"mask": Mask, "learned": Learned, "mean": TrainingMean, "generated": Generated}
+IMPUTATIONS = {"mask": Mask, "learned": Learned, "mean": TrainingMean, "generated": Generated}

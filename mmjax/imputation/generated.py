@@ -27,7 +27,7 @@ class Generated(nn.Module):
     weight: float = 1.0  # of the reconstruction losses
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> dict[str, Tokens]:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> dict[str, Tokens]:
         """Returns tokens; every example that has any modality has at least one token of each."""
         vectors = pooled(modalities)
         filled = {}

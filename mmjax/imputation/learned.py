@@ -16,7 +16,7 @@ class Learned(nn.Module):
     """z_m = one learned token s_m, wherever modality m is missing."""
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> dict[str, Tokens]:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> dict[str, Tokens]:
         """Returns tokens of which every example has at least one in every modality."""
         del train
         filled = {}
@@ -24,7 +24,7 @@ class Learned(nn.Module):
             shape = tokens.values.shape[-1:]
             learned = self.param(f"stand_in_{name}", nn.initializers.normal(0.02), shape)
             token = jnp.broadcast_to(
-                learned.astype(tokens.values.dtype), (len(tokens.mask), *shape)
+                learned.astype(tokens.values.dtype), (tokens.mask.shape[0], *shape)
             )
-            filled[name] = stand_in(tokens, token, jnp.ones(len(tokens.mask), bool))
+            filled[name] = stand_in(tokens, token, jnp.ones(tokens.mask.shape[0], bool))
         return filled

@@ -12,7 +12,7 @@ from mmjax.types import Tokens
 class Mask(nn.Module):
     """tokens -> tokens, as they are."""
 
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> dict[str, Tokens]:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> dict[str, Tokens]:
         """Returns the same tokens."""
         del train
         return dict(modalities)

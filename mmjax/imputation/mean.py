@@ -1,7 +1,7 @@
 """Mean imputation, of encoded modalities (Little & Rubin 2002, doi:10.1002/9781119013563)."""
 
 from collections.abc import Mapping
-from typing import final
+from typing import ClassVar, final
 
 import jax
 import jax.numpy as jnp
@@ -21,17 +21,19 @@ class TrainingMean(nn.Module):
     linear in the examples, so their averages over devices are those of the global batch.
     """
 
+    mixes_examples: ClassVar[bool] = True
+
     decay: float = 0.99  # d, per step
 
     @nn.compact
-    def __call__(self, modalities: Mapping[str, Tokens], *, train: bool) -> dict[str, Tokens]:
+    def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> dict[str, Tokens]:
         """Returns tokens of which every example has at least one in every modality."""
         filled = {}
         for name, vector in pooled(modalities).items():
             tokens = modalities[name]
             mean = self._mean(name, vector, train)
-            token = jnp.broadcast_to(mean[None], (len(tokens.mask), mean.shape[0]))
-            filled[name] = stand_in(tokens, token, jnp.ones(len(tokens.mask), bool))
+            token = jnp.broadcast_to(mean[None], (tokens.mask.shape[0], mean.shape[0]))
+            filled[name] = stand_in(tokens, token, jnp.ones(tokens.mask.shape[0], bool))
         return filled
 
     def _mean(self, name: str, vector: Vector, train: bool) -> jax.Array:

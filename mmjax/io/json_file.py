@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmjax.errors import UserError
+
 CHECKSUM = "checksum"
 DRAFT = ".draft-"
 LARGEST = 256 * 2**20  # bytes: a vocabulary of a million words, or the record of a large model
@@ -44,17 +46,17 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or was edited without saying so; it is named.
+        UserError: it is damaged, or was edited without saying so; it is named.
     """
     content = parse(path)
     if CHECKSUM not in content:
-        raise ValueError(
+        raise UserError(
             f'{path}: expected a "{CHECKSUM}"; if you wrote this file by hand, add "{CHECKSUM}": '
             "null"
         )
     expected = content.pop(CHECKSUM)
     if expected is not None and expected != checksum(content):
-        raise ValueError(
+        raise UserError(
             f"{path}: damaged: the content is not what the checksum was made from. Restore the "
             f'file from a copy; if you changed it on purpose, set its "{CHECKSUM}" to null'
         )
@@ -64,13 +66,13 @@ def read(path: Path) -> dict[str, Any]:
 def parse(path: Path) -> dict[str, Any]:
     """A JSON object, its checksum left in it and not looked at; errors as in `read`."""
     if path.stat().st_size > LARGEST:
-        raise ValueError(f"{path}: not a JSON file of a run: larger than {LARGEST:,} bytes")
+        raise UserError(f"{path}: not a JSON file of a run: larger than {LARGEST:,} bytes")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not a JSON file: {error}; is it cut short?") from error
+        raise UserError(f"{path}: not a JSON file: {error}; is it cut short?") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(content).__name__}")
+        raise UserError(f"{path}: expected a JSON object, got {type(content).__name__}")
     return content
 
 

@@ -5,18 +5,18 @@ RFC 4180, https://www.rfc-editor.org/rfc/rfc4180, in UTF-8, with or without a by
 
 import csv
 import io
-import itertools
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mmjax.errors import UserError
 from mmjax.io.safe_open import open_file
 
 LINE_LIMIT = 1_000_000  # characters: a file without line ends is not read whole
 
 
-class RowError(ValueError):
+class RowError(UserError):
     """What is wrong with one row; the text names the file and the line."""
 
     def __init__(self, path: str | os.PathLike[str], line: int, reason: str) -> None:
@@ -26,22 +26,23 @@ class RowError(ValueError):
 
 
 def read_rows(
-    path: Path, *, known: Collection[str] | None = None, required: Collection[str] = ()
+    path: Path, *, required: Collection[str] = (), any_of: Collection[str] = ()
 ) -> Iterator[tuple[int, dict[str, str] | RowError]]:
     """The line on which a row begins, with {column: cell}, or with what is wrong with the row.
 
-    Empty lines are no rows. `known` are the columns that there may be (none: any), `required`
-    those that there must be. Cells are as they were written: no blanks are removed.
+    Empty lines are no rows. All of `required` must be columns, and one of `any_of` where these are
+    given; other columns may be called anything, or nothing. Cells are as they were written: no
+    blanks are removed.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the header is wrong, or rows cannot be told apart: a quote that is not closed.
+        UserError: the header is wrong, or rows cannot be told apart: a quote that is not closed.
     """
     with open_file(path, f"{path}: expected a CSV file") as binary:
         # Bytes that are not UTF-8 become lone surrogates, which are an error of their row alone.
         file = io.TextIOWrapper(binary, "utf-8-sig", errors="surrogateescape", newline="")
         reader = csv.reader(_lines(path, file), strict=True)
-        header = _header(path, reader, known, required)
+        header = _header(path, reader, required, any_of)
         while True:
             line = reader.line_num + 1
             try:
@@ -50,7 +51,7 @@ def read_rows(
                 return
             except csv.Error as error:
                 if reader.line_num > line:
-                    raise ValueError(
+                    raise UserError(
                         f"{path}:{line}: expected the quote of this row to be closed by line "
                         f"{reader.line_num}: {error}"
                     ) from error
@@ -65,30 +66,30 @@ def _lines(path: Path, file: io.TextIOBase) -> Iterator[str]:
     while text := file.readline(LINE_LIMIT + 1):
         number += 1
         if len(text) > LINE_LIMIT:
-            raise ValueError(
-                f"{path}:{number}: expected lines of at most {LINE_LIMIT:,} characters"
-            )
+            raise UserError(f"{path}:{number}: expected lines of at most {LINE_LIMIT:,} characters")
         yield text
 
 
 def _header(
-    path: Path, reader: Any, known: Collection[str] | None, required: Collection[str]
+    path: Path, reader: Any, required: Collection[str], any_of: Collection[str]
 ) -> list[str]:
     try:
         header = next(reader, [])
     except csv.Error as error:
-        raise ValueError(f"{path}:1: expected a header: {error}") from error
-    wanted = sorted(known if known is not None else required)
+        raise UserError(f"{path}:1: expected a header: {error}") from error
+    wanted = sorted({*required, *any_of})
     columns = f"columns {wanted}" if wanted else "the names of the columns"
     expected = f"{path}:1: expected a header with {columns}, got {header!r:.500}"
-    if not header or len(set(header)) < len(header) or "" in header:
-        raise ValueError(expected)
+    if not header:
+        raise UserError(expected)
     if flaw := _flaw(header):
-        raise ValueError(f"{expected}: {flaw}")
-    if unknown := [name for name in header if known is not None and name not in known]:
-        raise ValueError(f"{expected}: nothing is called {unknown[0]!r:.200}")
+        raise UserError(f"{expected}: {flaw}")
+    if twice := [name for name in wanted if header.count(name) > 1]:
+        raise UserError(f"{expected}: {twice[0]!r} is there twice")
     if absent := sorted(set(required) - set(header)):
-        raise ValueError(f"{expected}: no column {absent[0]!r}")
+        raise UserError(f"{expected}: no column {absent[0]!r}")
+    if any_of and not set(any_of) & set(header):
+        raise UserError(f"{expected}: none of these")
     return header
 
 
@@ -107,40 +108,3 @@ def _flaw(cells: Iterable[str]) -> str | None:
         if any("\udc80" <= letter <= "\udcff" for letter in cell):
             return "expected UTF-8, got bytes that are not"
     return None
-
-
-class BadRows:
-    """What becomes of rows that are wrong: the first one stops, or all are skipped and reported.
-
-    The report is a CSV file of their lines and reasons, written anew, with its header alone where
-    no row was wrong.
-    """
-
-    def __init__(self, report: Path | None) -> None:
-        """Without `report`, the first bad row stops."""
-        self.report = report
-        self.count = 0
-
-    def left_out(self, rows: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
-        """The good rows among good ones and `RowError`s.
-
-        Raises:
-            RowError: a bad row, without a report.
-        """
-        if self.report is None:
-            for line, row in rows:
-                if isinstance(row, RowError):
-                    raise row
-                yield line, row
-            return
-        rows = iter(rows)
-        first = list(itertools.islice(rows, 1))  # a batch that is no CSV leaves an old report alone
-        with self.report.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["line", "reason"])
-            for line, row in itertools.chain(first, rows):
-                if isinstance(row, RowError):
-                    self.count += 1
-                    writer.writerow([line, row.reason])
-                else:
-                    yield line, row

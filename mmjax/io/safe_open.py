@@ -4,22 +4,24 @@ import io
 import os
 import stat
 
+from mmjax.errors import MissingFileError, UserError
+
 
 def open_file(path: str | os.PathLike[str], expected: str) -> io.BufferedReader:
     """A file for reading; errors begin with `expected`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is a folder, a device or a pipe, whose reader might wait for ever.
+        UserError: it is a folder, a device or a pipe, whose reader might wait for ever.
     """
     try:
         regular = stat.S_ISREG(os.stat(path).st_mode)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{expected}, got no file at all") from None
+        raise MissingFileError(f"{expected}, got no file at all") from None
     except ValueError as error:  # a NUL byte in the name
-        raise ValueError(f"{expected}, got a name that no file has: {error}") from error
+        raise UserError(f"{expected}, got a name that no file has: {error}") from error
     if not regular:
-        raise ValueError(f"{expected}, got a folder or another thing that is no file")
+        raise UserError(f"{expected}, got a folder or another thing that is no file")
     return open(path, "rb")
 
 
@@ -28,5 +30,5 @@ def read_file(path: str | os.PathLike[str], expected: str, limit: int) -> bytes:
     with open_file(path, expected) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise ValueError(f"{expected} of at most {limit:,} bytes, got a larger one")
+        raise UserError(f"{expected} of at most {limit:,} bytes, got a larger one")
     return content

@@ -19,7 +19,7 @@ class Dropout(nn.Module):
     rate: float | Array  # share that is zeroed, 0 to below 1
 
     @nn.compact
-    def __call__(self, x: Float[Array, "*axis"], *, train: bool) -> Float[Array, "*axis"]:
+    def __call__(self, x: Float[Array, "*axis"], train: bool) -> Float[Array, "*axis"]:
         if not train or is_zero(self.rate):
             return x
         keep = 1.0 - self.rate

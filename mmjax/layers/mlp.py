@@ -17,7 +17,7 @@ class Mlp(nn.Module):
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
-    def __call__(self, x: Float[Array, "*axis width"], *, train: bool) -> Float[Array, "*axis dim"]:
+    def __call__(self, x: Float[Array, "*axis width"], train: bool) -> Float[Array, "*axis dim"]:
         require_at_least(self, 1, "dim")
         require_share(self, "dropout")
         for width in self.hidden:

@@ -39,10 +39,38 @@ class CalibrationBins:
         Raises:
             ValueError: as `counted`; fewer than 1 bin.
         """
+        logits, labels, weight = counted(logits, labels, weight)
+        return cls._of_sorted(scipy.special.expit(logits), labels, weight, bins)
+
+    @classmethod
+    def of_probabilities(
+        cls,
+        probability: Shaped[AnyArray, "batch *label"],
+        labels: Shaped[AnyArray, "batch *label"],
+        weight: Shaped[AnyArray, "batch"],
+        *,
+        bins: int = 15,
+    ) -> "CalibrationBins":
+        """The sums of a batch whose probabilities of label 1, 0..1, are known instead of logits.
+
+        With the probability of the predicted class, and label 1 where that class is right, these
+        are Guo's bins for several classes.
+
+        Raises:
+            ValueError: as `counted`; fewer than 1 bin.
+        """
+        return cls._of_sorted(*counted(probability, labels, weight), bins)
+
+    @classmethod
+    def _of_sorted(
+        cls,
+        probability: Float[np.ndarray, "example"],
+        labels: Float[np.ndarray, "example"],
+        weight: Float[np.ndarray, "example"],
+        bins: int,
+    ) -> "CalibrationBins":
         if bins < 1:
             raise ValueError(f"calibration: expected at least 1 bin, got {bins}")
-        logits, labels, weight = counted(logits, labels, weight)
-        probability = scipy.special.expit(logits)
         place = np.searchsorted(np.linspace(0.0, 1.0, bins + 1)[1:-1], probability)
         return cls(
             weight=np.bincount(place, weight, minlength=bins),

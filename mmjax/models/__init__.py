@@ -1,1 +1,6 @@
 """Models: encoders, fusion and heads as one linen module, and the state of their training."""
+
+from mmjax.models.base import Model as Model
+from mmjax.models.multimodal import Multimodal as Multimodal
+
+MODELS = {"multimodal": Multimodal}

@@ -1,37 +1,92 @@
-"""What every objective is."""
+"""The base class of objectives."""
 
 import abc
 import dataclasses
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Shaped
 
-from mmjax.types import Batch, WeightedMean
+from mmjax.errors import UserError
+from mmjax.layers.tokens.masking import clear
+from mmjax.types import Batch, Outputs, WeightedMean
+
+INVALID = "invalid"  # the quantity that counts targets which the objective cannot read
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective(abc.ABC):
-    """What a training minimises and an evaluation reports."""
+    """What a training minimises and an evaluation reports.
 
+    An example counts with `batch.weight` where its target is present. Targets that are missing, and
+    whatever stands in their values, affect no loss, no metric and no gradient.
+    """
+
+    output: str  # the head that it reads
+    target: str | None  # the target that it compares with; None: it needs no target
     weight: float = 1.0  # of this objective in the total loss
 
-    @abc.abstractmethod
-    def __call__(
-        self, name: str, outputs: Mapping[str, Array], batch: Batch
-    ) -> dict[str, WeightedMean]:
-        """Sums of at least `loss`; `name` is the objective's own in the experiment."""
+    mixes_examples: ClassVar[bool] = False
+    """Whether the loss of an example depends on others of the batch, as contrastive losses do."""
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0:
+            raise UserError(f"weight: expected 0 or more, got {self.weight}")
 
     @abc.abstractmethod
-    def metrics(
-        self,
-        name: str,
-        outputs: Mapping[str, np.ndarray],
-        labels: Mapping[str, np.ndarray],
-        weight: np.ndarray,
-    ) -> dict[str, float]:
-        """What needs all examples of a split at once, such as exact rank metrics."""
+    def __call__(self, outputs: Outputs, batch: Batch) -> dict[str, WeightedMean]:
+        """Totals and counts over these examples, `loss` among them. Runs on the device."""
 
     @abc.abstractmethod
-    def answers(self, name: str, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What a user asks for instead of raw outputs, one per example: probabilities, say."""
+    def record(self, outputs: Outputs, batch: Batch) -> dict[str, Array]:
+        """Arrays `[batch, ...]` that `metrics` needs of each example; small. Runs on the device."""
+
+    @abc.abstractmethod
+    def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
+        """Exact metrics of a whole split, from the records of all its examples. Runs on the host.
+
+        `kind` is the target's (`mmjax.data.targets`), or None.
+        """
+
+    @abc.abstractmethod
+    def predictions(self, outputs: Outputs, kind: Any) -> list[dict[str, Any]]:
+        """A JSON object for each example: its `value`, and what else is known of it."""
+
+    def fitted(self, kind: Any) -> "Objective":
+        """The objective with what it takes from the training split's target; by default itself."""
+        del kind
+        return self
+
+
+def require_shape(output: str, values: Any, target: str | None, truth: Any) -> None:
+    """UserError where an output and its target differ in shape."""
+    if values.shape != truth.shape:
+        raise UserError(
+            f"head {output!r} gives {values.shape} and target {target!r} is {truth.shape}: they "
+            "must have the same shape"
+        )
+
+
+def target_of(
+    objective: Objective, batch: Batch
+) -> tuple[Shaped[Array, "batch *label"], Float[Array, "batch *label"]]:
+    """The values of the objective's target, zeros where it is missing, and the weight of each.
+
+    The weight is the example's, and 0 where the target is missing.
+    """
+    target = batch.targets[objective.target or ""]
+    mask = jnp.asarray(target.mask)
+    axes = (1,) * (target.values.ndim - 1)
+    weight = jnp.reshape(jnp.asarray(batch.weight), batch.weight.shape + axes)
+    whole = jnp.reshape(mask, mask.shape + (1,) * (target.values.ndim - mask.ndim))
+    weight = jnp.where(whole, jnp.broadcast_to(weight, target.values.shape), 0.0)
+    return clear(target.values, mask), weight
+
+
+def mean_of(weight: Float[Array, "*axis"], values: Shaped[Array, "*axis"]) -> WeightedMean:
+    """The weighted mean; values of weight 0 may be anything, NaN too."""
+    kept = jnp.where(weight > 0, values.astype(weight.dtype), jnp.zeros_like(weight))
+    return WeightedMean(jnp.sum(weight * kept), jnp.sum(weight))

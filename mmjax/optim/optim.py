@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import fnmatch
+import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal, final
 
@@ -10,6 +11,7 @@ import jax
 import optax
 from jax import Array
 
+from mmjax.errors import UserError
 from mmjax.layers.tracing.paths import path_of
 
 
@@ -29,14 +31,14 @@ class Optim(abc.ABC):
 
     def __post_init__(self) -> None:
         if not self.peak_lr > 0:
-            raise ValueError(f"optim.peak_lr: expected more than 0, got {self.peak_lr}")
+            raise UserError(f"optim.peak_lr: expected more than 0, got {self.peak_lr}")
         if not 0 <= self.warmup <= 1:
-            raise ValueError(f"optim.warmup: expected a share in 0..1, got {self.warmup}")
+            raise UserError(f"optim.warmup: expected a share in 0..1, got {self.warmup}")
         if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ValueError(f"optim.clip_norm: expected more than 0, got {self.clip_norm}")
+            raise UserError(f"optim.clip_norm: expected more than 0, got {self.clip_norm}")
         for path, factor in self.rates.items():
             if not 0 <= factor < float("inf"):
-                raise ValueError(f"optim.rates: {path}: expected 0 or more, got {factor}")
+                raise UserError(f"optim.rates: {path}: expected 0 or more, got {factor}")
 
     @abc.abstractmethod
     def direction(self) -> optax.GradientTransformation:
@@ -67,14 +69,29 @@ class Optim(abc.ABC):
         rise = optax.linear_schedule(self.peak_lr / warmup, self.peak_lr, max(warmup - 1, 1))
         return optax.join_schedules([rise, after], [warmup])
 
-    def chain(self, steps: int, frozen: Sequence[str] = ()) -> optax.GradientTransformation:
-        """The whole update for a training of `steps` steps; the modules `frozen` stay as they are.
+    def chain(
+        self, steps: int, frozen: Sequence[str] = (), probes: str | None = None
+    ) -> optax.GradientTransformation:
+        """The whole update for a training of `steps` steps.
 
-        Its `init` raises ValueError for a path in `rates` that no parameter has.
+        Its `init` raises UserError for a path in `rates` that no parameter has.
+
+        Args:
+            steps: how many there are
+            frozen: modules directly below the model that stay as they are
+            probes: modules whose name begins so only look at the others: the norms of both are
+                clipped apart
         """
         clip = optax.identity()
         if self.clip_norm is not None:
             clip = optax.clip_by_global_norm(self.clip_norm)
+        if self.clip_norm is not None and probes is not None:
+            clip = optax.chain(
+                *(
+                    optax.masked(clip, functools.partial(_probing, probes, which))
+                    for which in (False, True)
+                )
+            )
         if not self.rates and not frozen:
             return optax.chain(clip, *self._descent(steps))
         groups: dict[Hashable, optax.GradientTransformation] = {
@@ -117,13 +134,20 @@ class Optim(abc.ABC):
         for pattern in self.rates:
             if not any(_matches(path, pattern) for path in paths):
                 modules = sorted({path.split("/")[0] for path in paths})
-                raise ValueError(
+                raise UserError(
                     f"--optim.rates {pattern}: no parameter has this path; they begin with "
                     f"{', '.join(modules)}"
                 )
         return jax.tree_util.tree_map_with_path(
             lambda path, _: label(self.factor(path_of(path), frozen)), params
         )
+
+
+def _probing(prefix: str, which: bool, params: optax.Params) -> optax.Params:
+    """Whether the top-level module of each parameter begins with the prefix, or does not."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: path_of(path).startswith(prefix) == which, params
+    )
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from mmjax.errors import UserError
 from mmjax.evaluation.cost import Cost
 
 SOLVED = 0.98  # share of the best possible score from which on a task counts as solved
@@ -28,7 +29,7 @@ class Comparison:
         for task, found in self.scores.items():
             for method, scores in found.items():
                 if len(scores) < 2:
-                    raise ValueError(
+                    raise UserError(
                         f"{method} on {task}: expected at least 2 scores, or there is no spread "
                         f"to judge by; got {list(scores)}"
                     )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmjax.config import storage
+from mmjax.errors import UserError
 from mmjax.io import json_file
 from mmjax.runs import folder
 
@@ -17,20 +18,20 @@ def summarise(runs: Sequence[Path], metric: str) -> tuple[list[str], list[list[s
     The spread is the standard deviation over seeds (n - 1). Columns show what differs.
 
     Raises:
-        ValueError: there is no run, a run has no results yet, or its results have no such metric.
+        UserError: there is no run, a run has no results yet, or its results have no such metric.
     """
+    runs = [run for run in runs if (run / folder.CONFIG).is_file()]
     if not runs:
-        raise ValueError("name at least one run's folder")
+        raise UserError("name at least one run's folder")
     configs, results = [], []
     for run in runs:
-        config = dict(_leaves(storage.to_json(folder.require(run))))
-        configs.append({k: v for k, v in config.items() if k not in storage.CIRCUMSTANCES})
+        configs.append(dict(_leaves(storage.identity(folder.require(run)))))
         if not (run / folder.RESULTS).is_file():
-            raise ValueError(f"{run} has no {folder.RESULTS}: its training has not ended")
+            raise UserError(f"{run} has no {folder.RESULTS}: its training has not ended")
         results.append(json_file.read(run / folder.RESULTS))
         if metric not in results[-1]["metrics"]:
             choices = sorted(results[-1]["metrics"])
-            raise ValueError(f"{run}: no metric {metric!r}; choose from {choices}")
+            raise UserError(f"{run}: no metric {metric!r}; choose from {choices}")
     every = sorted({key for config in configs for key in config} - {"seed"})
     # A field that only some have goes with a type, which is shown.
     varying = [key for key in every if len({repr(c[key]) for c in configs if key in c}) > 1]

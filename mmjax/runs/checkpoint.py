@@ -20,6 +20,7 @@ from mmjax.devices.failure import first_line
 from mmjax.runs.fingerprint import fingerprints
 from mmjax.models.train_state import TrainState
 from mmjax.runs.stop import Interrupted
+from mmjax.errors import StorageError
 
 _DELETED = "deleted"  # a folder in that of the checkpoints
 
@@ -166,7 +167,7 @@ def _writing(folder: Path) -> Iterator[None]:
     except Exception as error:
         # The tasks of Orbax that failed beside this one would be told of, at length, after it.
         logging.getLogger("asyncio").addFilter(_news)
-        raise OSError(
+        raise StorageError(
             f"{folder}: a checkpoint could not be written: {type(error).__name__}: "
             f"{first_line(error)}\n"
             "The checkpoints before it are as they were: mend the cause (is the disk full?) and "

@@ -21,10 +21,12 @@ from mmjax.io import json_file
 from mmjax.devices.failure import first_line
 from mmjax.runs.fingerprint import changed, misfits
 from mmjax.models.train_state import TrainState
+from mmjax.types import MetricName
+from mmjax.errors import StorageError, UserError
 
 FOLDER = "checkpoints"
 DAMAGED = "damaged"  # a folder beside it
-FORMAT = 1
+FORMAT = 2  # 1 named what a step reports by texts
 
 Item = Literal["variables", "training"]
 
@@ -32,11 +34,11 @@ Item = Literal["variables", "training"]
 Placement = Sharding | Callable[[Any], Sharding]  # of all arrays, or of each
 
 
-class DamagedError(ValueError):
+class DamagedError(UserError):
     """A checkpoint does not hold what was saved, or cannot be read at all."""
 
 
-class MisfitError(ValueError):
+class MisfitError(UserError):
     """A checkpoint is whole, and of another model."""
 
 
@@ -58,10 +60,10 @@ def record(run: Path, step: int) -> dict[str, Any]:
         content = json_file.read(path)
         later = content["format"] > FORMAT
         if content["step"] != step:
-            raise ValueError(f"{path}: is of step {content['step']}")
+            raise UserError(f"{path}: is of step {content['step']}")
         for name in (*content["variables"], *content["training"]):
             if name.startswith("/"):  # Orbax would read it from there
-                raise ValueError(f"{path}: {name!r} leads out of the checkpoint")
+                raise UserError(f"{path}: {name!r} leads out of the checkpoint")
     except FileNotFoundError as error:
         raise DamagedError(f"{path}: is missing") from error
     except ValueError as error:  # which names the file
@@ -70,7 +72,17 @@ def record(run: Path, step: int) -> dict[str, Any]:
         raise DamagedError(f"{path}: {error!r:.300}") from error
     if later:
         raise MisfitError(f"{path}: a later version of mmjax wrote it")
+    if content["format"] == 1:
+        content["progress"]["means"] = [
+            [*_named(name), pair] for name, pair in content["progress"].pop("sums", {}).items()
+        ]
     return content
+
+
+def _named(name: str) -> MetricName:
+    """The name that was written as source/quantity or source/part/quantity."""
+    source, *part, quantity = name.split("/")
+    return MetricName(source, quantity, "/".join(part))
 
 
 def best(run: Path, metric: str, mode: Literal["max", "min"]) -> int | None:
@@ -213,7 +225,7 @@ def _reading(path: Path) -> Iterator[None]:
         text = first_line(error)
         lacking = ("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "Too many open files")
         if isinstance(error, PermissionError) or any(word in text for word in lacking):
-            raise OSError(f"{path}: cannot be read: {text}") from error
+            raise StorageError(f"{path}: cannot be read: {text}") from error
         raise DamagedError(f"{path}: cannot be read: {text}") from error
     finally:
         logger.setLevel(level)

@@ -2,13 +2,14 @@
 
 import contextlib
 import importlib.metadata
+import math
 import os
 import platform
 import re
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,19 @@ import jax
 
 from mmjax.io import json_file
 from mmjax.config import Experiment, storage
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.targets import Binary
+from mmjax.errors import UserError
 from mmjax.devices import parallel
 
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 RESULTS = "results.json"
 LOCK = ".lock"
+# A run that goes on with another one of these differs in last digits.
+_ROUNDING = ("parallel", "accumulate", "buckets", "steps_per_call", "remat", "kernels")
+_UNREADABLE = "[]*?\\"  # Orbax reads a path as a pattern
+CHUNK = 128  # examples that runs of older versions evaluate per device and call
 PACKAGES = ("mmjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
@@ -29,22 +37,27 @@ def check(run: Path, experiment: Experiment) -> None:
     """Refuse a folder that holds something else.
 
     Raises:
-        ValueError: it holds another experiment (says what differs), or is not a run's at all.
+        UserError: it holds another experiment (says what differs), or is not a run's at all.
     """
+    if unreadable := sorted(set(_UNREADABLE) & set(str(run.absolute()))):
+        raise UserError(
+            f"{run.absolute()}: checkpoints in a folder whose path has {' '.join(unreadable)} "
+            "cannot be read back; choose another --workdir"
+        )
     if run.is_file():
-        raise ValueError(f"{run}: is a file; choose a folder with --workdir")
+        raise UserError(f"{run}: is a file; choose a folder with --workdir")
     _require_closed(run)
     if not run.exists() or all(_unborn(path.name) for path in run.iterdir()):
         return
     if not (run / CONFIG).is_file():
-        raise ValueError(
+        raise UserError(
             f"{run}: holds other files and no {CONFIG}; choose a new or empty folder with --workdir"
         )
-    theirs = storage.to_json(storage.load(run / CONFIG))
-    different = list(storage.differences(storage.to_json(experiment), theirs))
+    theirs = storage.identity(storage.load(run / CONFIG))
+    different = list(storage.differences(storage.identity(experiment), theirs))
     if different:
         lines = "\n  ".join(different)
-        raise ValueError(
+        raise UserError(
             f"{run} holds another experiment:\n  {lines}\n"
             "Nothing was changed. Choose another folder with --workdir."
         )
@@ -55,10 +68,15 @@ def _unborn(name: str) -> bool:
     return name == LOCK or name.startswith(json_file.DRAFT)
 
 
-def claim(run: Path, experiment: Experiment, say: Callable[[str], None]) -> None:
-    """Write config.json and environment.json, or warn of what has changed since then."""
+def claim(
+    run: Path, experiment: Experiment, devices: int, say: Callable[[str], None]
+) -> None:
+    """Write config.json and environment.json, or warn of what has changed since then.
+
+    `devices`: how many share a batch.
+    """
     run.mkdir(parents=True, exist_ok=True)
-    now = environment(experiment)
+    now = environment(experiment, devices)
     if not (run / CONFIG).exists():
         storage.save(run / CONFIG, experiment)
     if not (run / ENVIRONMENT).exists():
@@ -69,7 +87,7 @@ def claim(run: Path, experiment: Experiment, say: Callable[[str], None]) -> None
         say(f"{error}\nIt is written anew: what has changed since this run began is not known")
         json_file.write(run / ENVIRONMENT, now)
         before = now
-    for name in ("python", "packages", "platform", "devices", "parallel", "cores"):
+    for name in ("python", "packages", "platform", "devices", "cores", *_ROUNDING):
         if name in before and before[name] != now[name]:
             say(
                 f"{name} changed from {before[name]} to {now[name]} since this run began: "
@@ -77,15 +95,16 @@ def claim(run: Path, experiment: Experiment, say: Callable[[str], None]) -> None
             )
 
 
-def environment(experiment: Experiment) -> dict[str, Any]:
+def environment(experiment: Experiment, devices: int) -> dict[str, Any]:
     """What the numbers of a run may depend on beside its configuration."""
-    devices = jax.devices()
+    compute = experiment.compute
     return {
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "platform": devices[0].device_kind,
-        "devices": experiment.devices or len(devices),
-        "parallel": experiment.parallel,
+        "platform": jax.devices()[0].device_kind,
+        "devices": devices,
+        **{name: getattr(compute, name) for name in _ROUNDING},
+        "evaluation_chunk": max(1, experiment.batch_size // (devices * compute.accumulate)),
         "cores": parallel.cores(),
         "seed": experiment.seed,
         "git_commit": _git_commit(),
@@ -113,16 +132,61 @@ def require(run: Path) -> Experiment:
     """The experiment of a run's folder.
 
     Raises:
-        ValueError: the folder is not a run's.
+        UserError: the folder is not a run's.
     """
     if not (run / CONFIG).is_file():
-        raise ValueError(f"{run} is not a run: it has no {CONFIG}")
+        raise UserError(f"{run} is not a run: it has no {CONFIG}")
     _require_closed(run)
     return storage.load(run / CONFIG)
 
 
+def preprocessing(run: Path, experiment: Experiment) -> Preprocessing | None:
+    """The transforms that the run was begun with; None where it has none yet."""
+    try:
+        found = Preprocessing.load(run)
+    except FileNotFoundError:
+        return None
+    if found.targets:
+        return found
+    # Runs of older formats have yes-or-no targets alone.
+    names = [o.target for o in experiment.objectives.values() if o.target is not None]
+    return Preprocessing(found.transforms, dict.fromkeys(names, Binary()))
+
+
+def chunk(run: Path) -> int:
+    """Examples that an evaluation of the run computes per device and call, on any devices."""
+    try:
+        found = json_file.read(run / ENVIRONMENT).get("evaluation_chunk", CHUNK)
+    except (FileNotFoundError, UserError):
+        return CHUNK
+    return found if isinstance(found, int) and 0 < found <= 2**20 else CHUNK
+
+
+def write_results(
+    run: Path, step: int, params: Any, metrics: Mapping[str, float], seconds: float
+) -> None:
+    """Write results.json."""
+    results = {
+        "split": "test",
+        "step": step,
+        "parameters": sum(x.size for x in jax.tree.leaves(params)),
+        "training_minutes": seconds / 60,
+        "metrics": metrics,
+    }
+    json_file.write(run / RESULTS, results)
+
+
+def results_of(run: Path, experiment: Experiment) -> dict[str, float] | None:
+    """The test metrics of a run of this very experiment that has ended; None of any other."""
+    if not (run / RESULTS).is_file():
+        return None
+    check(run, experiment)
+    metrics = json_file.read(run / RESULTS)["metrics"]
+    return {name: math.nan if value is None else value for name, value in metrics.items()}
+
+
 def _require_closed(run: Path) -> None:
-    """ValueError for a link out of the folder, and for a pipe or a device.
+    """UserError for a link out of the folder, and for a pipe or a device.
 
     Somebody else may have made the run: whoever reads it, or goes on in it, would read or write
     through a link what is not the maker's, and would wait for ever for a pipe.
@@ -132,11 +196,11 @@ def _require_closed(run: Path) -> None:
         for path in (Path(parent, name) for name in (*folders, *files)):
             target = os.path.realpath(path)
             if path.is_symlink() and os.path.commonpath([home, target]) != home:
-                raise ValueError(
+                raise UserError(
                     f"{path}: leads out of the run's folder, to {target}; put a copy in its place, "
                     "or move the whole run and link to that"
                 )
             with contextlib.suppress(FileNotFoundError):  # a training may go on here
                 mode = path.stat().st_mode
                 if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                    raise ValueError(f"{path}: is neither a file nor a folder; remove it")
+                    raise UserError(f"{path}: is neither a file nor a folder; remove it")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mmjax.runs.folder import LOCK
+from mmjax.errors import UserError
 
 
 class Lock:
@@ -31,7 +32,7 @@ class Lock:
         """Hold the lock of a folder that exists; does nothing where it is held already.
 
         Raises:
-            ValueError: another process trains here; names it and its host.
+            UserError: another process trains here; names it and its host.
         """
         if self._file is not None:
             return
@@ -42,7 +43,7 @@ class Lock:
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 file.close()
-                raise ValueError(
+                raise UserError(
                     f"{self._run}: {_named(read(self._run))} trains here; wait for it, stop it, or "
                     "choose another --workdir"
                 ) from None

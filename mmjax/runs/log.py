@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mmjax.io import json_file
+from mmjax.errors import MissingPackageError, UserError
 
 FILE = "metrics.jsonl"
 
@@ -99,7 +100,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     A last line torn by a crash is dropped.
 
     Raises:
-        ValueError: another line is no record; names file and line.
+        UserError: another line is no record; names file and line.
     """
     records = []
     lines = path.read_bytes().splitlines()
@@ -108,7 +109,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         if found is not None:
             records.append({k: math.nan if value is None else value for k, value in found.items()})
         elif number < len(lines):
-            raise ValueError(
+            raise UserError(
                 f"{path}:{number}: expected a JSON object with a step, got {line[:40]}"
             )
     return records
@@ -161,7 +162,7 @@ def _events(run: Path, start: int) -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             "--tensorboard needs an extra: pip install 'mmjax[tensorboard]'"
         ) from error
     folder = run / "tensorboard"

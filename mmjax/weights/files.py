@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from mmjax.errors import MissingFileError, UserError
 from mmjax.io.safe_open import open_file, read_file
 
 SUFFIX, INDEX = ".safetensors", ".safetensors.index.json"
@@ -23,7 +24,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
     `path` is a file, the index of several, or a folder that holds one of these.
 
     Raises:
-        ValueError: a file is broken, or the index does not fit the files; the message names it.
+        UserError: a file is broken, or the index does not fit the files; the message names it.
         FileNotFoundError: there is nothing at `path`.
     """
     path = _chosen(path)
@@ -33,7 +34,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
 def _chosen(path: Path) -> Path:
     """The file that is meant."""
     if not path.exists():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{path}: no such file; expected a {SUFFIX} file, a *{INDEX}, or a folder with either"
         )
     if not path.is_dir():
@@ -43,8 +44,8 @@ def _chosen(path: Path) -> Path:
         if len(found) == 1:
             return found[0]
         if found:
-            raise ValueError(f"{path}: holds {', '.join(f.name for f in found)}; name one of them")
-    raise FileNotFoundError(f"{path}: this folder holds neither a {SUFFIX} file nor a *{INDEX}")
+            raise UserError(f"{path}: holds {', '.join(f.name for f in found)}; name one of them")
+    raise MissingFileError(f"{path}: this folder holds neither a {SUFFIX} file nor a *{INDEX}")
 
 
 def _tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
@@ -55,13 +56,13 @@ def _tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, np.nda
             held = set(file.keys())
             wanted = sorted(held if names is None else names)
             if absent := [name for name in wanted if name not in held]:
-                raise ValueError(f"{path}: does not hold {absent[0]}, which the index places there")
+                raise UserError(f"{path}: does not hold {absent[0]}, which the index places there")
             return {name: _widened(file.get_tensor(name)) for name in wanted}
     except SafetensorError as error:
-        raise ValueError(f"{path}: not a safetensors file, or cut short: {error}") from error
+        raise UserError(f"{path}: not a safetensors file, or cut short: {error}") from error
     # What the library says of types that NumPy lacks, such as some of 8 bits.
     except (AttributeError, TypeError, KeyError) as error:
-        raise ValueError(f"{path}: holds numbers of a type that cannot be read: {error}") from error
+        raise UserError(f"{path}: holds numbers of a type that cannot be read: {error}") from error
 
 
 def _widened(x: np.ndarray) -> np.ndarray:
@@ -82,13 +83,13 @@ def _sharded(index: Path) -> dict[str, np.ndarray]:
             shards.setdefault(shard, []).append(name)
     # JSON that is cut short, is of other text, nests without end, or holds something else.
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{index}: not an index of safetensors files: {error!r}") from error
+        raise UserError(f"{index}: not an index of safetensors files: {error!r}") from error
     arrays: dict[str, np.ndarray] = {}
     for shard, names in shards.items():
         if not isinstance(shard, str) or not _is_plain(shard):
-            raise ValueError(f"{index}: {shard!r} is not the name of a file beside it")
+            raise UserError(f"{index}: {shard!r} is not the name of a file beside it")
         if not (index.parent / shard).is_file():
-            raise ValueError(f"{index}: names {shard!r}, which is not beside it")
+            raise UserError(f"{index}: names {shard!r}, which is not beside it")
         arrays |= _tensors(index.parent / shard, names)
     return arrays
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mmjax.errors import UserError
 from mmjax.weights.names import renamed
 from mmjax.weights.place import Place, Places
 
@@ -24,7 +25,7 @@ def fill(
     Names that match `unused` are passed by. What has no place among `arrays` stays as in `like`.
 
     Raises:
-        ValueError: tensors are missing, twice there, without a place, or do not fit; it names them.
+        UserError: tensors are missing, twice there, without a place, or do not fit; it names them.
     """
     names = renamed(arrays, places)
     arrays = {name: arrays[published] for name, published in names.items()}
@@ -47,7 +48,7 @@ def fill(
             continue
         filled[place.path] = filled[place.path] + value if place.path in filled else value
     if any(wrong.values()):
-        raise ValueError(_report(wrong))
+        raise UserError(_report(wrong))
     # Copies: no array of the result is a view of another, or of `like`.
     return jax.tree_util.tree_map_with_path(
         lambda keys, x: np.array(filled.get(_path(keys), x), np.float32, order="C"), dict(like)
@@ -65,21 +66,21 @@ def _path(keys: Any) -> Path:
 
 
 def _fitted(x: np.ndarray, place: Place, slots: Mapping[Path, Any]) -> np.ndarray:
-    """What goes to the place; ValueError says why it cannot."""
+    """What goes to the place; UserError says why it cannot."""
     if place.path not in slots:
-        raise ValueError(f"has no place: the encoder has no {'/'.join(place.path)}")
+        raise UserError(f"has no place: the encoder has no {'/'.join(place.path)}")
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise ValueError(f"is of {x.dtype}, expected floating point")
+        raise UserError(f"is of {x.dtype}, expected floating point")
     shape = tuple(slots[place.path].shape)
     wanted = f"expected {shape} at {'/'.join(place.path)}"
     try:
         turned = place.transform(x)
         value = place.fit(turned, shape)
     except (ValueError, IndexError, TypeError) as error:
-        raise ValueError(f"{x.shape}: {wanted} ({error})") from error
+        raise UserError(f"{x.shape}: {wanted} ({error})") from error
     if value.shape != shape:
         became = "" if turned.shape == x.shape else f" becomes {turned.shape}"
-        raise ValueError(f"{x.shape}{became}, {wanted}")
+        raise UserError(f"{x.shape}{became}, {wanted}")
     return value
 
 

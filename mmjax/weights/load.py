@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from flax import linen as nn
 
+from mmjax.errors import UserError
 from mmjax.weights import PUBLISHED, files
 from mmjax.weights.fill import fill
 
@@ -20,7 +21,7 @@ def load(encoder: nn.Module, file: str | Path, like: Mapping[str, Any]) -> dict[
         like: the encoder's own variables, as it is initialised
 
     Raises:
-        ValueError: the encoder has no published weights, or the file holds others or is broken.
+        UserError: the encoder has no published weights, or the file holds others or is broken.
         FileNotFoundError: there is no such file.
     """
     _published(encoder)
@@ -28,7 +29,7 @@ def load(encoder: nn.Module, file: str | Path, like: Mapping[str, Any]) -> dict[
     try:
         return convert(encoder, arrays, like)
     except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
+        raise UserError(f"{file}: {error}") from error
 
 
 def convert(
@@ -41,7 +42,7 @@ def convert(
 
 def _published(encoder: nn.Module) -> Any:
     if type(encoder) not in PUBLISHED:
-        raise ValueError(
+        raise UserError(
             f"nobody publishes weights of {type(encoder).__name__}; "
             f"choose from {', '.join(cls.__name__ for cls in PUBLISHED)}"
         )

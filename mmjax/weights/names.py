@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection
 
+from mmjax.errors import UserError
+
 # What a network is called in what reads its tokens.
 PREFIXES = ("bert.", "vit.", "transformer.", "model.")
 # As the first files of BERT spell a norm's scale and bias, after TensorFlow.
@@ -15,7 +17,7 @@ def renamed(published: Collection[str], known: Collection[str]) -> dict[str, str
     What stands outside of it, such as a head, keeps its name.
 
     Raises:
-        ValueError: two names become the same.
+        UserError: two names become the same.
     """
     spelled = {name: _spelled(name) for name in published}
 
@@ -28,7 +30,7 @@ def renamed(published: Collection[str], known: Collection[str]) -> dict[str, str
     for old, new in spelled.items():
         short = new.removeprefix(prefix)
         if short in result:
-            raise ValueError(f"{result[short]} and {old} are both {short}")
+            raise UserError(f"{result[short]} and {old} are both {short}")
         result[short] = old
     return result
 

@@ -6,36 +6,37 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
+from mmjax.errors import MissingFileError, UserError
+from mmjax.models.base import Model
 from mmjax.models.train_state import TrainState
 from mmjax.weights.load import load
 
 PARAMS = "params"
 
 
-def start(state: TrainState, model: nn.Module) -> tuple[TrainState, dict[str, str]]:
+def start(state: TrainState, model: Model) -> tuple[TrainState, dict[str, str]]:
     """The fresh state with the published weights of encoders, and {modality: its file}.
 
     The optimiser's state stays: before the first step it depends on shapes alone.
 
     Raises:
-        ValueError: a file does not fit its encoder, or cannot be read; the message names the flag.
-        FileNotFoundError: there is no such file; likewise.
+        UserError: a file does not fit its encoder, or cannot be read; the message names the flag.
+        MissingFileError: there is no such file; names the flag.
     """
     files = {}
-    for modality, encoder in sorted(getattr(model, "encoders", {}).items()):
+    for modality, encoder in sorted(model.encoders.items()):
         file = getattr(encoder, "weights", None)
         if file is None:
             continue
-        name = f"encoders_{modality}"  # as linen calls what stands in the field `encoders`
+        name = model.path_of(modality)
         trees = {kind: tree[name] for kind, tree in state.variables.items() if name in tree}
         try:
             loaded = load(encoder, file, trees)
         except FileNotFoundError as error:
-            raise FileNotFoundError(f"--model.encoders.{modality}.weights {error}") from error
+            raise MissingFileError(f"--model.encoders.{modality}.weights {error}") from error
         except (ValueError, OSError) as error:
-            raise ValueError(f"--model.encoders.{modality}.weights {error}") from error
+            raise UserError(f"--model.encoders.{modality}.weights {error}") from error
         state = _with(state, name, jax.tree.map(_as, loaded, trees))
         files[modality] = file
     return state, files

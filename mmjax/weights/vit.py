@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmjax.encoders.vit import SIZES, Vit
+from mmjax.errors import UserError
 from mmjax.layers.fields import size_of
 from mmjax.weights.place import Array, Place, Places, conv_kernel, first, layer_norm, linear
 
@@ -48,13 +49,13 @@ def resized(table: Array, shape: tuple[int, ...]) -> Array:
     As many patches are taken to be the same grid.
 
     Raises:
-        ValueError: the patches are not as many, and either grid is no square.
+        UserError: the patches are not as many, and either grid is no square.
     """
     if len(table) == shape[0]:
         return table
     old, new = (math.isqrt(max(count - 1, 0)) for count in (len(table), shape[0]))
     if old == 0 or (old**2 + 1, new**2 + 1) != (len(table), shape[0]):
-        raise ValueError(
+        raise UserError(
             f"positions of {len(table) - 1} patches can be resized to {shape[0] - 1} "
             "only from a square to a square"
         )

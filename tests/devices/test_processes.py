@@ -21,11 +21,11 @@ from mmjax.config.processes import Processes
 from mmjax.data.datasets import DigitsMatch
 from mmjax.data.pipeline.batches import train_batches
 from mmjax.devices import processes
-from mmjax.devices.processes import Watchdog
+from mmjax.devices.watchdog import Watchdog
 from tests.faults.trainee import ROOT, STEPS, Trainee, fast, free_port, outcome, same
 
 HANG = (
-    "import time; from mmjax.devices.processes import Watchdog\n"
+    "import time; from mmjax.devices.watchdog import Watchdog\n"
     "with Watchdog(0.3) as dog:\n"
     "    with dog.waiting('nothing'): time.sleep(0.1)\n"
     "    time.sleep(0.5)\n"

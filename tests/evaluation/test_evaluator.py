@@ -6,7 +6,7 @@ import pytest
 from mmjax.config import storage
 from mmjax.data.datasets.match import MatchSource
 from mmjax.devices import parallel
-from mmjax.devices.processes import Watchdog
+from mmjax.devices.watchdog import Watchdog
 from mmjax.evaluation import evaluator
 from mmjax.evaluation.evaluator import Evaluator
 from mmjax.runs import folder

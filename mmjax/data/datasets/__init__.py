@@ -1,18 +1,22 @@
 """The data sets, by the name that a configuration gives them."""
 
 from mmjax.data.dataset import Dataset
+from mmjax.data.datasets.digits_class import DigitsClass as DigitsClass
 from mmjax.data.datasets.digits_match import DigitsMatch as DigitsMatch
 from mmjax.data.datasets.fashion_match import FashionMatch as FashionMatch
 from mmjax.data.datasets.mnist_match import MnistMatch as MnistMatch
 from mmjax.data.datasets.spoken_match import SpokenMatch as SpokenMatch
 from mmjax.data.synthetic.planted import Planted as Planted
+from mmjax.data.synthetic.planted_number import PlantedNumber as PlantedNumber
 from mmjax.data.tables.csv_rows import CsvRows as CsvRows
 
 DATASETS: dict[str, type[Dataset]] = {
     "digits_match": DigitsMatch,
+    "digits_class": DigitsClass,
     "mnist_match": MnistMatch,
     "fashion_match": FashionMatch,
     "spoken_match": SpokenMatch,
     "planted": Planted,
+    "planted_number": PlantedNumber,
     "csv": CsvRows,
 }

@@ -9,9 +9,11 @@ import numpy as np
 
 from mmjax.data.datasets.match import Match
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.share import Share
 from mmjax.data.transforms.augment import WordDropout
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.tokenizer import Kind
+from mmjax.errors import UserError
 from mmjax.types import Masked
 
 
@@ -51,13 +53,18 @@ class CaptionMatch(Match):
         )
 
     def perturb(
-        self, inputs: dict[str, Masked], preprocessing: Preprocessing, rng: np.random.Generator
+        self,
+        inputs: dict[str, Masked],
+        preprocessing: Preprocessing,
+        rng: np.random.Generator,
+        share: Share,
     ) -> dict[str, Masked]:
         """Some words become the unknown word."""
         transform = preprocessing.transforms["text"]
         if not isinstance(transform, TextTransform):
-            raise ValueError(f"text: expected a TextTransform, got {type(transform).__name__}")
-        return {**inputs, "text": WordDropout(self.word_dropout)(inputs["text"], transform, rng)}
+            raise UserError(f"text: expected a TextTransform, got {type(transform).__name__}")
+        dropped = WordDropout(self.word_dropout)(inputs["text"], transform, rng, share)
+        return {**inputs, "text": dropped}
 
     @property
     def perturbs(self) -> bool:

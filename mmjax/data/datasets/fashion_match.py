@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmjax.data.dataset import Place
 from mmjax.data.datasets import storage
 from mmjax.data.datasets.caption_match import CaptionMatch
 
@@ -36,7 +37,7 @@ class FashionMatch(CaptionMatch):
     """70,000 pieces of clothing of 28 x 28 pixels, with captions that name it or another kind."""
 
     # Folder with the four official IDX files; none: they are downloaded.
-    manual_dir: str | None = None
+    manual_dir: Place = None
 
     captions = tuple(
         tuple(wording.format(name=name) for name in names for wording in _WORDINGS)

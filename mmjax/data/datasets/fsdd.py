@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from mmjax.data.transforms.audio import decode_audio
+from mmjax.errors import MissingFileError, UserError
 
 # One index a recording of each speaker and digit; 0 to 4 are the official test split.
 _SPLITS = {"train": range(10, 50), "validation": range(5, 10), "test": range(5)}
@@ -78,7 +79,7 @@ class Fsdd(tfds.core.GeneratorBasedBuilder):
         for name, content in recordings.items():
             found.update(name.encode() + b"\0" + content)
         if found.hexdigest() != self.SHA256:
-            raise ValueError(
+            raise UserError(
                 f"{path}: expected recordings with the sha256 {self.SHA256}, got "
                 f"{len(recordings):,} with {found.hexdigest()}: another file under this name, "
                 "another version, or a damaged one"
@@ -97,7 +98,7 @@ class Fsdd(tfds.core.GeneratorBasedBuilder):
                 continue
             recording = decode_audio(content, name=f"{path}: {name}")
             if recording.sample_rate != self.SAMPLE_RATE or recording.samples.ndim != 1:
-                raise ValueError(f"{path}: {name}: expected one channel at {self.SAMPLE_RATE} Hz")
+                raise UserError(f"{path}: {name}: expected one channel at {self.SAMPLE_RATE} Hz")
             audio = np.rint(recording.samples * 32768).astype(np.int16)
             yield (
                 name,
@@ -108,7 +109,7 @@ class Fsdd(tfds.core.GeneratorBasedBuilder):
         folder = Path(self._manual_dir or ".").expanduser()
         path = folder / self.FILE
         if self._manual_dir is None or not path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"--data.manual-dir {self._manual_dir or 'is not given'}: expected the folder with "
                 f"{self.FILE}, an archive of the 3,000 recordings of {self.HOMEPAGE}"
             )
@@ -125,12 +126,12 @@ def _recordings(path: Path) -> dict[str, bytes]:
                 if not matched or not member.isfile():
                     continue
                 if member.size > _MEMBER_LIMIT:
-                    raise ValueError(
+                    raise UserError(
                         f"{path}: {matched[1]}: expected a recording of at most "
                         f"{_MEMBER_LIMIT:,} bytes, got {member.size:,}"
                     )
                 file = archive.extractfile(member)
                 found[matched[1]] = file.read() if file else b""
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path}: expected a whole tar.gz archive, got {error}") from error
+        raise UserError(f"{path}: expected a whole tar.gz archive, got {error}") from error
     return dict(sorted(found.items()))

@@ -12,6 +12,7 @@ import zlib
 import numpy as np
 from jaxtyping import UInt8
 
+from mmjax.errors import UserError
 from mmjax.io.safe_open import open_file
 
 # Of what is unpacked; the largest of the family, EMNIST's letters and digits, has 547 MB.
@@ -25,7 +26,7 @@ _CHUNK = 1 << 20
 def read_idx(
     path: str | os.PathLike[str], *, sha256: str | None = None
 ) -> UInt8[np.ndarray, "..."]:
-    """The bytes of a gzip IDX file, in its own shape; ValueError for anything else.
+    """The bytes of a gzip IDX file, in its own shape; UserError for anything else.
 
     `sha256` is that of the content, not of the file: mirrors compress the same content anew.
     """
@@ -33,36 +34,36 @@ def read_idx(
         with open_file(path, f"{path}: expected a gzip file") as packed, gzip.open(packed) as file:
             head = bytes(_read(file, 4))
             if len(head) < 4 or head[:3] != bytes([0, 0, _UBYTE]):
-                raise ValueError(
+                raise UserError(
                     f"{path}: expected an IDX file of bytes, magic number 000008.., "
                     f"got {head.hex() or 'nothing'}"
                 )
             if head[3] > AXIS_LIMIT:
-                raise ValueError(f"{path}: expected at most {AXIS_LIMIT} axes, got {head[3]}")
+                raise UserError(f"{path}: expected at most {AXIS_LIMIT} axes, got {head[3]}")
             sizes = bytes(_read(file, 4 * head[3]))
             if len(sizes) < 4 * head[3]:
-                raise ValueError(f"{path}: expected {head[3]} axis lengths, got a file cut short")
+                raise UserError(f"{path}: expected {head[3]} axis lengths, got a file cut short")
             shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
             expected = math.prod(shape)
             # An empty axis makes no room for others without end: NumPy multiplies what is not 0.
             if math.prod(max(n, 1) for n in shape) > BYTE_LIMIT:
-                raise ValueError(
+                raise UserError(
                     f"{path}: expected at most {BYTE_LIMIT:,} bytes, got the shape {shape}"
                 )
             body = _read(file, expected + 1)
     except (EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: expected whole gzip data, got a damaged file: {error}") from None
+        raise UserError(f"{path}: expected whole gzip data, got a damaged file: {error}") from None
     except gzip.BadGzipFile as error:
-        raise ValueError(f"{path}: expected a gzip file, got {error}") from None
+        raise UserError(f"{path}: expected a gzip file, got {error}") from None
     if len(body) != expected:
         got = "more" if len(body) > expected else f"{len(body):,}"
-        raise ValueError(f"{path}: expected {expected:,} bytes for the shape {shape}, got {got}")
+        raise UserError(f"{path}: expected {expected:,} bytes for the shape {shape}, got {got}")
     if sha256 is not None:
         digest = hashlib.sha256(head + sizes)
         digest.update(body)
         got = digest.hexdigest()
         if got != sha256:
-            raise ValueError(
+            raise UserError(
                 f"{path}: expected content with the sha256 {sha256}, got {got}: "
                 "another file under this name, or a damaged one"
             )

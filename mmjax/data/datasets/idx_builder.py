@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from mmjax.data.datasets.idx import read_idx
+from mmjax.errors import DisconnectedError, MissingFileError
 
 _TRAIN = 55_000  # of the 60,000; the others are the validation split
 _PROBE_SECONDS = 4.0
@@ -78,7 +79,7 @@ class IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         files = {name: folder / name for name in self.SHA256}
         absent = [name for name, path in files.items() if not path.is_file()]
         if absent:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"--data.manual-dir {folder}: expected the files of {self.TITLE}, "
                 f"{', '.join(self.SHA256)}, got no {', '.join(absent)}; they are at {self.URL}"
             )
@@ -88,7 +89,7 @@ class IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         urls = {name: self.URL + name for name in self.SHA256}
         failure = _probe(next(iter(urls.values())))
         if failure:
-            raise ConnectionError(
+            raise DisconnectedError(
                 f"{self.TITLE} is not prepared in {self._data_dir_root} and cannot be downloaded: "
                 f"{failure}. Put {', '.join(urls)} from {self.URL} into a folder of your choice "
                 "and name it with --data.manual-dir"

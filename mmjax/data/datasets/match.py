@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmjax.data.dataset import Dataset, Examples, Source, check_split
+from mmjax.data.dataset import Dataset, Examples, Place, Source, check_split
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.share import Share
+from mmjax.data.targets import Binary
 from mmjax.data.transforms.augment import ImageAugment
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.data.transforms.transform import Transform
+from mmjax.errors import UserError
 
 
 class MatchSource(Source):
@@ -34,16 +37,16 @@ class MatchSource(Source):
         augment: ImageAugment | None = None,
     ):
         if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(
+            raise UserError(
                 f"images: expected uint8 [n, h, w, c], got {images.dtype} {images.shape}"
             )
         if labels.shape != images.shape[:1]:
-            raise ValueError(f"labels: expected {len(images)} of them, got shape {labels.shape}")
+            raise UserError(f"labels: expected {len(images)} of them, got shape {labels.shape}")
         self._count = np.array([len(rows) for rows in partners], np.int64)
         if len(partners) < 2 or not self._count.all():
-            raise ValueError(f"{modality}: expected two classes or more, each with a row or more")
+            raise UserError(f"{modality}: expected two classes or more, each with a row or more")
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(partners):
-            raise ValueError(
+            raise UserError(
                 f"labels: expected classes in 0..{len(partners) - 1}, "
                 f"got {labels.min()} to {labels.max()}"
             )
@@ -63,17 +66,19 @@ class MatchSource(Source):
     def __len__(self) -> int:
         return 2 * len(self._images)
 
-    def read(self, indices: np.ndarray, rng: np.random.Generator | None) -> Examples:
-        """Images uint8 [b, h, w, c], rows of their partners, and the label "match", 0 or 1."""
-        images = self._images[indices // 2]
+    def read(
+        self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
+    ) -> Examples:
+        """Images uint8 [b, h, w, c], rows of their partners, and the target "match", 0 or 1."""
+        images = self._images[indices[own] // 2]
         if rng is None:
-            truth, partner = self._truth[indices], self._fixed[indices]
+            truth, partner = self._truth[indices[own]], self._fixed[indices[own]]
         else:
-            images = self._augment(images, rng)
-            truth, partner = self._drawn(indices, rng)
+            images = self._augment(images, rng, Share(len(indices), own))
+            truth, partner = self._drawn(indices, rng, own)
         return Examples(
             inputs={"image": images, self._modality: [self._rows[i] for i in partner]},
-            labels={"match": truth.astype(np.float32)},
+            targets={"match": truth.astype(np.float32)},
         )
 
     def columns(self) -> dict[str, Any] | None:
@@ -83,21 +88,22 @@ class MatchSource(Source):
         return {"image": self._images, self._modality: self._rows}
 
     def pick(
-        self, indices: np.ndarray, rng: np.random.Generator
+        self, indices: np.ndarray, rng: np.random.Generator, own: slice = slice(None)
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """The same pairs as `read`."""
-        truth, partner = self._drawn(indices, rng)
-        rows = {"image": indices // 2, self._modality: partner}
+        truth, partner = self._drawn(indices, rng, own)
+        rows = {"image": indices[own] // 2, self._modality: partner}
         return rows, {"match": truth.astype(np.float32)}
 
     def _drawn(
-        self, indices: np.ndarray, rng: np.random.Generator
+        self, indices: np.ndarray, rng: np.random.Generator, own: slice
     ) -> tuple[np.ndarray, np.ndarray]:
         """Whether each pair to train on is a true one, and the partner's place."""
         truth = rng.random(len(indices)) < 0.5
         other = rng.integers(1, len(self._count), len(indices))
         classes = self._labels[indices // 2]
-        return truth, self._partner(classes, truth, other, rng.random(len(indices)))
+        partner = self._partner(classes, truth, other, rng.random(len(indices)))
+        return truth[own], partner[own]
 
     def _partner(
         self, classes: np.ndarray, truth: np.ndarray, other: np.ndarray, which: np.ndarray
@@ -112,7 +118,7 @@ class Match(Dataset):
     """What the match data sets share, whatever the images are paired with."""
 
     # Where prepared data sets lie; none: TFDS's own folder, ~/tensorflow_datasets.
-    data_dir: str | None = None
+    data_dir: Place = None
     # Changes of the training images.
     augment: ImageAugment = field(default_factory=ImageAugment)
 
@@ -135,7 +141,8 @@ class Match(Dataset):
         """Statistics of the training images, and the transform of their partners."""
         images, _ = self.columns("train")
         return Preprocessing(
-            {"image": ImageTransform.fit(images), self.modality: self.partner_transform()}
+            {"image": ImageTransform.fit(images), self.modality: self.partner_transform()},
+            {"match": Binary()},
         )
 
     def source(self, split: str) -> MatchSource:

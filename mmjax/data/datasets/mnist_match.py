@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmjax.data.dataset import Place
 from mmjax.data.datasets import storage
 from mmjax.data.datasets.caption_match import CaptionMatch
 from mmjax.data.datasets.digit_captions import DIGIT_CAPTIONS
@@ -14,7 +15,7 @@ class MnistMatch(CaptionMatch):
     """70,000 digits of 28 x 28 pixels, each with captions that name it or another digit."""
 
     # Folder with the four official IDX files; none: they are downloaded.
-    manual_dir: str | None = None
+    manual_dir: Place = None
 
     captions = DIGIT_CAPTIONS
 

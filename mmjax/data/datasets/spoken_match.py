@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmjax.data.dataset import Place
 from mmjax.data.datasets import storage
 from mmjax.data.datasets.match import Match
 from mmjax.data.transforms.audio import AudioTransform
@@ -18,7 +19,7 @@ class SpokenMatch(Match):
     """
 
     # Folder with free-spoken-digit-dataset.tar.gz.
-    manual_dir: str | None = None
+    manual_dir: Place = None
     # Longer recordings are cut; 8,000 samples are a second, and 99 of 100 recordings are shorter.
     max_samples: int = 8000
 

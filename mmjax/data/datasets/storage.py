@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmjax.errors import MissingFileError, StorageError, UserError
+
 # Importing TFDS takes as long as printing the help of a command should.
 if TYPE_CHECKING:
     from tensorflow_datasets.core import GeneratorBasedBuilder
@@ -56,18 +58,18 @@ def columns(
     builder = kind(file_format="array_record", **options)
     folder = builder.data_path
     if not folder.exists():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{folder}: expected the prepared data set {builder.name}, got no such folder; "
             "--data-dir, or --data.data-dir in training, names where it lies or is to be prepared"
         )
     try:
         for path in builder.info.splits[split].filepaths:
             if path.parent != folder:
-                raise ValueError(f"its dataset_info.json names {path}, which is not in its folder")
+                raise UserError(f"its dataset_info.json names {path}, which is not in its folder")
         source = builder.as_data_source(split)  # pyright: ignore[reportCallIssue]
         rows = source.__getitems__(range(len(source)))
     except Exception as error:  # each of the readers below TFDS has exceptions of its own
-        raise OSError(
+        raise StorageError(
             f"{folder}: expected the prepared data set {builder.name}, got {error!r}; "
             "delete this folder to have it built anew"
         ) from error

@@ -12,8 +12,9 @@ import numpy as np
 from mmjax.data.dataset import Dataset, Source
 from mmjax.data.pipeline.buckets import cut, shortest
 from mmjax.data.pipeline.prefetch import ahead
-from mmjax.data.pipeline.process_shard import OwnDraws
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.share import Share
+from mmjax.errors import UserError
 from mmjax.types import AnyArray, Batch, Masked, RowIndices
 
 T = TypeVar("T")
@@ -45,7 +46,7 @@ def train_batches(
     return _from(make, start, workers)
 
 
-def train_picks(
+def train_rows(
     source: Source,
     preprocessing: Preprocessing,
     *,
@@ -62,9 +63,9 @@ def train_picks(
 
 def _from(make: Callable[[int], T], start: int, workers: int) -> Generator[T, None, None]:
     if start < 0:
-        raise ValueError(f"start: expected a step of 0 or more, got {start}")
+        raise UserError(f"start: expected a step of 0 or more, got {start}")
     if workers < 0:
-        raise ValueError(f"workers: expected 0 or more, got {workers}")
+        raise UserError(f"workers: expected 0 or more, got {workers}")
     return ahead(make, itertools.count(start), workers)
 
 
@@ -74,24 +75,21 @@ class _Order:
     def __init__(self, source: Source, batch_size: int, seed: int, share: tuple[int, int]) -> None:
         _check(source, batch_size)
         if not 0 <= seed < 2**32:
-            raise ValueError(f"seed: expected 0 to 2**32 - 1, got {seed}")
+            raise UserError(f"seed: expected 0 to 2**32 - 1, got {seed}")
         part, parts = share
         if not 0 <= part < parts or batch_size % parts:
-            raise ValueError(f"share: {share} is no equal share of a batch of {batch_size}")
+            raise UserError(f"share: {share} is no equal share of a batch of {batch_size}")
         self._length, self._batch_size, self._seed, self._share = (
             len(source), batch_size, seed, share,
         )  # fmt: skip
 
-    def __call__(self, step: int) -> tuple[np.ndarray, np.random.Generator]:
-        """Of this process's share."""
+    def __call__(self, step: int) -> tuple[np.ndarray, np.random.Generator, Share]:
+        """The examples of the batch, its generator, and which rows of it this process reads."""
         indices = np.asarray(_batched(self._length, self._seed, self._batch_size)[step])
-        rng = np.random.default_rng([self._seed, step])
         part, parts = self._share
-        if parts == 1:
-            return indices, rng
         size = self._batch_size // parts
-        own = slice(part * size, (part + 1) * size)
-        return indices[own], OwnDraws(rng, indices, own)
+        share = Share(self._batch_size, slice(part * size, (part + 1) * size))
+        return indices, np.random.default_rng([self._seed, step]), share
 
 
 @functools.lru_cache(maxsize=8)
@@ -111,12 +109,14 @@ class _TrainBatch:
     buckets: int
 
     def __call__(self, step: int) -> Batch:
-        indices, rng = self.order(step)
-        examples = self.source.read(indices, rng)
-        inputs = self.data.perturb(self.preprocessing(examples.inputs), self.preprocessing, rng)
+        indices, rng, share = self.order(step)
+        examples = self.source.read(indices, rng, share.own)
+        inputs = self.preprocessing(examples.inputs)
+        inputs = self.data.perturb(inputs, self.preprocessing, rng, share)
+        indices = share.of(indices)
         bucket = shortest(inputs, self.preprocessing, self.buckets)
         inputs = cut(inputs, self.preprocessing, self.buckets, bucket)
-        return _batch(inputs, examples.labels, indices)
+        return _batch(inputs, self.preprocessing.targeted(examples.targets, indices), indices)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,16 +126,17 @@ class _TrainRows:
     order: _Order
 
     def __call__(self, step: int) -> RowIndices:
-        indices, rng = self.order(step)
-        rows, labels = self.source.pick(indices, rng)
-        _check_labels(labels, indices)
+        indices, rng, share = self.order(step)
+        rows, targets = self.source.pick(indices, rng, share.own)
+        indices = share.of(indices)
         rows = {
             # A modality without a column is missing: the only row there stands for it.
             name: rows.get(name, np.zeros_like(indices)).astype(np.int32)
             for name in self.preprocessing.transforms
         }
         weight = np.ones(len(indices), np.float32)
-        return RowIndices(rows, labels, weight, np.asarray(indices, np.int64))
+        found = self.preprocessing.targeted(targets, indices)
+        return RowIndices(rows, found, weight, np.asarray(indices, np.int64))
 
 
 def held(data: Dataset, source: Source, preprocessing: Preprocessing) -> dict[str, Masked] | None:
@@ -172,7 +173,8 @@ def eval_batches(
     def batch(first: int) -> Batch:
         indices = np.arange(first, min(first + batch_size, rows.stop))
         examples = source.read(indices, None)
-        found = _batch(preprocessing(examples.inputs), examples.labels, indices)
+        targets = preprocessing.targeted(examples.targets, indices)
+        found = _batch(preprocessing(examples.inputs), targets, indices)
         return _filled(found, batch_size)
 
     return ahead(batch, rows[::batch_size])
@@ -180,36 +182,21 @@ def eval_batches(
 
 def _check(source: Source, batch_size: int) -> None:
     if batch_size < 1:
-        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        raise UserError(f"batch_size: expected at least 1, got {batch_size}")
     if len(source) == 0:
-        raise ValueError("source: expected at least one example, got none")
+        raise UserError("source: expected at least one example, got none")
 
 
-def _batch(
-    inputs: dict[str, Masked], labels: Mapping[str, np.ndarray], indices: np.ndarray
-) -> Batch:
-    _check_labels(labels, indices)
+def _batch(inputs: dict[str, Masked], targets: dict[str, Masked], indices: np.ndarray) -> Batch:
     for name, rows in inputs.items():
         if len(rows.mask) != len(indices):
-            raise ValueError(f"{name}: expected {len(indices)} rows, got {len(rows.mask)}")
+            raise UserError(f"{name}: expected {len(indices)} rows, got {len(rows.mask)}")
     return Batch(
         inputs=inputs,
-        labels=labels,
+        targets=targets,
         weight=np.ones(len(indices), np.float32),
         ids=np.asarray(indices, np.int64),
     )
-
-
-def _check_labels(given: Mapping[str, np.ndarray], indices: np.ndarray) -> None:
-    for name, labels in given.items():
-        if len(labels) != len(indices):
-            raise ValueError(f"labels {name!r}: expected {len(indices)} rows, got {len(labels)}")
-        binary = not np.issubdtype(labels.dtype, np.floating) or np.isin(labels, (0, 1))
-        if not np.all(binary):
-            row = int(np.argwhere(~np.asarray(binary))[0][0])
-            raise ValueError(
-                f"labels {name!r}: expected 0 or 1, got {labels[row]} in example {indices[row]}"
-            )
 
 
 def _filled(batch: Batch, size: int) -> Batch:
@@ -221,11 +208,13 @@ def _filled(batch: Batch, size: int) -> Batch:
 
     if not surplus:
         return batch
+
+    def filled(rows: Mapping[str, Masked]) -> dict[str, Masked]:
+        return {name: Masked(fill(x.values), fill(x.mask)) for name, x in rows.items()}
+
     return Batch(
-        inputs={
-            name: Masked(fill(rows.values), fill(rows.mask)) for name, rows in batch.inputs.items()
-        },
-        labels={name: fill(rows) for name, rows in batch.labels.items()},
+        inputs=filled(batch.inputs),
+        targets=filled(batch.targets),
         weight=fill(batch.weight),
         ids=fill(batch.ids, -1),
     )

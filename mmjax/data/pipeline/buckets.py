@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.errors import UserError
 from mmjax.types import Masked
 
 
@@ -30,10 +31,10 @@ def shortest(inputs: Mapping[str, Masked], preprocessing: Preprocessing, count: 
     """Which of `count` buckets, longest first, is the shortest that loses nothing.
 
     Raises:
-        ValueError: `count` is below 1.
+        UserError: `count` is below 1.
     """
     if count < 1:
-        raise ValueError(f"buckets: expected at least 1, got {count}")
+        raise UserError(f"buckets: expected at least 1, got {count}")
     padded = _padded(inputs, preprocessing, count)
     longest = {name: _longest(inputs[name]) for name in padded}
     bucket = 0

@@ -12,6 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
+from mmjax.errors import StorageError
+
 T = TypeVar("T")  # a batch, or what stands for one
 AHEAD = 4  # batches, and as many more as there are workers
 
@@ -36,7 +38,7 @@ def ahead(
         while pending:
             yield pending.popleft().result()
     except BrokenProcessPool as error:
-        raise OSError(
+        raise StorageError(
             "a data worker died, perhaps for want of memory; try fewer --workers (0: a thread)"
         ) from error
     finally:

@@ -12,6 +12,8 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.synthetic import planting
 from mmjax.data.synthetic.latents import Latents, Task, symbolic, temporal
 from mmjax.data.synthetic.planting import Draws
+from mmjax.data.targets import Binary
+from mmjax.errors import UserError
 
 Shape = Literal[
     "image_text",
@@ -40,12 +42,15 @@ class PlantedSource(Source):
         draws = planting.frozen(self._data.seed, self._split)
         return self._data.draw(len(self), draws)
 
-    def read(self, indices: np.ndarray, rng: np.random.Generator | None) -> Examples:
-        """Rows of each modality, and the label "label", 0 or 1."""
+    def read(
+        self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
+    ) -> Examples:
+        """Rows of each modality, and the target "label", 0 or 1."""
+        examples, rows = self._fixed, indices[own]
         if rng is not None:
-            return self._data.draw(len(indices), rng)
-        inputs = {name: [rows[i] for i in indices] for name, rows in self._fixed.inputs.items()}
-        return Examples(inputs, {"label": self._fixed.labels["label"][indices]})
+            examples, rows = self._data.draw(len(indices), rng), np.arange(len(indices))[own]
+        inputs = {name: [values[i] for i in rows] for name, values in examples.inputs.items()}
+        return Examples(inputs, {"label": np.asarray(examples.targets["label"])[rows]})
 
 
 @dataclass(frozen=True)
@@ -86,22 +91,22 @@ class Planted(Dataset):
         for name, choices in (("task", get_args(Task)), ("shape", get_args(Shape))):
             if getattr(self, name) not in choices:
                 got = getattr(self, name)
-                raise ValueError(f"{name}: got {got!r}, choose from {', '.join(choices)}")
+                raise UserError(f"{name}: got {got!r}, choose from {', '.join(choices)}")
         if self.task == "misaligned" and self.shape not in _TIMED:
-            raise ValueError(
+            raise UserError(
                 f"shape: task 'misaligned' needs sequences of numbers, got {self.shape!r}, "
                 f"choose from {', '.join(_TIMED)}"
             )
         for name in ("train_size", "validation_size", "test_size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+                raise UserError(f"{name}: expected at least 1, got {getattr(self, name)}")
         for name, limit in (("flip", 0.5), ("missing", 1.0)):
             if not 0 <= getattr(self, name) <= limit:
-                raise ValueError(f"{name}: expected 0 to {limit:g}, got {getattr(self, name)}")
+                raise UserError(f"{name}: expected 0 to {limit:g}, got {getattr(self, name)}")
         if not 0 <= self.noise < np.inf:
-            raise ValueError(f"noise: expected a finite number, 0 or more, got {self.noise}")
+            raise UserError(f"noise: expected a finite number, 0 or more, got {self.noise}")
         if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed: expected 0 to 2**32 - 1, got {self.seed}")
+            raise UserError(f"seed: expected 0 to 2**32 - 1, got {self.seed}")
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -135,10 +140,10 @@ class Planted(Dataset):
         return float(np.mean(self.latents.decide(shown) == label))
 
     def unimodal_accuracy(self, modality: str) -> float:
-        """Of whoever reads this modality alone; ValueError for one that the shape does not have."""
+        """Of whoever reads this modality alone; UserError for one that the shape does not have."""
         if modality not in self.modalities:
             choices = ", ".join(self.modalities)
-            raise ValueError(f"modality: got {modality!r}, choose from {choices}")
+            raise UserError(f"modality: got {modality!r}, choose from {choices}")
         return self.latents.best_accuracy([self.modalities.index(modality)])
 
     def draw(self, count: int, draws: Draws) -> Examples:
@@ -160,9 +165,8 @@ class Planted(Dataset):
         """Statistics of a fixed draw of training examples of which nothing is missing."""
         whole = dataclasses.replace(self, missing=0.0) if self.task == "missing" else self
         examples = whole.draw(_FITTED, planting.frozen(self.seed, "train"))
-        return Preprocessing(
-            {name: planting.fitted(name, rows) for name, rows in examples.inputs.items()}
-        )
+        fitted = {name: planting.fitted(name, rows) for name, rows in examples.inputs.items()}
+        return Preprocessing(fitted, {"label": Binary()})
 
     def source(self, split: str) -> PlantedSource:
         """The examples of a split."""

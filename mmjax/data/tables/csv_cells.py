@@ -10,9 +10,10 @@ import numpy as np
 
 from mmjax.data.transforms.features import FeatureTransform, open_features
 from mmjax.data.transforms.table import Categorical, Column, Numeric, TableTransform
+from mmjax.errors import UserError
 
 Reader = Callable[[str, Path], Any]
-"""From what stands in a cell, and the folder where its path starts; ValueError or OSError."""
+"""From what stands in a cell, and the folder where its path starts; UserError or OSError."""
 
 
 def read_text(text: str, folder: Path) -> str:
@@ -32,7 +33,7 @@ class FeatureReader:
         if draft is None:
             width = np.atleast_1d(open_features(folder / text)).shape[-1]
             if width == 0:
-                raise ValueError(f"{folder / text}: expected one feature or more, got none")
+                raise UserError(f"{folder / text}: expected one feature or more, got none")
             draft = FeatureTransform(max_tokens=1, mean=(0.0,) * width, std=(1.0,) * width)
         found = draft.read(text, folder)
         self._draft = draft
@@ -57,7 +58,7 @@ class TableReader:
         row = TableTransform(columns=tuple(columns.values())).read(text, folder)
         for name, cell in row.items():
             if isinstance(cell, float) and math.isnan(cell):
-                raise ValueError(f"column {name!r}: expected a number or null, got NaN")
+                raise UserError(f"column {name!r}: expected a number or null, got NaN")
         told = {name for name, cell in row.items() if cell is not None}
         self._columns |= {name: new[name] for name in told - set(self._columns)}
         return row

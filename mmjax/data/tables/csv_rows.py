@@ -1,22 +1,25 @@
 """A data set of the user's own: a CSV file whose columns are modalities and labels."""
 
+import functools
 import hashlib
 import itertools
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from mmjax.data.dataset import SPLITS, Dataset, check_split
+from mmjax.data.dataset import SPLITS, Dataset, Place, check_split
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.share import Share
 from mmjax.data.tables.csv_cells import FeatureReader, Reader, TableReader, read_text
-from mmjax.data.tables.csv_examples import Cells, CsvSource, Fault, Policy, Row, write_report
+from mmjax.data.tables.csv_examples import Cells, CsvSource, Policy, Row
+from mmjax.data.targets import Binary, Category, MultiLabel, Number, Target
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.augment import ImageAugment, WordDropout
 from mmjax.data.transforms.features import FeatureTransform
@@ -25,22 +28,26 @@ from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.tokenizer import Kind
 from mmjax.data.transforms.transform import Transform
+from mmjax.errors import UserError
+from mmjax.io.bad_rows import Fault, write_report
+from mmjax.io.rows import RowError
 from mmjax.types import Masked
 
 
 @dataclass(frozen=True)
 class CsvRows(Dataset):
-    """Your own CSV file: a column for each modality, and for each label, 0 or 1.
+    """Your own CSV file: a column for each modality and for each target.
 
     A cell is what `mmjax predict --batch` reads: a text, a JSON object, or the path of a file that
-    starts at the folder of the CSV file. An empty cell is a missing modality. Columns that no
-    field names are not read. All rows are in memory, pictures in the size that the model sees.
+    starts at the folder of the CSV file. An empty cell is a missing modality or target. Columns
+    that no field names are not read. All rows are in memory, pictures in the size that the model
+    sees.
     """
 
     # In UTF-8, with a header.
     file: str = "rows.csv"
     # Where `file` lies, if not in the current folder.
-    data_dir: str | None = None
+    data_dir: Place = None
     # Columns of paths of PNG, JPEG or WebP pictures.
     images: tuple[str, ...] = ("image",)
     # Columns of texts.
@@ -51,8 +58,16 @@ class CsvRows(Dataset):
     tables: tuple[str, ...] = ()
     # Columns of paths of .npy files of floats, [token, feature] or [feature].
     features: tuple[str, ...] = ()
-    # Columns of 0 or 1, called as the objectives are.
+    # Columns of yes-or-no targets: 1 or 0, true or false, yes or no.
     labels: tuple[str, ...] = ("match",)
+    # Columns of targets that are one class of several, by its name.
+    classes: tuple[str, ...] = ()
+    # Columns of targets that are any number of labels, separated by semicolons.
+    multi_labels: tuple[str, ...] = ()
+    # Columns of targets that are a number.
+    numbers: tuple[str, ...] = ()
+    # A class in validation or test that no training row has: an error, or a missing target.
+    unknown_class: Literal["error", "missing"] = "error"
     # Column that says train, validation or test; none: drawn, and the same for ever.
     split: str | None = None
     # Where splits are drawn, rows with the same cell in this column stay together: a person, say,
@@ -65,7 +80,7 @@ class CsvRows(Dataset):
     on_bad_row: Policy = "stop"
     # CSV file for what was skipped or masked, and why; none: <name of the file>.skipped.csv in the
     # current folder.
-    report: str | None = None
+    report: Place = None
     # Pixels, height and width, that pictures are brought to.
     image_size: tuple[int, int] = (64, 64)
     # Pictures are read as grey instead of RGB.
@@ -91,7 +106,7 @@ class CsvRows(Dataset):
 
     def __post_init__(self):
         if not (min(self.shares) >= 0 and sum(self.shares) < 1):
-            raise ValueError(f"shares: expected 0 or more, together below 1, got {self.shares}")
+            raise UserError(f"shares: expected 0 or more, together below 1, got {self.shares}")
 
     @property
     def path(self) -> Path:
@@ -103,7 +118,7 @@ class CsvRows(Dataset):
 
         Raises:
             RowError: a bad row, where these stop; names file, line, column and reason.
-            ValueError: no CSV, no such columns, a split without rows, or another file is in the
+            UserError: no CSV, no such columns, a split without rows, or another file is in the
                 report's place.
         """
         _, faults = self._found
@@ -126,12 +141,35 @@ class CsvRows(Dataset):
         for name in self._readers:
             there = [row.inputs[name] for row in rows if row.inputs[name] is not None]
             if not there:
-                raise ValueError(f"{self.path}: column {name!r}: empty in every training row")
+                raise UserError(f"{self.path}: column {name!r}: empty in every training row")
             try:
                 fitted[name] = self._fitted(name, there)
             except ValueError as error:
-                raise ValueError(f"{self.path}: column {name!r}: {error}") from error
-        return Preprocessing(fitted)
+                raise UserError(f"{self.path}: column {name!r}: {error}") from error
+        return Preprocessing(fitted, self._targets(rows))
+
+    def _targets(self, rows: list[Row]) -> dict[str, Target]:
+        """Fitted to the training rows; every row's classes must be known where that is wanted."""
+        found: dict[str, Target] = {name: Binary() for name in self.labels}
+        for names, fit in (
+            (self.classes, functools.partial(Category.fit, unknown=self.unknown_class)),
+            (self.multi_labels, MultiLabel.fit),
+            (self.numbers, Number.fit),
+        ):
+            for name in names:
+                try:
+                    found[name] = fit([row.targets[name] for row in rows])
+                except ValueError as error:
+                    raise UserError(f"{self.path}: column {name!r}: {error}") from error
+        for row in itertools.chain(*(self._found[0][split] for split in SPLITS)):
+            for name, target in found.items():
+                try:
+                    target([row.targets[name]])
+                except ValueError as error:
+                    reason = str(error).removeprefix("row 0: ")
+                    where = f"column {name!r}: {reason}; --data.unknown-class missing"
+                    raise RowError(self.path, row.line, where) from error
+        return found
 
     @property
     def perturbs(self) -> bool:
@@ -144,14 +182,18 @@ class CsvRows(Dataset):
         return CsvSource(self._found[0][split], self.images, self.augment)
 
     def perturb(
-        self, inputs: dict[str, Masked], preprocessing: Preprocessing, rng: np.random.Generator
+        self,
+        inputs: dict[str, Masked],
+        preprocessing: Preprocessing,
+        rng: np.random.Generator,
+        share: Share,
     ) -> dict[str, Masked]:
         """Some words become the unknown word."""
         dropout, changed = WordDropout(self.word_dropout), dict(inputs)
         for name in self.texts:
             transform = preprocessing.transforms[name]
             if isinstance(transform, TextTransform):
-                changed[name] = dropout(inputs[name], transform, rng)
+                changed[name] = dropout(inputs[name], transform, rng, share)
         return changed
 
     @cached_property
@@ -199,27 +241,32 @@ class CsvRows(Dataset):
     @cached_property
     def _found(self) -> tuple[dict[str, list[Row]], list[Fault]]:
         """The rows of each split, and what was wrong in the file."""
-        fields = (self.images, self.texts, self.recordings, self.tables, self.features, self.labels)
+        targets = (self.labels, self.classes, self.multi_labels, self.numbers)
+        fields = (self.images, self.texts, self.recordings, self.tables, self.features, *targets)
         extra = [name for name in (self.split,) if name is not None]
         columns = [*itertools.chain.from_iterable(fields), *extra]
         if twice := [name for name, count in Counter(columns).items() if count > 1]:
-            raise ValueError(f"--data: expected different columns, got {twice[0]!r} twice")
-        if not self._readers or not self.labels:
-            raise ValueError("--data: expected a modality and a label, or more of them")
+            raise UserError(f"--data: expected different columns, got {twice[0]!r} twice")
+        if not self._readers or not any(targets):
+            raise UserError("--data: expected a modality and a target, or more of them")
         extra += [self.group] if self.group is not None and self.split is None else []
-        cells = Cells(self.path, self._readers, self.labels, (self.split or "", self._place))
+        read: dict[str, Callable[[str], Any]] = dict.fromkeys(self.labels, Binary().read)
+        read |= dict.fromkeys(self.classes, Category(("", " "), (0, 0)).read)
+        read |= dict.fromkeys(self.multi_labels, MultiLabel(("",)).read)
+        read |= dict.fromkeys(self.numbers, Number(0.0, 1.0).read)
+        cells = Cells(self.path, self._readers, read, (self.split or "", self._place))
         rows, faults = cells.read({*columns, *extra}, self.on_bad_row)
         splits = {split: [row for row in rows if row.split == split] for split in SPLITS}
         if not all(splits.values()):
             counts = {split: len(found) for split, found in splits.items()}
-            raise ValueError(
+            raise UserError(
                 f"{self.path}: expected rows in every split, got {counts}; --data.split names a "
                 "column that says which row is of which"
             )
         return splits, faults
 
     def _place(self, cells: Mapping[str, str]) -> str:
-        """The split of a row; ValueError where none is named."""
+        """The split of a row; UserError where none is named."""
         if self.split is not None:
             check_split(cells[self.split])
             return cells[self.split]

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from mmjax.data.transforms.transform import Transform
+from mmjax.errors import UserError
 from mmjax.io.safe_open import read_file
 from mmjax.types import Masked
 
@@ -31,28 +32,28 @@ PEAK_LIMIT = 16.0
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Sound as it was recorded; ValueError for NaN, infinity, and sizes that cannot be."""
+    """Sound as it was recorded; UserError for NaN, infinity, and sizes that cannot be."""
 
     samples: Float[np.ndarray, "sample *channel"]  # [sample] or [sample, channel], in -1..1
     sample_rate: int  # Hz
 
     def __post_init__(self):
         if not 1 <= self.sample_rate <= RATE_LIMIT:
-            raise ValueError(f"expected 1 to {RATE_LIMIT:,} samples/s, got {self.sample_rate:,}")
+            raise UserError(f"expected 1 to {RATE_LIMIT:,} samples/s, got {self.sample_rate:,}")
         if self.samples.ndim not in (1, 2) or 0 in self.samples.shape[1:]:
-            raise ValueError(
+            raise UserError(
                 f"expected samples [sample] or [sample, channel], got {self.samples.shape}"
             )
         # Without a copy of samples that take hundreds of megabytes; NaN comes through.
         peak = np.maximum(self.samples.max(initial=0.0), -self.samples.min(initial=0.0))
         if not np.isfinite(peak):
-            raise ValueError("expected samples in -1..1, got NaN or infinity")
+            raise UserError("expected samples in -1..1, got NaN or infinity")
         if peak > PEAK_LIMIT:
-            raise ValueError(f"expected samples in -1..1, got {peak:g}")
+            raise UserError(f"expected samples in -1..1, got {peak:g}")
 
 
 def open_audio(path: str | os.PathLike[str]) -> Recording:
-    """A WAV file of integers or floats; ValueError for whatever is not exactly that.
+    """A WAV file of integers or floats; UserError for whatever is not exactly that.
 
     No more than `BYTE_LIMIT` is read, and each size in the file is held against what is there.
     """
@@ -64,9 +65,9 @@ def decode_audio(content: bytes, *, name: str) -> Recording:
     """`open_audio` for what is in memory already; errors call it `name`."""
     expected = f"{name}: expected a WAV file of at most {BYTE_LIMIT:,} bytes"
     if len(content) > BYTE_LIMIT:
-        raise ValueError(f"{expected}, got a larger one")
+        raise UserError(f"{expected}, got a larger one")
     if content[:4] not in (b"RIFF", b"RIFX") or content[8:12] != b"WAVE":
-        raise ValueError(f"{expected}, got a file of another kind")
+        raise UserError(f"{expected}, got a file of another kind")
     # Here and not above: every import of a configuration would pay for it.
     from scipy.io import wavfile
 
@@ -78,13 +79,13 @@ def decode_audio(content: bytes, *, name: str) -> Recording:
             rate, samples = wavfile.read(io.BytesIO(whole))
         return Recording(_in_unit_range(samples), int(rate))
     except ValueError as error:
-        raise ValueError(f"{expected}, got a damaged or unusual one: {error}") from error
+        raise UserError(f"{expected}, got a damaged or unusual one: {error}") from error
     except Exception as error:  # a broken header raises whatever is computed from it
-        raise ValueError(f"{expected}, got a damaged one: {error!r}") from error
+        raise UserError(f"{expected}, got a damaged one: {error!r}") from error
 
 
 def _end(content: bytes) -> int:
-    """Where the samples end; ValueError where that is beyond the file: SciPy reads what there is.
+    """Where the samples end; UserError where that is beyond the file: SciPy reads what there is.
 
     A file is a header of 12 bytes and chunks: a name and a size, 4 bytes each, then so many bytes.
     """
@@ -96,10 +97,10 @@ def _end(content: bytes) -> int:
         names.add(name)
         if place + 8 + size > len(content):
             left = len(content) - place - 8
-            raise ValueError(f"cut short: {left:,} of {size:,} bytes of {name!r} are left")
+            raise UserError(f"cut short: {left:,} of {size:,} bytes of {name!r} are left")
         place += 8 + size + size % 2
     if b"fmt " not in names or b"data" not in names:
-        raise ValueError("cut short: no format or no samples")
+        raise UserError("cut short: no format or no samples")
     return place
 
 
@@ -130,12 +131,12 @@ class AudioTransform(Transform):
 
     def __post_init__(self):
         if not isinstance(self.sample_rate, int) or not 1 <= self.sample_rate <= RATE_LIMIT:
-            raise ValueError(
+            raise UserError(
                 f"sample_rate: expected 1 to {RATE_LIMIT:,} Hz, got {self.sample_rate!r}"
             )
         limit = BYTE_LIMIT // 2
         if not isinstance(self.max_samples, int) or not 1 <= self.max_samples <= limit:
-            raise ValueError(f"max_samples: expected 1 to {limit:,}, got {self.max_samples!r}")
+            raise UserError(f"max_samples: expected 1 to {limit:,}, got {self.max_samples!r}")
 
     def __call__(self, rows: Sequence | np.ndarray) -> Masked:
         """Values float32 [b, max_samples], mask [b, max_samples], padded at the end.
@@ -151,7 +152,7 @@ class AudioTransform(Transform):
             try:
                 samples = self._resampled(self._recording(row))
             except ValueError as error:
-                raise ValueError(f"audio in row {i}: {error}") from None
+                raise UserError(f"audio in row {i}: {error}") from None
             values[i, : len(samples)] = samples
             mask[i, : len(samples)] = True
         return Masked(values, mask)
@@ -184,7 +185,7 @@ class AudioTransform(Transform):
         if isinstance(row, np.ndarray) and np.issubdtype(row.dtype, np.floating):
             return Recording(row, self.sample_rate)
         got = row.dtype if isinstance(row, np.ndarray) else type(row).__name__
-        raise ValueError(f"expected a Recording or an array of floats or int16, got {got}")
+        raise UserError(f"expected a Recording or an array of floats or int16, got {got}")
 
     def _resampled(self, recording: Recording) -> np.ndarray:
         """At most `max_samples`, at the rate of the transform."""

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
+from mmjax.data.share import Share
 from mmjax.data.transforms.text import TextTransform
+from mmjax.errors import UserError
 from mmjax.types import Masked
 
 
@@ -27,31 +29,39 @@ class ImageAugment:
     def __post_init__(self):
         for name, value in vars(self).items():
             if not 0 <= value < float("inf"):
-                raise ValueError(f"augment.{name}: expected 0 or more, got {value}")
+                raise UserError(f"augment.{name}: expected 0 or more, got {value}")
         if self.scale >= 1:
-            raise ValueError(f"augment.scale: expected less than 1, got {self.scale}")
+            raise UserError(f"augment.scale: expected less than 1, got {self.scale}")
 
     def __call__(
-        self, images: UInt8[np.ndarray, "batch height width channel"], rng: np.random.Generator
+        self,
+        images: UInt8[np.ndarray, "batch height width channel"],
+        rng: np.random.Generator,
+        share: Share | None = None,
     ) -> UInt8[np.ndarray, "batch height width channel"]:
-        """Changed copies; the images themselves where everything is off."""
+        """Changed copies; the images themselves where everything is off.
+
+        `share`: which rows of which batch the images are, where not all.
+        """
+        share = share or Share(len(images), slice(None))
         if self.shift or self.rotation or self.scale:
-            images = self._moved(images, rng)
+            images = self._moved(images, rng, share)
         if self.noise:
-            noise = rng.standard_normal(images.shape, np.float32) * np.float32(self.noise)
+            shape = (share.size, *images.shape[1:])
+            noise = share.of(rng.standard_normal(shape, np.float32)) * np.float32(self.noise)
             images = np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
         if self.cutout:
-            images = self._cut(images, rng)
+            images = self._cut(images, rng, share)
         return images
 
-    def _moved(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _moved(self, images: np.ndarray, rng: np.random.Generator, share: Share) -> np.ndarray:
         # Here and not above: every import of a configuration would pay for it.
         from scipy.ndimage import affine_transform
 
         b, h, w, c = images.shape
-        angle = np.radians(rng.uniform(-self.rotation, self.rotation, b))
-        size = rng.uniform(1 - self.scale, 1 + self.scale, b)
-        shift = rng.uniform(-self.shift, self.shift, (b, 2))
+        angle = np.radians(share.of(rng.uniform(-self.rotation, self.rotation, share.size)))
+        size = share.of(rng.uniform(1 - self.scale, 1 + self.scale, share.size))
+        shift = share.of(rng.uniform(-self.shift, self.shift, (share.size, 2)))
         cos, sin = np.cos(angle) / size, np.sin(angle) / size
         # SciPy asks from where each pixel comes: source = turn @ (target - centre - shift) + centre
         turn = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], axis=1)
@@ -66,10 +76,10 @@ class ImageAugment:
                 )
         return moved
 
-    def _cut(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        b, h, w, _ = images.shape
-        top = rng.integers(0, max(h - self.cutout, 0) + 1, (b, 1))
-        left = rng.integers(0, max(w - self.cutout, 0) + 1, (b, 1))
+    def _cut(self, images: np.ndarray, rng: np.random.Generator, share: Share) -> np.ndarray:
+        _, h, w, _ = images.shape
+        top = share.of(rng.integers(0, max(h - self.cutout, 0) + 1, (share.size, 1)))
+        left = share.of(rng.integers(0, max(w - self.cutout, 0) + 1, (share.size, 1)))
         rows = (np.arange(h) >= top) & (np.arange(h) < top + self.cutout)
         columns = (np.arange(w) >= left) & (np.arange(w) < left + self.cutout)
         square = rows[:, :, None, None] & columns[:, None, :, None]
@@ -85,17 +95,27 @@ class WordDropout:
 
     def __post_init__(self):
         if not 0 <= self.rate <= 1:
-            raise ValueError(f"word_dropout: expected 0 to 1, got {self.rate}")
+            raise UserError(f"word_dropout: expected 0 to 1, got {self.rate}")
 
-    def __call__(self, text: Masked, transform: TextTransform, rng: np.random.Generator) -> Masked:
+    def __call__(
+        self,
+        text: Masked,
+        transform: TextTransform,
+        rng: np.random.Generator,
+        share: Share | None = None,
+    ) -> Masked:
         """The text with some word numbers changed, and the mask as it was.
 
-        The special words of `transform` stay. ValueError where it knows no unknown word.
+        `share`: which rows of which batch the text is, where not all.
+
+        The special words of `transform` stay. UserError where it knows no unknown word.
         """
         if not self.rate:
             return text
         if transform.unknown is None:
-            raise ValueError("--data.word-dropout: expected 0, the tokenizer has no unknown word")
+            raise UserError("--data.word-dropout: expected 0, the tokenizer has no unknown word")
         mask, values = np.asarray(text.mask), np.asarray(text.values)
-        dropped = mask & (rng.random(mask.shape) < self.rate) & ~np.isin(values, transform.special)
+        share = share or Share(len(mask), slice(None))
+        drawn = share.of(rng.random((share.size, *mask.shape[1:])))
+        dropped = mask & (drawn < self.rate) & ~np.isin(values, transform.special)
         return Masked(np.where(dropped, np.int32(transform.unknown), values), mask)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmjax.data.transforms.transform import Transform
+from mmjax.errors import UserError
 from mmjax.io.safe_open import open_file
 from mmjax.types import Masked
 
@@ -18,7 +19,7 @@ BYTE_LIMIT = 100_000_000
 
 
 def open_features(path: str | os.PathLike[str]) -> np.ndarray:
-    """The array of a `.npy` file; ValueError for whatever is not exactly that.
+    """The array of a `.npy` file; UserError for whatever is not exactly that.
 
     Nothing is ever unpickled, and the size that the header claims is held against the file's.
     """
@@ -26,17 +27,17 @@ def open_features(path: str | os.PathLike[str]) -> np.ndarray:
     with open_file(path, expected) as file:
         size = os.fstat(file.fileno()).st_size
     if size > BYTE_LIMIT:
-        raise ValueError(f"{expected} of at most {BYTE_LIMIT:,} bytes, got {size:,}")
+        raise UserError(f"{expected} of at most {BYTE_LIMIT:,} bytes, got {size:,}")
     try:
         with warnings.catch_warnings():
             # Of headers by Python 2, and of escapes that mean nothing in a damaged one.
             warnings.simplefilter("ignore")
             found = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a broken header raises whatever Python's own parser does
-        raise ValueError(f"{expected}, got another or a damaged one: {error}") from error
+        raise UserError(f"{expected}, got another or a damaged one: {error}") from error
     if not isinstance(found, np.ndarray):
         found.close()
-        raise ValueError(f"{expected}, got an archive of several arrays")
+        raise UserError(f"{expected}, got an archive of several arrays")
     return np.array(found)
 
 
@@ -51,19 +52,19 @@ class FeatureTransform(Transform):
 
     def __post_init__(self):
         if not isinstance(self.max_tokens, int) or self.max_tokens < 1:
-            raise ValueError(f"max_tokens: expected at least 1, got {self.max_tokens!r}")
+            raise UserError(f"max_tokens: expected at least 1, got {self.max_tokens!r}")
         if self.max_tokens * len(self.mean) > BYTE_LIMIT // 2:
-            raise ValueError(
+            raise UserError(
                 f"max_tokens: expected at most {BYTE_LIMIT // 2:,} numbers in a row, got "
                 f"{self.max_tokens:,} times {len(self.mean)}"
             )
         if not self.mean:
-            raise ValueError("mean: expected one number per feature, got none")
+            raise UserError("mean: expected one number per feature, got none")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != len(self.mean) or not np.isfinite(values).all():
-                raise ValueError(f"{name}: expected {len(self.mean)} finite numbers, got {values}")
+                raise UserError(f"{name}: expected {len(self.mean)} finite numbers, got {values}")
         if min(self.std) <= 0:
-            raise ValueError(f"std: expected numbers above 0, got {self.std}")
+            raise UserError(f"std: expected numbers above 0, got {self.std}")
 
     @classmethod
     def fit(cls, rows: Sequence | np.ndarray, *, max_tokens: int) -> "FeatureTransform":
@@ -73,12 +74,12 @@ class FeatureTransform(Transform):
         """
         first = next((row for row in rows if row is not None and np.ndim(row)), None)
         if first is None:
-            raise ValueError("rows: expected at least one that is not missing, got none")
+            raise UserError("rows: expected at least one that is not missing, got none")
         width = np.shape(first)[-1]
         plain = cls(max_tokens=max_tokens, mean=(0.0,) * width, std=(1.0,) * width)
         values, mask = plain._padded(rows)
         if not mask.any():
-            raise ValueError("rows: expected at least one token, got none")
+            raise UserError("rows: expected at least one token, got none")
         std = values[mask].std(axis=0)
         return cls(
             max_tokens=max_tokens,
@@ -100,7 +101,7 @@ class FeatureTransform(Transform):
         try:
             self.tokens(features)
         except ValueError as error:
-            raise ValueError(f"{folder / text}: {error}") from None
+            raise UserError(f"{folder / text}: {error}") from None
         return features
 
     def remarks(self, row: Any) -> list[str]:
@@ -113,22 +114,22 @@ class FeatureTransform(Transform):
         return []
 
     def tokens(self, row: Any) -> np.ndarray:
-        """A row standardised, float64 [token, feature], uncut; ValueError for any other thing."""
+        """A row standardised, float64 [token, feature], uncut; UserError for any other thing."""
         width = len(self.mean)
         expected = f"expected floats [token, {width}] or [{width}]"
         if not isinstance(row, np.ndarray):
-            raise ValueError(f"{expected}, got {type(row).__name__}")
+            raise UserError(f"{expected}, got {type(row).__name__}")
         if not np.issubdtype(row.dtype, np.floating):
-            raise ValueError(f"{expected}, got {row.dtype}")
+            raise UserError(f"{expected}, got {row.dtype}")
         if row.ndim not in (1, 2) or row.shape[-1] != width:
-            raise ValueError(f"{expected}, got the shape {row.shape}")
+            raise UserError(f"{expected}, got the shape {row.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
             tokens = row.astype(np.float64)
             tokens -= np.array(self.mean)
             tokens /= np.array(self.std)
         peak = np.maximum(tokens.max(initial=0.0), -tokens.min(initial=0.0))  # NaN comes through
         if not peak <= np.finfo(np.float32).max:
-            raise ValueError(f"{expected}, got NaN, infinity or a number too large for float32")
+            raise UserError(f"{expected}, got NaN, infinity or a number too large for float32")
         return np.atleast_2d(tokens)
 
     def _padded(self, rows: Sequence | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +141,7 @@ class FeatureTransform(Transform):
             try:
                 tokens = self.tokens(row)[: self.max_tokens]
             except ValueError as error:
-                raise ValueError(f"features in row {i}: {error}") from None
+                raise UserError(f"features in row {i}: {error}") from None
             values[i, : len(tokens)] = tokens
             mask[i, : len(tokens)] = True
         return values, mask

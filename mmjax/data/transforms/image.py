@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
 from mmjax.data.transforms.transform import Transform
+from mmjax.errors import UserError
 from mmjax.io.safe_open import open_file
 from mmjax.types import Masked
 
@@ -34,7 +35,7 @@ AnyImage = Union[np.ndarray, Image.Image]
 
 
 def open_image(path: str | os.PathLike[str]) -> Image.Image:
-    """A PNG, JPEG or WebP file, decoded and upright; ValueError for whatever is not exactly that.
+    """A PNG, JPEG or WebP file, decoded and upright; UserError for whatever is not exactly that.
 
     The size is read from the header and held against `PIXEL_LIMIT` before a pixel is decoded. Of
     an animation it is the first picture.
@@ -46,21 +47,21 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
         try:
             return _decoded(file)
         except Image.UnidentifiedImageError:
-            raise ValueError(f"{expected}, got a file of another kind or a damaged one") from None
+            raise UserError(f"{expected}, got a file of another kind or a damaged one") from None
         except Image.DecompressionBombError as error:
-            raise ValueError(f"{expected}, got {error}") from None
+            raise UserError(f"{expected}, got {error}") from None
         except Exception as error:  # a decoder raises whatever it computes from a broken header
-            raise ValueError(f"{expected}, got a damaged one: {error!r:.300}") from error
+            raise UserError(f"{expected}, got a damaged one: {error!r:.300}") from error
 
 
 def _decoded(file: io.BufferedReader) -> Image.Image:
     if _parts(file) > PART_LIMIT:
-        raise ValueError(f"more than {PART_LIMIT:,} parts")
+        raise UserError(f"more than {PART_LIMIT:,} parts")
     image = Image.open(file, formats=_FORMATS)
     if image.width * image.height > PIXEL_LIMIT:
         raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
     if 0 in image.size:
-        raise ValueError("no pixels")
+        raise UserError("no pixels")
     if isinstance(image, JpegImageFile) and _scans(file) > SCAN_LIMIT:
         raise Image.DecompressionBombError(f"more than {SCAN_LIMIT} scans over the pixels")
     # Pillow shows a PNG whose end is missing; this reads every chunk and its checksum.
@@ -118,17 +119,17 @@ class ImageTransform(Transform):
 
     def __post_init__(self):
         if len(self.shape) != 3 or not all(isinstance(n, int) and n > 0 for n in self.shape):
-            raise ValueError(f"shape: expected (height, width, channels), got {self.shape}")
+            raise UserError(f"shape: expected (height, width, channels), got {self.shape}")
         if math.prod(self.shape) > PIXEL_LIMIT:
-            raise ValueError(f"shape: expected at most {PIXEL_LIMIT:,} numbers, got {self.shape}")
+            raise UserError(f"shape: expected at most {PIXEL_LIMIT:,} numbers, got {self.shape}")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != self.shape[2] or not np.isfinite(values).all():
-                raise ValueError(f"{name}: expected {self.shape[2]} finite numbers, got {values}")
+                raise UserError(f"{name}: expected {self.shape[2]} finite numbers, got {values}")
         if min(self.std) <= 0:
-            raise ValueError(f"std: expected numbers above 0, got {self.std}")
+            raise UserError(f"std: expected numbers above 0, got {self.std}")
         for mean, std in zip(self.mean, self.std, strict=True):
             if not max((1 + abs(mean)) / std, abs(mean), std) <= _LARGEST:
-                raise ValueError(
+                raise UserError(
                     f"std: expected pixels that fit into float32, got a mean {mean:g} over {std:g}"
                 )
 
@@ -139,7 +140,7 @@ class ImageTransform(Transform):
         The deviation is at least one grey level, so that a constant channel stays finite.
         """
         if images.dtype != np.uint8 or images.ndim != 4 or images.size == 0:
-            raise ValueError(
+            raise UserError(
                 "images: expected a uint8 array [n, h, w, c] that is not empty, "
                 f"got {images.dtype} {images.shape}"
             )
@@ -164,7 +165,7 @@ class ImageTransform(Transform):
         """
         if isinstance(images, np.ndarray) and images.dtype == np.uint8:
             if images.shape[1:] != self.shape:
-                raise ValueError(f"images: expected [b, *{self.shape}], got {images.shape}")
+                raise UserError(f"images: expected [b, *{self.shape}], got {images.shape}")
             return Masked(self._standardised(images), np.ones(len(images), bool))
         levels = np.zeros((len(images), *self.shape), np.float32)
         mask = np.zeros(len(images), bool)
@@ -182,9 +183,7 @@ class ImageTransform(Transform):
         try:
             return self._resized(open_image(path))
         except ValueError as error:
-            raise ValueError(
-                str(error) if str(path) in str(error) else f"{path}: {error}"
-            ) from None
+            raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
     def remarks(self, row: Any) -> list[str]:
         """None: every picture is brought to one shape."""
@@ -202,20 +201,20 @@ class ImageTransform(Transform):
             try:
                 return self._resized(image)
             except ValueError as error:
-                raise ValueError(f"image in row {row}: {error}") from None
+                raise UserError(f"image in row {row}: {error}") from None
         if not isinstance(image, np.ndarray) or image.shape != self.shape:
             got = image.shape if isinstance(image, np.ndarray) else type(image).__name__
-            raise ValueError(f"image in row {row}: expected an array {self.shape}, got {got}")
+            raise UserError(f"image in row {row}: expected an array {self.shape}, got {got}")
         if image.dtype == np.uint8:
             return image
         if not np.issubdtype(image.dtype, np.floating):
-            raise ValueError(
+            raise UserError(
                 f"image in row {row}: expected uint8 or floats in 0..1, got {image.dtype}"
             )
         if not np.isfinite(image).all():
-            raise ValueError(f"image in row {row}: expected finite pixels, got NaN or infinity")
+            raise UserError(f"image in row {row}: expected finite pixels, got NaN or infinity")
         if image.min() < 0 or image.max() > 1:
-            raise ValueError(
+            raise UserError(
                 f"image in row {row}: expected floats in 0..1, "
                 f"got {image.min():g} to {image.max():g}"
             )
@@ -225,9 +224,9 @@ class ImageTransform(Transform):
         h, w, c = self.shape
         modes = {1: "L", 3: "RGB"}
         if c not in modes:
-            raise ValueError(f"a picture has 1 or 3 channels, the model expects {c}")
+            raise UserError(f"a picture has 1 or 3 channels, the model expects {c}")
         if image.mode in ("I", "F"):
-            raise ValueError(f"expected 8 or 16 bits per channel, got mode {image.mode!r}")
+            raise UserError(f"expected 8 or 16 bits per channel, got mode {image.mode!r}")
         image = upright(image)
         if image.mode.startswith("I;16"):
             # Pillow's own conversion clips 16 bits at 255: everything would turn white.

@@ -13,6 +13,7 @@ from typing import Any, Union
 import numpy as np
 
 from mmjax.data.transforms.transform import Transform
+from mmjax.errors import UserError
 from mmjax.types import Masked
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -28,16 +29,16 @@ class Numeric:
 
     def __post_init__(self):
         if not math.isfinite(self.mean) or not 0 < self.std < math.inf:
-            raise ValueError(
+            raise UserError(
                 f"column {self.name!r}: expected a finite mean and std above 0, "
                 f"got {self.mean} and {self.std}"
             )
 
     def value(self, cell: Any) -> float:
-        """Of a cell that is not missing; ValueError for what is no number."""
+        """Of a cell that is not missing; UserError for what is no number."""
         value = (_number(cell) - self.mean) / self.std
         if not abs(value) <= _LARGEST:
-            raise ValueError(f"expected a number that fits into float32, got {value:g} std")
+            raise UserError(f"expected a number that fits into float32, got {value:g} std")
         return value
 
 
@@ -50,7 +51,7 @@ class Categorical:
 
     def __post_init__(self):
         if not self.categories or len(set(self.categories)) < len(self.categories):
-            raise ValueError(
+            raise UserError(
                 f"column {self.name!r}: expected one or more different categories, "
                 f"got {self.categories}"
             )
@@ -72,10 +73,10 @@ class TableTransform(Transform):
 
     def __post_init__(self):
         if not self.columns:
-            raise ValueError("columns: expected at least one, got none")
+            raise UserError("columns: expected at least one, got none")
         twice = [name for name, count in Counter(self._names).items() if count > 1]
         if twice:
-            raise ValueError(f"columns: expected different names, got {twice[0]!r} twice")
+            raise UserError(f"columns: expected different names, got {twice[0]!r} twice")
 
     @classmethod
     def fit(cls, rows: Sequence, *, columns: Sequence[str] | None = None) -> "TableTransform":
@@ -122,9 +123,9 @@ class TableTransform(Transform):
             row = json.loads(text, object_pairs_hook=_unique)
         # An endless nest of brackets, and an integer of more digits than Python converts.
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"expected a JSON object, got {text[:200]!r}: {error}") from error
+            raise UserError(f"expected a JSON object, got {text[:200]!r}: {error}") from error
         if not isinstance(row, dict):
-            raise ValueError(f"expected a JSON object of columns and cells, got {text[:200]!r}")
+            raise UserError(f"expected a JSON object of columns and cells, got {text[:200]!r}")
         self._values(row)
         return row
 
@@ -164,7 +165,7 @@ def _in_row(i: int) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"table in row {i}: {error}") from None
+        raise UserError(f"table in row {i}: {error}") from None
 
 
 @contextlib.contextmanager
@@ -172,24 +173,24 @@ def _in_column(name: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"column {name!r}: {error}") from None
+        raise UserError(f"column {name!r}: {error}") from None
 
 
 def _check_row(row: Any, names: Sequence[str] | None) -> None:
     if row is None:
         return
     if not isinstance(row, Mapping):
-        raise ValueError(f"expected a mapping from columns to cells, got {type(row).__name__}")
+        raise UserError(f"expected a mapping from columns to cells, got {type(row).__name__}")
     for name in row:
         if names is not None and name not in names:
-            raise ValueError(f"no column {name!r}; choose from {', '.join(map(repr, names))}")
+            raise UserError(f"no column {name!r}; choose from {', '.join(map(repr, names))}")
 
 
 def _fitted(name: str, rows: Sequence[Mapping[str, Any] | None]) -> Column:
     cells = [(i, row.get(name)) for i, row in enumerate(rows) if row is not None]
     cells = [(i, cell) for i, cell in cells if not _missing(cell)]
     if not cells:
-        raise ValueError(f"column {name!r}: expected a cell that is not missing, got none")
+        raise UserError(f"column {name!r}: expected a cell that is not missing, got none")
     categorical = _is_category(cells[0][1])
     found = []
     for i, cell in cells:
@@ -216,19 +217,19 @@ def _is_category(cell: Any) -> bool:
 def _category(cell: Any) -> str:
     """Truth values by the names that JSON gives them."""
     if not _is_category(cell):
-        raise ValueError(f"expected a category as text, got {cell!r}")
+        raise UserError(f"expected a category as text, got {cell!r}")
     return cell if isinstance(cell, str) else str(bool(cell)).lower()
 
 
 def _number(cell: Any) -> float:
     if _is_category(cell) or not isinstance(cell, Real):
-        raise ValueError(f"expected a number, got {cell!r}")
+        raise UserError(f"expected a number, got {cell!r}")
     try:
         value = float(cell)
     except OverflowError:  # an integer of hundreds of digits
         value = math.inf
     if not abs(value) <= _LARGEST:
-        raise ValueError(f"expected a finite number that fits into float32, got {value:g}")
+        raise UserError(f"expected a finite number that fits into float32, got {value:g}")
     return value
 
 
@@ -236,5 +237,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = Counter(name for name, _ in pairs)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
-        raise ValueError(f"column {twice[0]!r} is given twice")
+        raise UserError(f"column {twice[0]!r} is given twice")
     return dict(pairs)

@@ -13,6 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from mmjax.data.transforms import tokenizer as tokenization
 from mmjax.data.transforms.tokenizer import Kind
 from mmjax.data.transforms.transform import Transform
+from mmjax.errors import UserError
 from mmjax.types import Masked
 
 PAD = 0  # what stands under a False mask: a number that every vocabulary has
@@ -33,13 +34,13 @@ class TextTransform(Transform):
 
     def __post_init__(self):
         if not isinstance(self.max_words, int) or not 1 <= self.max_words <= WORD_LIMIT:
-            raise ValueError(f"max_words: expected 1 to {WORD_LIMIT:,}, got {self.max_words!r}")
+            raise UserError(f"max_words: expected 1 to {WORD_LIMIT:,}, got {self.max_words!r}")
         try:
             room = self._room
         except ValueError as error:
-            raise ValueError(f"tokenizer: {error}") from error
+            raise UserError(f"tokenizer: {error}") from error
         if room < 1:
-            raise ValueError(
+            raise UserError(
                 f"max_words: expected more than the {self.max_words - room} special words that "
                 f"the tokenizer adds to each text, got {self.max_words}"
             )
@@ -110,7 +111,7 @@ class TextTransform(Transform):
         """
         for row, text in enumerate(texts):
             if text is not None and not isinstance(text, str):
-                raise ValueError(f"text in row {row}: expected a string, got {text!r}")
+                raise UserError(f"text in row {row}: expected a string, got {text!r}")
         values = np.full((len(texts), self.max_words), PAD, np.int32)
         mask = np.zeros(values.shape, bool)
         for row, text in enumerate(texts):

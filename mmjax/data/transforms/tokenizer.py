@@ -23,6 +23,7 @@ from tokenizers import (
     trainers,
 )
 
+from mmjax.errors import UserError
 from mmjax.io.safe_open import read_file
 
 Kind = Literal["words", "bpe", "wordpiece"]
@@ -44,7 +45,7 @@ def train(texts: Iterable[str], *, kind: Kind, vocabulary_size: int) -> str:
     """
     least = 258 if kind == "bpe" else 2
     if vocabulary_size < least:
-        raise ValueError(f"vocabulary_size: expected at least {least}, got {vocabulary_size}")
+        raise UserError(f"vocabulary_size: expected at least {least}, got {vocabulary_size}")
     tokenizer = {"words": _words, "bpe": _bpe, "wordpiece": _wordpiece}[kind](
         [printable(text) for text in texts], vocabulary_size
     )
@@ -52,7 +53,7 @@ def train(texts: Iterable[str], *, kind: Kind, vocabulary_size: int) -> str:
     # Special words would be found in texts: typed by somebody, "<pad>" is an ordinary text.
     state["added_tokens"] = []
     if len(state["model"]["vocab"]) > vocabulary_size:
-        raise ValueError(
+        raise UserError(
             f"vocabulary_size: expected at least {len(state['model']['vocab'])}, "
             f"the letters of the training texts, got {vocabulary_size}"
         )
@@ -68,12 +69,12 @@ def load(path: str | os.PathLike[str]) -> str:
     """The JSON of a published tokenizer: a `tokenizer.json`, or BERT's `vocab.txt`, line by line.
 
     Raises:
-        ValueError: the file is none of both, or damaged.
+        UserError: the file is none of both, or damaged.
     """
     path = Path(path)
     expected = f"{path}: expected a tokenizer.json or a vocab.txt"
     if path.suffix not in (".json", ".txt"):
-        raise ValueError(f"{expected}, got another name")
+        raise UserError(f"{expected}, got another name")
     content = read_file(path, expected, BYTE_LIMIT)
     try:
         text = content.decode("utf-8-sig")
@@ -81,24 +82,24 @@ def load(path: str | os.PathLike[str]) -> str:
             return _bert(text.removesuffix("\n").split("\n")).to_str()
         parse(text)
     except ValueError as error:
-        raise ValueError(f"{expected}, got a damaged or foreign file: {error}") from error
+        raise UserError(f"{expected}, got a damaged or foreign file: {error}") from error
     return text
 
 
 def parse(text: str) -> Tokenizer:
     """The tokenizer of this JSON, without the padding, the cuts and the dropout that it asks for.
 
-    Its special words are not looked for in texts. ValueError for anything else.
+    Its special words are not looked for in texts. UserError for anything else.
     """
     try:
         if text.count("[") + text.count("{") > BRACKET_LIMIT:
-            raise ValueError(f"more than {BRACKET_LIMIT:,} brackets")
+            raise UserError(f"more than {BRACKET_LIMIT:,} brackets")
         state = json.loads(text)
         state["padding"] = state["truncation"] = None
         if state["model"].get("dropout"):
             state["model"]["dropout"] = None
         if _growth(state.get("normalizer")) > GROWTH_LIMIT:
-            raise ValueError(f"a normalizer that makes more than {GROWTH_LIMIT} letters of one")
+            raise UserError(f"a normalizer that makes more than {GROWTH_LIMIT} letters of one")
         tokenizer = Tokenizer.from_str(json.dumps(state))
         tokenizer.encode_special_tokens = True
         # Words that no vocabulary has: a tokenizer without its own unknown word fails here.
@@ -106,10 +107,10 @@ def parse(text: str) -> Tokenizer:
     except BaseException as error:  # the library raises no narrower class, and Rust's panics
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
-        raise ValueError(f"expected the JSON of a tokenizer, got {error!r:.500}") from error
+        raise UserError(f"expected the JSON of a tokenizer, got {error!r:.500}") from error
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if not 0 <= largest < 2**31 or max(ids, default=0) > largest:
-        raise ValueError("expected words with numbers below 2**31, all in the vocabulary")
+        raise UserError("expected words with numbers below 2**31, all in the vocabulary")
     return tokenizer
 
 
@@ -131,14 +132,14 @@ def encode(tokenizer: Tokenizer, text: str) -> Encoding:
     """Without special words.
 
     Raises:
-        ValueError: the tokenizer fails on this text, as expressions that take for ever do.
+        UserError: the tokenizer fails on this text, as expressions that take for ever do.
     """
     try:
         return tokenizer.encode(text, add_special_tokens=False)
     except BaseException as error:  # as in `parse`
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
-        raise ValueError(f"the run's tokenizer fails on {text!r:.60}: {error!r:.200}") from error
+        raise UserError(f"the run's tokenizer fails on {text!r:.60}: {error!r:.200}") from error
 
 
 def unknown(tokenizer: Tokenizer) -> int | None:
@@ -220,10 +221,10 @@ def _bert(words: list[str]) -> Tokenizer:
     numbers = {word: number for number, word in enumerate(words)}
     if len(numbers) < len(words):
         twice = next(word for number, word in enumerate(words) if numbers[word] != number)
-        raise ValueError(f"expected different words, got {twice!r} twice")
+        raise UserError(f"expected different words, got {twice!r} twice")
     absent = [word for word in ("[UNK]", "[CLS]", "[SEP]") if word not in numbers]
     if absent:
-        raise ValueError(f"expected a line for each word, got none for {', '.join(absent)}")
+        raise UserError(f"expected a line for each word, got none for {', '.join(absent)}")
     lower = all(word == word.lower() for word in words if not word.startswith("["))
     tokenizer = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower)

@@ -30,7 +30,7 @@ class Transform(abc.ABC):
         """The row that a user wrote down: a path, which starts at `folder`, or the value itself.
 
         Raises:
-            ValueError: no such row; a file is named.
+            UserError: no such row; a file is named.
             OSError: the file cannot be read.
         """
 

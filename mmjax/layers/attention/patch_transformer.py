@@ -26,7 +26,7 @@ class PatchBlocks(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "batch step feature"], mask: Bool[Array, "batch step"], *, train: bool
+        self, x: Float[Array, "batch step feature"], mask: Bool[Array, "batch step"], train: bool
     ) -> Tokens:
         """Returns one token for each window, the last one filled up."""
         require_at_least(self, 1, "patch", "dim")

@@ -38,7 +38,6 @@ class SelfAttentionBlock(nn.Module):
         self,
         x: Float[Array, "batch token width"],
         mask: Bool[Array, "batch token"],
-        *,
         train: bool,
     ) -> Float[Array, "batch token width"]:
         """Raises ValueError where the heads do not divide the width, or dropout is out of 0..1."""

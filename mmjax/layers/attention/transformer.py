@@ -31,7 +31,7 @@ class Attend(nn.Module):
         normed = layer_norm("norm")(x)
         source = normed if context is None else layer_norm("context_norm")(context)
         nothing = self.param("nothing", nn.initializers.normal(0.02), source.shape[-1:])
-        nothing = jnp.broadcast_to(nothing.astype(x.dtype), (len(x), 1, source.shape[-1]))
+        nothing = jnp.broadcast_to(nothing.astype(x.dtype), (x.shape[0], 1, source.shape[-1]))
         source = jnp.concatenate([source, nothing], axis=1)
         look = jnp.broadcast_to(look, (*x.shape[:2], look.shape[2]))
         look = jnp.pad(look, ((0, 0), (0, 0), (0, 1)), constant_values=True)
@@ -47,7 +47,7 @@ class FeedForward(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "batch token dim"], *, train: bool
+        self, x: Float[Array, "batch token dim"], train: bool
     ) -> Float[Array, "batch token dim"]:
         mlp = Mlp(hidden=(2 * self.dim,), dim=self.dim, dropout=self.dropout, name="mlp")
         return x + mlp(layer_norm("norm")(x), train=train)

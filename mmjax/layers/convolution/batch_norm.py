@@ -1,7 +1,7 @@
 """Batch normalisation, Ioffe & Szegedy 2015, arXiv:1502.03167, over the global batch."""
 
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from mmjax.layers.tokens.masking import clear
-from mmjax.layers.tracing.collectives import global_sum
+from mmjax.layers.tracing.collectives import total
 from mmjax.types import AnyArray
 
 
@@ -27,12 +27,12 @@ def global_moments(
 ) -> Moments:
     """Sums and counts over all devices, divided once; two passes, so that nothing cancels."""
     positions = tuple(range(1, x.ndim - 1))
-    examples = global_sum(jnp.sum(mask, dtype=x.dtype))
+    examples = total(jnp.sum(mask, dtype=x.dtype))
     divisor = jnp.maximum(examples, jnp.ones_like(examples))
 
     def mean_over_batch(y):
         # Examples are as large as each other: a mean of means, exact where one sum would not be.
-        return global_sum(jnp.sum(clear(jnp.mean(y, axis=positions), mask), axis=0)) / divisor
+        return total(jnp.sum(clear(jnp.mean(y, axis=positions), mask), axis=0)) / divisor
 
     mean = mean_over_batch(x)
     variance = mean_over_batch(jnp.square(x - _along(mean, x)))
@@ -47,6 +47,8 @@ class BatchNorm(nn.Module):
     variance, as in PyTorch (Flax's momentum is 1 minus this one). Statistics are float32.
     """
 
+    mixes_examples: ClassVar[bool] = True
+
     momentum: float = 0.1  # share of the new batch in the running statistics
     epsilon: float = 1e-5  # added to the variance
 
@@ -55,7 +57,6 @@ class BatchNorm(nn.Module):
         self,
         x: Float[Array, "batch *position channel"],
         mask: Bool[Array, "batch"],
-        *,
         train: bool,
     ) -> Float[Array, "batch *position channel"]:
         shape = (x.shape[-1],)

@@ -25,9 +25,9 @@ def rasterise(
     inside = mask & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     cell = clear(row * columns + column, inside).astype(jnp.int32)
     given = jnp.concatenate([inside[:, :, None].astype(points.dtype), points], axis=-1)
-    example = jnp.broadcast_to(jnp.arange(len(points))[:, None], cell.shape)
-    total = jnp.zeros((len(points), rows * columns, given.shape[-1]), given.dtype)
+    example = jnp.broadcast_to(jnp.arange(points.shape[0])[:, None], cell.shape)
+    total = jnp.zeros((points.shape[0], rows * columns, given.shape[-1]), given.dtype)
     total = total.at[example, cell].add(clear(given, inside))
     count, sums = total[:, :, :1], total[:, :, 1:]
     grid = jnp.concatenate([jnp.log1p(count), sums / jnp.maximum(count, 1.0)], axis=-1)
-    return jnp.reshape(grid, (len(points), rows, columns, -1))
+    return jnp.reshape(grid, (points.shape[0], rows, columns, -1))

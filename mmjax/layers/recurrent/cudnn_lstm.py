@@ -43,7 +43,7 @@ def cudnn_lstm(
     from jax.experimental import rnn
 
     batch, length, width = x.shape
-    dim = len(recurrent_kernel)
+    dim = recurrent_kernel.shape[0]
     if not length:
         return jnp.zeros((batch, 0, dim), x.dtype), jnp.zeros((batch, dim), x.dtype)
     if reverse:

@@ -50,7 +50,7 @@ def states_before(states: Float[Array, "token batch dim"], reverse: bool) -> Arr
 
 def last_state(states: Float[Array, "token batch dim"], reverse: bool) -> Float[Array, "batch dim"]:
     """The state after the last token that was read."""
-    if not len(states):
+    if states.shape[0] == 0:
         return jnp.zeros_like(states, shape=states.shape[1:])
     return states[0 if reverse else -1]
 

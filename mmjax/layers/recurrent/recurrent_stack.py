@@ -36,7 +36,6 @@ class RecurrentStack(nn.Module):
         self,
         x: Float[Array, "batch token width"],
         mask: Bool[Array, "batch token"],
-        *,
         train: bool,
     ) -> Tokens:
         """Returns one token, or one for each that was read with `pooling="none"`."""

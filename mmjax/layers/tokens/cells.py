@@ -43,7 +43,7 @@ class CellEmbedding(nn.Module):
         values = clear(values, mask)
         known = (values >= 0) & (values < jnp.asarray(count, values.dtype)[None])
         mask = mask & (known | jnp.asarray(count == 0)[None])
-        shown = jnp.zeros((len(values), 0, self.width), values.dtype)
+        shown = jnp.zeros((values.shape[0], 0, self.width), values.dtype)
         if len(categorical):
             total = count[categorical]
             # Column by column in one table: a category's row is its number behind those before.

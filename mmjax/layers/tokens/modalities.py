@@ -29,7 +29,7 @@ def ordered(modalities: Mapping[str, Tokens]) -> list[tuple[str, Tokens]]:
                 f"modality {name!r}: expected values [batch, token, dim] and a mask "
                 f"[batch, token], got {tokens.values.shape} and {tokens.mask.shape}"
             )
-    sizes = {name: len(tokens.mask) for name, tokens in modalities.items()}
+    sizes = {name: tokens.mask.shape[0] for name, tokens in modalities.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"expected as many examples of every modality, got {sizes}")
     return sorted(modalities.items())

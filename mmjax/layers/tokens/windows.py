@@ -15,7 +15,7 @@ def windows(
     """Consecutive windows of `size` steps, the last one filled up with zeros (False)."""
     count = -(-x.shape[1] // size)
     widths = [(0, 0), (0, count * size - x.shape[1])] + [(0, 0)] * (x.ndim - 2)
-    return jnp.reshape(jnp.pad(x, widths), (len(x), count, size, *x.shape[2:]))
+    return jnp.reshape(jnp.pad(x, widths), (x.shape[0], count, size, *x.shape[2:]))
 
 
 def window_mask(mask: Bool[Array, "batch step"], size: int) -> Bool[Array, "batch window"]:

@@ -27,10 +27,12 @@ def rematerialising(wanted: bool) -> Iterator[None]:
 
 
 def block(call: Callable) -> Callable:
-    """Marks the compact `__call__(self, *arrays, train)` of a module that is such a block."""
+    """Mark the compact `__call__(self, *arrays, train)` of a module that is such a block."""
 
     @functools.wraps(call)
-    def again(self: nn.Module, *arrays: Any, train: bool) -> Any:
+    def again(self: nn.Module, *arrays: Any, train: bool | None = None) -> Any:
+        if train is None:  # given by position
+            *arrays, train = arrays
         if not _wanted.get() or self.is_initializing():
             return call(self, *arrays, train=train)
         return nn.remat(lambda module, *given: call(module, *given, train=train))(self, *arrays)

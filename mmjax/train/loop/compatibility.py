@@ -1,45 +1,73 @@
-"""Encoders and objectives, and the data that they are given: what shapes and types do not tell."""
+"""Models, objectives and data that do not fit: what shapes and types do not tell."""
+
+import contextlib
+from collections.abc import Iterator
 
 from mmjax.config import Experiment
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.targets import Category, MultiLabel
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
-from mmjax.types import Batch
+from mmjax.errors import UserError
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Errors of modules that are traced within are errors of the configuration."""
+    try:
+        yield
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> None:
-    """ValueError, naming the flag, where an encoder expects other numbers than the data gives.
+    """UserError, naming the flag, where a part expects other numbers than the data gives.
 
-    An encoder takes ids and categories beyond its tables for missing, in silence, and cannot hear
-    that samples come at another rate.
+    An encoder takes ids and categories beyond its tables for missing without a word, and cannot
+    know that samples come at another rate.
     """
-    for name, encoder in getattr(experiment.model, "encoders", {}).items():
+    for name, encoder in experiment.model.encoders.items():
         transform = preprocessing.transforms.get(name)
         flag = f"--model.encoders.{name}"
         if isinstance(transform, TextTransform) and hasattr(encoder, "vocabulary_size"):
             rows, words = encoder.vocabulary_size, transform.vocabulary_size
             if rows < words:
-                raise ValueError(
+                raise UserError(
                     f"{flag}.vocabulary-size {rows}: the texts' tokenizer has {words} words; "
                     "allow as many, or choose a smaller vocabulary with --data.vocabulary-size"
                 )
         if isinstance(transform, TableTransform) and hasattr(encoder, "categories"):
             given, wanted = encoder.categories, transform.categories
             if (given or (0,) * len(wanted)) != wanted:
-                raise ValueError(
+                raise UserError(
                     f"{flag}.categories {given}: the table's columns have {wanted} (0: a number)"
                 )
         rate = getattr(encoder, "sample_rate", None)
         if isinstance(transform, AudioTransform) and rate not in (None, transform.sample_rate):
-            raise ValueError(
+            raise UserError(
                 f"{flag}.sample-rate {rate}: the recordings come at {transform.sample_rate} Hz"
             )
+    _require_targets(experiment, preprocessing)
 
 
-def require_labels(experiment: Experiment, batch: Batch) -> None:
-    """ValueError where an objective reads a label that the data does not have."""
-    if missing := sorted(set(experiment.objectives) - set(batch.labels)):
-        raise ValueError(
-            f"objectives {missing}: the data has no such label; it has {sorted(batch.labels)}"
-        )
+def _require_targets(experiment: Experiment, preprocessing: Preprocessing) -> None:
+    for name, objective in experiment.objectives.items():
+        if objective.target is None:
+            continue
+        if objective.target not in preprocessing.targets:
+            raise UserError(
+                f"objectives.{name}: the data has no target {objective.target!r}; choose "
+                f"--objectives.{name}.target from {', '.join(sorted(preprocessing.targets))}"
+            )
+        kind = preprocessing.targets[objective.target]
+        head = experiment.model.heads_by_output.get(objective.output)
+        for field, wanted in (("classes", Category), ("labels", MultiLabel)):
+            got = getattr(head, field, None)
+            if isinstance(kind, wanted) and got is not None and got != len(kind.names):
+                raise UserError(
+                    f"--model.heads.{objective.output}.{field} {got}: target "
+                    f"{objective.target!r} has {len(kind.names)}: {', '.join(kind.names[:10])}"
+                )

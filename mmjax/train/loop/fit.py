@@ -3,29 +3,32 @@
 import contextlib
 import functools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
+from jax.sharding import Mesh
 from rich.console import Console
 
-from mmjax.config import Experiment
+from mmjax.config import Experiment, storage
 from mmjax.config.span import Span
+from mmjax.data.preprocessing import Preprocessing
 from mmjax.devices import parallel, processes, sharding
 from mmjax.devices.failure import explained
-from mmjax.devices.processes import Watchdog
-from mmjax.io import json_file
+from mmjax.devices.watchdog import Watchdog
+from mmjax.errors import StorageError, UserError
+from mmjax.evaluation.evaluator import Evaluator
 from mmjax.models.train_state import TrainState
 from mmjax.runs import checkpoint_reader, curves, folder, lock
 from mmjax.runs.stop import Interrupted, Stop
-from mmjax.train.loop import multi_step, recompile, trainable
-from mmjax.train.loop.observed import Update, observed
+from mmjax.train.loop import compatibility, multi_step, recompile, trainable
 from mmjax.train.loop.profile import Profile
-from mmjax.train.loop.recorder import Keeper
-from mmjax.train.loop.setup import Setup
-from mmjax.types import WeightedMean
+from mmjax.train.loop.program import ManySeeds, OneRun, Program
+from mmjax.train.loop.recorder import RunRecorder
+from mmjax.train.loop.stream import BatchStream
+from mmjax.train.loop.trainer import Trainer
+from mmjax.types import Batch
 
 _say = functools.partial(print, file=sys.stderr)
 
@@ -45,100 +48,195 @@ def fit(
     folder.
 
     Raises:
-        ValueError: the folder holds another experiment, or another process trains in it; the
-            configuration cannot be; every checkpoint is damaged; the training diverged.
+        UserError: the folder holds another experiment, or another process trains in it; the
+            configuration cannot be; every checkpoint is damaged; the training diverged; the disk
+            takes nothing more; another process has ended; a device does not hold a step.
         Interrupted: Ctrl-C or SIGTERM, after the state was saved.
-        OSError: the disk does not take what must be written; another process has ended.
-        MemoryError: a device does not hold a step.
     """
-    run = Path(run)
-    with (
-        explained(experiment, run),
-        lock.Lock(run, _say) as held,
-        Watchdog(timeout) as watchdog,
-    ):
-        folder.check(run, experiment)
-        if run.exists() and parallel.primary():
+    return fit_together([experiment], [Path(run)], Path(run), timeout=timeout, profile=profile)[0]
+
+
+def fit_together(
+    experiments: Sequence[Experiment],
+    runs: Sequence[Path],
+    home: Path,
+    *,
+    mesh: Mesh | None = None,
+    timeout: float | None = None,
+    profile: Span | None = None,
+) -> list[dict[str, float]]:
+    """Train runs that differ in nothing but their seeds as one program; as `fit` does for one.
+
+    Args:
+        experiments: one, or several that are alike but for the seed
+        runs: the folder of each
+        home: the folder that is locked: the run's, or that of all runs
+        mesh: the devices, where not those that `compute` says
+        timeout: seconds to wait for other processes
+        profile: steps to trace, into the first run's folder
+    """
+    experiment = experiments[0]
+    storage.require_restorable(experiment)
+    with explained(experiment, home), lock.Lock(home, _say) as held, Watchdog(timeout) as watchdog:
+        for run, one in zip(runs, experiments, strict=True):
+            folder.check(run, one)
+        if home.exists() and parallel.primary():
             held.take()
-        parallel.request_host_devices(
-            experiment.batch_size // experiment.accumulate, experiment.devices
-        )
-        ready = Setup(experiment, run)
-        # All that can be wrong with a configuration has shown itself: claim the folder for it.
+        ready = _prepared(experiment, runs[0], mesh)
+        # All that can be wrong with a configuration has shown itself: claim the folders for it.
         if parallel.primary():
-            run.mkdir(parents=True, exist_ok=True)
+            home.mkdir(parents=True, exist_ok=True)
             held.take()
-            folder.check(run, experiment)
-            folder.claim(run, experiment, _say)
-            ready.preprocessing.save(run)
-        processes.require_one_folder(held.token, lambda: lock.read(run).get("token"))
+            for run, one in zip(runs, experiments, strict=True):
+                folder.check(run, one)
+                folder.claim(run, one, ready.trainer.mesh.size, _say)
+                ready.preprocessing.save(run)
+        processes.require_one_folder(held.token, lambda: lock.read(home).get("token"))
         if not parallel.primary():  # all make the same training
-            folder.check(run, experiment)
-        return _run(experiment, run, ready, watchdog, profile)
+            folder.check(runs[0], experiment)
+        return _run(experiments, runs, ready, watchdog, profile)
+
+
+class _Ready(NamedTuple):
+    """What a training needs before its first step, all of it checked before a file is written."""
+
+    preprocessing: Preprocessing
+    stream: BatchStream
+    trainer: Trainer
+    fresh: TrainState
+    weights: dict[str, str]  # {modality: its file of published weights}
+
+
+def _prepared(experiment: Experiment, run: Path, mesh: Mesh | None) -> _Ready:
+    compute = experiment.compute
+    if mesh is None:
+        parallel.request_host_devices(experiment.batch_size // compute.accumulate, compute.devices)
+        mesh = parallel.choose(
+            experiment.batch_size, compute.devices, parts=compute.accumulate, fsdp=compute.fsdp
+        )
+    experiment.data.prepare()
+    preprocessing = folder.preprocessing(run, experiment) or experiment.data.preprocessing()
+    compatibility.require_agreement(experiment, preprocessing)
+    stream = BatchStream(experiment, preprocessing)
+    trainer = Trainer(experiment, preprocessing, stream.first(), mesh)
+    # Weights are where a training begins; one that goes on needs no file.
+    fresh, files = trainer.begin(experiment.seed, weights=not checkpoint_reader.steps(run))
+    metric = experiment.keeping.best_metric
+    if metric != "loss":
+        evaluator = Evaluator(experiment, preprocessing, parallel.local(mesh), folder.CHUNK)
+        if metric not in (known := evaluator.names(fresh.variables, "validation")):
+            raise UserError(f"--best-metric {metric}: choose from {', '.join(known)}")
+    return _Ready(preprocessing, stream, trainer, fresh, files)
 
 
 def _run(
-    experiment: Experiment, run: Path, ready: Setup, watchdog: Watchdog, span: Span | None
-) -> dict[str, float]:
-    """Train from the newest whole checkpoint, or from the start, and evaluate."""
+    experiments: Sequence[Experiment],
+    runs: Sequence[Path],
+    ready: _Ready,
+    watchdog: Watchdog,
+    span: Span | None,
+) -> list[dict[str, float]]:
+    """Train from the newest checkpoint that all runs have, or from the start, and evaluate."""
+    experiment, trainer, stream = experiments[0], ready.trainer, ready.stream
     if parallel.primary():
-        rows = trainable.rows(ready.fresh.params, experiment, ready.files)
+        rows = trainable.rows(ready.fresh.params, experiment, ready.weights)
         Console(stderr=True).print(trainable.table(rows))
-        if experiment.fsdp > 1:
-            Console(stderr=True).print(sharding.table(ready.fresh, experiment.fsdp))
+        if experiment.compute.fsdp > 1:
+            shown = sharding.table(ready.fresh, experiment.compute.fsdp)
+            Console(stderr=True).print(shown)
+    seeds = [one.seed for one in experiments]
+    program = OneRun(trainer, stream, seeds[0])
+    if len(runs) > 1:
+        program = ManySeeds(trainer, stream, seeds)
+    evaluators = [
+        Evaluator(experiment, ready.preprocessing, parallel.local(trainer.mesh), folder.chunk(run))
+        for run in runs
+    ]
     with watchdog.waiting("the other processes to begin"):
-        now, progress = _resumed(run, ready)
-    start = int(now.step)
-    with (
-        Keeper(experiment, run, ready, watchdog, now, progress) as keeper,
-        Profile(span, run, keeper.log.say) as profile,
-        Stop() as stop,
-        contextlib.closing(
-            ready.stream(start=start, workers=experiment.workers, watchdog=watchdog)
-        ) as batches,
+        states, progress = _resumed(seeds, runs, ready)
+    start = int(states[0].step)
+    with contextlib.ExitStack() as stack:
+        recorders = [
+            stack.enter_context(
+                RunRecorder(*each[:2], each[2], watchdog, *each[3:], epoch=stream.epoch)
+            )
+            for each in zip(experiments, runs, evaluators, states, progress, strict=True)
+        ]
+        profile = stack.enter_context(Profile(span, runs[0], recorders[0].log.say))
+        watch = recompile.Watch(recorders[0].log.say, stream.lengths)
+        stop = stack.enter_context(Stop())
+        given = stack.enter_context(contextlib.closing(program.stream(start, watchdog)))
+        now = program.join(states)
+        del states
+        now = _train(experiment, now, program, given, recorders, profile, watch, stop)
+        for recorder in recorders:
+            recorder.wait()
+        seconds = recorders[0].seconds / len(runs)
+    metrics = []
+    for run, one, evaluator, state in zip(
+        runs, experiments, evaluators, program.split(now), strict=True
     ):
-        update = observed(ready.update, recompile.Watch(keeper.log.say, ready.lengths), profile)
-        now = train(experiment, now, update, batches, keeper.read, keeper.keep, stop)
-        keeper.wait()
-        seconds = keeper.seconds
-    metrics = ready.evaluator(now.variables, "test", watchdog)
-    if parallel.primary():
-        finish(run, experiment, now, metrics, seconds)
+        metrics.append(evaluator(state.variables, "test", watchdog))
+        if parallel.primary():
+            folder.write_results(run, one.steps, state.params, metrics[-1], seconds)
+            curves.draw(run)
     with watchdog.waiting("the other processes to end"):
         processes.barrier("the end")
     return metrics
 
 
-def _resumed(run: Path, ready: Setup) -> tuple[TrainState, dict[str, Any]]:
-    """The newest whole checkpoint's state and progress, or the fresh state."""
-    found = checkpoint_reader.resumed(run, ready.fresh, parallel.place(ready.mesh), _say)
-    processes.require_same(0 if found is None else found[0])
-    if found is None:
-        return parallel.put(ready.fresh, ready.mesh), {}
-    step, now, progress = found
-    if parallel.primary():
-        for moved in checkpoint_reader.set_aside(run, step):
-            _say(f"the damaged checkpoint was moved to {moved}")
+def _resumed(
+    seeds: Sequence[int], runs: Sequence[Path], ready: _Ready
+) -> tuple[list[TrainState], list[dict[str, Any]]]:
+    """State and progress of every run: at the newest step that all have saved, or fresh."""
+    mesh, place = ready.trainer.mesh, parallel.place(ready.trainer.mesh)
+    found = [checkpoint_reader.resumed(run, ready.fresh, place, _say) for run in runs]
+    start = min(0 if one is None else one[0] for one in found)
+    processes.require_same(start)
+    states, progress = [], []
+    for one, run, seed in zip(found, runs, seeds, strict=True):
+        if one is None or not start:
+            # The first run's fresh state was made already.
+            fresh = ready.fresh if run == runs[0] else ready.trainer.begin(seed)[0]
+            one = 0, parallel.put(fresh, mesh), {}
+        elif one[0] != start:
+            one = start, *checkpoint_reader.restore(run, start, ready.fresh, place)
+        states.append(one[1])
+        progress.append(one[2])
+    if start and parallel.primary():
+        for run in runs if len(runs) == 1 else ():
+            for moved in checkpoint_reader.set_aside(run, start):
+                _say(f"the damaged checkpoint was moved to {moved}")
     processes.barrier("set aside")
-    return now, progress
+    return states, progress
 
 
-def train(
+def _train(
     experiment: Experiment,
     now: TrainState,
-    update: Update,
-    batches: Iterator[Any],
-    read: Callable[[int, Mapping[str, WeightedMean], Any], None],
-    keep: Callable[[TrainState, bool], None],
+    program: Program,
+    given: Iterator[Any],
+    recorders: Sequence[RunRecorder],
+    profile: Profile,
+    watch: recompile.Watch,
     stop: Stop,
 ) -> TrainState:
     """All steps that are still to do; `now` is given away."""
+
+    def read(before: int, means: Any, batch: Any) -> None:
+        for recorder, (own, ids) in zip(recorders, program.means(means, batch), strict=True):
+            recorder.read(before, own, ids)
+
+    def keep(now: TrainState, due: bool) -> None:
+        for recorder, state in zip(recorders, program.split(now), strict=True):
+            recorder.keep(state, due)
+
     unread = None
-    number = int(np.ravel(now.step)[0])  # all of several trainings are at the same
+    number = int(np.ravel(now.step)[0])  # all runs are at the same step
     while number < experiment.steps:
         try:
-            batch = next(batches)
-        except OSError:
+            batch = next(given)
+        except StorageError:
             asked = stop.asked(number)
             if asked is None:
                 raise
@@ -147,12 +245,17 @@ def train(
                 read(*unread)
             keep(now, False)
             raise _interrupted(number, experiment, asked) from None
-        now, sums = update(number, now, batch)
+        last = number + multi_step.count(batch.ids)
+        if isinstance(batch, Batch):
+            watch(last, batch)
+        with profile.around(number + 1, last, now) as made:
+            now, means = program.update(now, batch)
+            made.append(means)
         if unread is not None:
             read(*unread)  # of the call before: the devices are busy with this one
-        unread = (number, sums, batch)
-        number += multi_step.count(batch.ids)
-        due = number % experiment.eval_every == 0 or number == experiment.steps
+        unread = (number, means, batch)
+        number = last
+        due = number % experiment.keeping.eval_every == 0 or number == experiment.steps
         asked = stop.asked(number)  # once: it may change at any moment
         if due or asked is not None:
             read(*unread)
@@ -169,18 +272,3 @@ def _interrupted(step: int, experiment: Experiment, asked: int) -> Interrupted:
         "run the same command again to go on",
         asked,
     )
-
-
-def finish(
-    run: Path, experiment: Experiment, now: TrainState, metrics: dict[str, float], seconds: float
-) -> None:
-    """Write results.json and the curves."""
-    results = {
-        "split": "test",
-        "step": experiment.steps,
-        "parameters": sum(x.size for x in jax.tree.leaves(now.params)),
-        "training_minutes": seconds / 60,
-        "metrics": metrics,
-    }
-    json_file.write(run / folder.RESULTS, results)
-    curves.draw(run)

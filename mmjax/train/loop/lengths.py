@@ -7,7 +7,7 @@ from collections.abc import Generator
 from mmjax.data.pipeline import buckets
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.devices import processes
-from mmjax.devices.processes import Watchdog
+from mmjax.devices.watchdog import Watchdog
 from mmjax.types import Batch
 
 

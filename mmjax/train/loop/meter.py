@@ -1,4 +1,4 @@
-"""The meter of a training: reads the sums of each step, writes the mean of the last ones."""
+"""The meter of a training: reads the means of each step, writes the mean of the last ones."""
 
 import contextlib
 import math
@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from mmjax.config import Experiment
+from mmjax.evaluation.evaluator import require_valid
+from mmjax.objectives.objective import INVALID
 from mmjax.runs.log import Log
 from mmjax.train.step.finite import NAME, Watch
-from mmjax.types import AnyArray, WeightedMean
+from mmjax.types import AnyArray, MetricName, WeightedMean
 
 
 class Meter:
-    """Sums since the last line of the log, in float64, and the time spent on training.
+    """Totals and counts since the last line of the log, in float64, and the time spent on training.
 
     `progress` goes into every checkpoint: a resumed run writes the same lines.
     """
@@ -34,9 +36,9 @@ class Meter:
         self._experiment = experiment
         self._epoch = epoch  # examples of the training split
         self._learning_rate = experiment.optim.learning_rate(experiment.steps)
-        self._sums = {  # JSON has no NaN
-            name: [math.nan if number is None else number for number in pair]
-            for name, pair in progress.get("sums", {}).items()
+        self._pairs = {  # JSON has no NaN
+            MetricName(*name): [math.nan if number is None else number for number in pair]
+            for *name, pair in progress.get("means", [])
         }
         self._without = progress.get("without", 0)  # steps since the beginning that made no update
         self._skipped = progress.get("skipped", 0)  # updates, since the last line
@@ -53,7 +55,7 @@ class Meter:
     def progress(self) -> dict[str, Any]:
         """What a resumed run goes on with."""
         return {
-            "sums": {name: list(pair) for name, pair in self._sums.items()},
+            "means": [[*name, list(pair)] for name, pair in self._pairs.items()],
             "skipped": self._skipped,
             "without": self._without,
             "in_a_row": self._watch.in_a_row,
@@ -61,25 +63,30 @@ class Meter:
             "log": self._log.mark,
         }
 
-    def read(self, step: int, sums: Mapping[str, WeightedMean], ids: AnyArray) -> None:
-        """Take in the sums of a step: waits for that step. Writes a line every `log_every`.
+    def read(self, step: int, means: Mapping[MetricName, WeightedMean], ids: AnyArray) -> None:
+        """Take in the means of a step: waits for that step. Writes a line every `log_every`.
 
         A step whose update was skipped counts as that and into no mean.
+
+        Raises:
+            UserError: a target holds values that its objective cannot read.
         """
-        sums = dict(sums)
-        if self._watch.read(step, sums.pop(NAME, None), ids):
-            for name, new in sums.items():
-                pair = self._sums.setdefault(name, [0.0, 0.0])
-                pair[0] += float(np.asarray(new.total))
-                pair[1] += float(np.asarray(new.count))
-        else:
+        means = dict(means)
+        made = self._watch.read(step, means.pop(NAME, None), ids)
+        if not made:
             self._skipped += 1
             self._without += 1
-            for name in sums:
-                self._sums.setdefault(name, [0.0, 0.0])
+        for name, new in means.items():
+            if name.quantity == INVALID:
+                require_valid(self._experiment, name, float(np.asarray(new.total)))
+                continue
+            pair = self._pairs.setdefault(name, [0.0, 0.0])
+            if made:
+                pair[0] += float(np.asarray(new.total))
+                pair[1] += float(np.asarray(new.count))
         self._examples += self._experiment.batch_size
         self._log.advance()
-        if step % self._experiment.log_every == 0 or step == self._experiment.steps:
+        if step % self._experiment.keeping.log_every == 0 or step == self._experiment.steps:
             self._write(step)
 
     @contextlib.contextmanager
@@ -92,7 +99,7 @@ class Meter:
     def _write(self, step: int) -> None:
         means = {
             name: total / count if count else math.nan
-            for name, (total, count) in self._sums.items()
+            for name, (total, count) in self._pairs.items()
         }
         now = time.perf_counter()
         self._log.record(
@@ -101,11 +108,11 @@ class Meter:
                 "split": "train",
                 "epoch": step * self._experiment.batch_size / self._epoch,
                 "loss": self._experiment.total_loss(means),
-                **means,
+                **{str(name): mean for name, mean in means.items()},
                 **({"skipped": self._skipped} if self._skipped else {}),
                 "examples_per_second": self._examples / (now - self._line),
                 "learning_rate": float(np.asarray(self._learning_rate(step - 1 - self._without))),
                 "seconds": self.seconds,
             }
         )
-        self._sums, self._skipped, self._examples, self._line = {}, 0, 0, now
+        self._pairs, self._skipped, self._examples, self._line = {}, 0, 0, now

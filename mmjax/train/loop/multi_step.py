@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from mmjax.models.train_state import TrainState
-from mmjax.types import AnyArray, Batch, Masked, RowIndices, WeightedMean
+from mmjax.types import AnyArray, Batch, Masked, MetricName, RowIndices, WeightedMean
 
 
 def scanned(step: Callable) -> Callable:
@@ -24,10 +24,10 @@ def scanned(step: Callable) -> Callable:
         columns: Mapping[str, Masked] | None = None,
         *,
         axis: str | None,
-    ) -> tuple[TrainState, dict[str, WeightedMean]]:
+    ) -> tuple[TrainState, dict[MetricName, WeightedMean]]:
         def one(
             state: TrainState, given: Batch | RowIndices
-        ) -> tuple[TrainState, dict[str, WeightedMean]]:
+        ) -> tuple[TrainState, dict[MetricName, WeightedMean]]:
             batch = given if columns is None or isinstance(given, Batch) else given.batch(columns)
             return step(state, batch, axis=axis)
 
@@ -52,8 +52,8 @@ def stacked(
 
 
 def each(
-    before: int, sums: Mapping[str, WeightedMean], ids: AnyArray
-) -> Iterator[tuple[int, Mapping[str, WeightedMean], AnyArray]]:
+    before: int, sums: Mapping[MetricName, WeightedMean], ids: AnyArray
+) -> Iterator[tuple[int, Mapping[MetricName, WeightedMean], AnyArray]]:
     """(step, sums, ids) of every step of a call that came after step `before`."""
     if ids.ndim == 1:
         yield before + 1, sums, ids

@@ -7,20 +7,21 @@ from typing import Any
 
 from mmjax.config import Experiment
 from mmjax.devices import parallel
-from mmjax.devices.processes import Watchdog
+from mmjax.devices.watchdog import Watchdog
+from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
 from mmjax.models.train_state import TrainState
+from mmjax.runs import checkpoint_reader
 from mmjax.runs.checkpoint import Checkpoints
 from mmjax.runs.log import Log
 from mmjax.train.loop import multi_step
 from mmjax.train.loop.meter import Meter
-from mmjax.train.loop.setup import Setup
 from mmjax.train.step import finite
-from mmjax.types import WeightedMean
+from mmjax.types import MetricName, WeightedMean
 
 
-class Keeper:
-    """Reads the sums of every step, validates, and saves states in a run's folder.
+class RunRecorder:
+    """Reads the means of every step, validates, and saves states in a run's folder.
 
     A context: what is being saved is on the disk when it ends.
     """
@@ -29,26 +30,31 @@ class Keeper:
         self,
         experiment: Experiment,
         run: Path,
-        ready: Setup,
+        evaluator: Evaluator,
         watchdog: Watchdog,
         now: TrainState,
         progress: Mapping[str, Any],
+        *,
+        epoch: int,
     ) -> None:
-        """Goes on from the state `now` and the `progress` that was saved with it."""
-        self._experiment, self._ready, self._watchdog = experiment, ready, watchdog
+        """Goes on from the state `now` and the `progress` that was saved with it.
+
+        `epoch`: examples of the training split.
+        """
+        self._experiment, self._run = experiment, run
+        self._evaluator, self._watchdog = evaluator, watchdog
+        self._read_back = bool(checkpoint_reader.steps(run))
+        keeping, compute = experiment.keeping, experiment.compute
         watch = finite.Watch(
-            experiment.on_nonfinite,
-            experiment.skip_limit,
+            compute.on_nonfinite,
+            compute.skip_limit,
             finite.names(now.params),
             in_a_row=progress.get("in_a_row", 0),
         )
         with contextlib.ExitStack() as stack:
             self._checkpoints = stack.enter_context(
                 Checkpoints(
-                    run,
-                    keep=experiment.keep,
-                    best=experiment.best_metric,
-                    mode=experiment.best_mode,
+                    run, keep=keeping.keep, best=keeping.best_metric, mode=keeping.best_mode
                 )
             )
             self.log = stack.enter_context(
@@ -57,14 +63,14 @@ class Keeper:
                     experiment.steps,
                     start=int(now.step),
                     mark=progress.get("log"),
-                    tensorboard=experiment.tensorboard,
+                    tensorboard=keeping.tensorboard,
                     silent=not parallel.primary(),
                 )
             )
-            self._meter = Meter(self.log, experiment, watch, epoch=ready.epoch, progress=progress)
+            self._meter = Meter(self.log, experiment, watch, epoch=epoch, progress=progress)
             self._open = stack.pop_all()
 
-    def __enter__(self) -> "Keeper":
+    def __enter__(self) -> "RunRecorder":
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -75,48 +81,53 @@ class Keeper:
         """Spent on training."""
         return self._meter.seconds
 
-    def read(self, before: int, sums: Mapping[str, WeightedMean], batch: Any) -> None:
-        """Take in the sums of a call that came after step `before`; waits for it.
+    def read(self, before: int, means: Mapping[MetricName, WeightedMean], batch: Any) -> None:
+        """Take in the means of a call that came after step `before`; waits for it.
 
         Raises:
-            ValueError: a loss or a gradient is NaN or infinite, and the training is to stop there.
+            UserError: a loss or a gradient is NaN or infinite, and the training is to stop there.
         """
         with self._watchdog.waiting(f"step {before + multi_step.count(batch.ids)}"):
-            for step in multi_step.each(before, sums, batch.ids):
+            for step in multi_step.each(before, means, batch.ids):
                 self._meter.read(*step)
 
     def keep(self, now: TrainState, due: bool) -> None:
         """Save a state; validate it before that where this is `due`.
 
+        The first checkpoint is read back, so that no training relies on what cannot be restored.
+
         Raises:
-            ValueError: the state is not finite, or cannot be measured.
-            OSError: it, or the one before, could not be written.
+            UserError: the state is not finite, or cannot be measured or written.
         """
         step = int(now.step)
-        if self._experiment.on_nonfinite != "ignore":
+        if self._experiment.compute.on_nonfinite != "ignore":
             parts = {"parameter": now.params, "optimiser": now.opt_state}
             parts |= {"collection": now.collections, "average": now.average}
             finite.require(step, parts)
         metrics = None
         if due:
             with self._meter.paused():
-                metrics = _validated(self._ready.evaluator, now, self._watchdog)
+                metrics = self._validated(now)
             self.log.record({"step": step, "split": "validation", **metrics})
         with self._watchdog.waiting(f"the checkpoint of step {step}"):
-            whole = parallel.everywhere(now, self._ready.mesh)
-            self._checkpoints.save(whole, self._meter.progress, metrics)
+            self._checkpoints.save(now, self._meter.progress, metrics)
+            if not self._read_back:
+                self._checkpoints.wait()
+                if parallel.primary():
+                    checkpoint_reader.arrays(self._run, step, "variables")
+                self._read_back = True
 
     def wait(self) -> None:
-        """Until the last checkpoint is on the disk; OSError if it could not be written."""
+        """Until the last checkpoint is on the disk; UserError if it could not be written."""
         with self._watchdog.waiting("the last checkpoint"):
             self._checkpoints.wait()
 
-
-def _validated(evaluator: Evaluator, now: TrainState, watchdog: Watchdog) -> dict[str, float]:
-    try:
-        return evaluator(now.variables, "validation", watchdog)
-    except ValueError as error:
-        raise ValueError(
-            f"step {int(now.step)} cannot be measured: {error}. If the training diverged, lower "
-            "--optim.peak-lr or set --optim.clip-norm; earlier checkpoints are as they were"
-        ) from error
+    def _validated(self, now: TrainState) -> dict[str, float]:
+        try:
+            return self._evaluator(now.variables, "validation", self._watchdog)
+        except UserError as error:
+            raise UserError(
+                f"step {int(now.step)} cannot be measured: {error}. If the training diverged, "
+                "lower --optim.peak-lr or set --optim.clip-norm; earlier checkpoints are as they "
+                "were"
+            ) from error

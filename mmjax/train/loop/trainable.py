@@ -25,10 +25,11 @@ def rows(params: Mapping[str, Any], experiment: Experiment, files: Mapping[str, 
 
     `files` says which modality's encoder began with which file.
     """
+    sources = {experiment.model.path_of(modality): file for modality, file in files.items()}
     found: dict[tuple[str, float], list[str]] = {}
     sizes = {path_of(path): x.size for path, x in jax.tree_util.tree_leaves_with_path(params)}
     for path in sizes:
-        factor = experiment.optim.factor(path, experiment.frozen)
+        factor = experiment.optim.factor(path, experiment.model.frozen_paths)
         found.setdefault((path.split("/")[0], factor), []).append(path)
     split = {module for module, _ in found if sum(other == module for other, _ in found) > 1}
     return [
@@ -36,8 +37,8 @@ def rows(params: Mapping[str, Any], experiment: Experiment, files: Mapping[str, 
             path=f"{module} ({_parts(paths)})" if module in split else module,
             parameters=sum(sizes[path] for path in paths),
             peak_lr=experiment.optim.peak_lr * factor,
-            source=files.get(module.removeprefix("encoders_"), ""),
-            frozen=module in experiment.frozen,
+            source=sources.get(module, ""),
+            frozen=module in experiment.model.frozen_paths,
         )
         for (module, factor), paths in sorted(found.items())
     ]

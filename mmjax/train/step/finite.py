@@ -13,10 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
+from mmjax.errors import UserError
 from mmjax.layers.tracing.paths import path_of
-from mmjax.types import WeightedMean
+from mmjax.types import MetricName, WeightedMean
 
-NAME = "nonfinite"  # among a step's sums: its total is 1 + the position in `names`, or 0
+# Among what a step reports: the total is 1 + the position in `names`, or 0.
+NAME = MetricName("step", "nonfinite")
 
 
 def names(params: Any) -> list[str]:
@@ -54,7 +56,7 @@ _REMEDY = (
 )
 
 
-class NonFiniteError(ValueError):
+class NonFiniteError(UserError):
     """A loss, a gradient or an update was NaN or infinite."""
 
 

@@ -1,77 +1,95 @@
-"""The gradient of a batch: at once, or in parts one after the other, which take less memory.
-
-The loss divides totals by counts over the whole batch. A part must know these counts before its
-gradient can be right, so they are found first: parts may hold fewer examples that count, or none.
-"""
+"""Rules for the gradient of a batch: of all of it at once, or in parts that take less memory."""
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmjax.types import Batch, WeightedMean
+from mmjax.layers.tracing import collectives
+from mmjax.types import Batch, MetricName, WeightedMean
 
-# (params, collections, batch, key) -> sums, collections
-Forward = Callable[[Any, Any, Batch, Array], tuple[dict[str, WeightedMean], Any]]
+Means = dict[MetricName, WeightedMean]
+# (params, collections, batch, key) -> means, collections
+Forward = Callable[[Any, Any, Batch, Array], tuple[Means, Any]]
+Total = Callable[[Mapping[MetricName, WeightedMean]], Array]
 
 
-def gradient(
-    forward: Forward,
-    total: Callable[[Mapping[str, WeightedMean]], Array],
-    given: tuple[Any, Any, Batch, Array],
-    *,
-    parts: int,
-    across: Callable[[Any], Any],
-) -> tuple[Any, Array, dict[str, WeightedMean], Any]:
-    """This device's share of the gradient, of the loss and of the sums; and the new collections.
+class Gradient(NamedTuple):
+    """This device's share of the gradient, of the loss and of the totals, and new collections."""
 
-    `given` is what `forward` takes, `total` adds up what it returns, `across` sums over devices.
-    In `parts` it is the gradient of the whole batch, except for what a module draws (each part has
-    dropout masks of its own) or takes from the batch (BatchNorm sees a part, that of all devices).
+    grads: Any
+    loss: Array
+    means: Means
+    collections: Any
+
+
+# (forward, total, what forward takes) -> Gradient
+Rule = Callable[[Forward, Total, tuple[Any, Any, Batch, Array]], Gradient]
+
+
+def whole(forward: Forward, total: Total, given: tuple[Any, Any, Batch, Array]) -> Gradient:
+    """The gradient of the whole batch at once."""
+    grads, (loss, means, collections) = jax.grad(_loss(forward, total), has_aux=True)(*given)
+    return Gradient(grads, loss, means, collections)
+
+
+def accumulated(parts: int) -> Rule:
+    """The gradient of the whole batch in `parts`, one after the other.
+
+    The loss divides totals by counts over the whole batch. A part must know these counts before its
+    gradient can be right, so they are computed first: parts may hold fewer examples that count, or
+    none. Each part has dropout masks of its own. Objectives and modules that mix examples would see
+    a part instead of the batch: the training loop refuses them.
     """
+    return whole if parts == 1 else functools.partial(_in_parts, parts)
 
-    def loss_of(params, collections, part, key, counts=None):
-        sums, collections = forward(params, collections, part, key)
-        # A share of the global mean: this device's total over everybody's count.
+
+def _loss(forward: Forward, total: Total) -> Callable:
+    def loss_of(params, collections, batch, key, counts=None):
+        means, collections = forward(params, collections, batch, key)
+        # A share of the global mean: this device's total over the count of all devices.
         if counts is None:
-            counts = across({name: found.count for name, found in sums.items()})
-        loss = total(
-            {name: WeightedMean(found.total, counts[name]) for name, found in sums.items()}
-        )
-        return loss, (loss, sums, collections)
+            counts = collectives.total({name: mean.count for name, mean in means.items()})
+        shares = {name: WeightedMean(mean.total, counts[name]) for name, mean in means.items()}
+        loss = total(shares)
+        return loss, (loss, means, collections)
 
-    if parts == 1:
-        grads, (loss, sums, collections) = jax.grad(loss_of, has_aux=True)(*given)
-        return grads, loss, sums, collections
+    return loss_of
+
+
+def _in_parts(
+    parts: int, forward: Forward, total: Total, given: tuple[Any, Any, Batch, Array]
+) -> Gradient:
     params, collections, batch, key = given
     numbered = jnp.arange(parts), jax.tree.map(functools.partial(_split, parts), batch)
+    gradient = jax.grad(_loss(forward, total), has_aux=True)
 
     def count(_, part):
         number, part = part
-        sums, _ = forward(params, collections, part, jax.random.fold_in(key, number))
-        return None, {name: found.count for name, found in sums.items()}
+        means, _ = forward(params, collections, part, jax.random.fold_in(key, number))
+        return None, {name: mean.count for name, mean in means.items()}
 
-    # Of this pass the compiler keeps what counting takes, which is seldom more than the labels.
+    # The compiler keeps what counting takes of this pass, which is seldom more than the targets.
     _, counted = jax.lax.scan(count, None, numbered)
-    counts = across(jax.tree.map(jnp.sum, counted))
+    counts = collectives.total(jax.tree.map(jnp.sum, counted))
 
     def add(carry, part):
         number, part = part
         collections, before = carry
-        grads, (loss, sums, collections) = jax.grad(loss_of, has_aux=True)(
+        grads, (loss, means, collections) = gradient(
             params, collections, part, jax.random.fold_in(key, number), counts
         )
-        return (collections, jax.tree.map(jnp.add, before, (grads, loss, sums))), None
+        return (collections, jax.tree.map(jnp.add, before, (grads, loss, means))), None
 
     nothing = {
         name: WeightedMean(jnp.zeros_like(n), jnp.zeros_like(n)) for name, n in counts.items()
     }
     zeros = jax.tree.map(jnp.zeros_like, params), jnp.zeros(()), nothing
-    (collections, (grads, loss, sums)), _ = jax.lax.scan(add, (collections, zeros), numbered)
-    return grads, loss, sums, collections
+    (collections, (grads, loss, means)), _ = jax.lax.scan(add, (collections, zeros), numbered)
+    return Gradient(grads, loss, means, collections)
 
 
 def _split(parts: int, x: Any) -> Array:
@@ -80,4 +98,5 @@ def _split(parts: int, x: Any) -> Array:
     Not neighbours: where devices hold the batch split, each has its share of every part.
     """
     x = jnp.asarray(x)
-    return jnp.swapaxes(jnp.reshape(x, (len(x) // parts, parts, *x.shape[1:])), 0, 1)
+    size = x.shape[0] // parts
+    return jnp.swapaxes(jnp.reshape(x, (size, parts, *x.shape[1:])), 0, 1)

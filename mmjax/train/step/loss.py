@@ -1,4 +1,4 @@
-"""What a step minimises: sums of objectives and of modules, divided by their counts and added."""
+"""What a step minimises: totals of objectives and of modules, divided by their counts and added."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,61 +9,55 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmjax.balance import Balance
-from mmjax.models.multimodal import PRESENT
-from mmjax.types import Batch, WeightedMean
+from mmjax.objectives import Objective
+from mmjax.types import Batch, MetricName, Outputs, WeightedMean
+
+AUXILIARY = "auxiliary"  # the source of losses that modules add
 
 
 def measure(
-    objectives: Mapping[str, Any], outputs: Mapping[str, Array], batch: Batch
-) -> dict[str, WeightedMean]:
-    """The sums of every objective, as `<objective>/<quantity>`.
-
-    Those of a head that reads one modality alone are `<objective>/<modality>/<quantity>`.
-    """
+    objectives: Mapping[str, Objective], outputs: Outputs, batch: Batch
+) -> dict[MetricName, WeightedMean]:
+    """What every objective reports, of the joint output and of each modality alone."""
     found = {}
-    for output, name in _read_by(objectives, outputs).items():
-        read, seen = outputs, batch
-        if output != name:
+    for name, objective in objectives.items():
+        for quantity, mean in objective(outputs, batch).items():
+            found[MetricName(name, quantity)] = mean
+        for modality, value in outputs.unimodal.get(objective.output, {}).items():
+            alone = Outputs({objective.output: value})
             # A modality alone answers for the examples that have it.
-            present = outputs[f"{PRESENT}/{output.rpartition('/')[2]}"]
-            read = {**outputs, name: outputs[output]}
+            present = outputs.present[modality].astype(jnp.float32)
             seen = dataclasses.replace(batch, weight=batch.weight * present)
-        for quantity, sums in objectives[name](name, read, seen).items():
-            found[f"{output}/{quantity}"] = sums
+            for quantity, mean in objective(alone, seen).items():
+                found[MetricName(name, quantity, modality)] = mean
     return found
 
 
-def _read_by(objectives: Mapping[str, Any], outputs: Mapping[str, Array]) -> dict[str, str]:
-    """{output: the objective that reads it}."""
-    alone = {output: output.rpartition("/")[0] for output in outputs if "/" in output}
-    return {name: name for name in objectives} | {
-        output: name for output, name in alone.items() if name in objectives
-    }
-
-
-def auxiliary(recorded: Mapping[str, Any], batch: Batch) -> dict[str, WeightedMean]:
-    """The sums of the losses that modules have recorded, as `auxiliary/<module>/<name>`."""
+def auxiliary(recorded: Mapping[str, Any], batch: Batch) -> dict[MetricName, WeightedMean]:
+    """The losses that modules have recorded (`layers/tracing/auxiliary.py`)."""
     found = jax.tree_util.tree_leaves_with_path(recorded, is_leaf=lambda x: isinstance(x, tuple))
-    return {
-        # `where`: a filler's loss may be anything, infinite too.
-        "/".join(["auxiliary", *(key.key for key in path)]): WeightedMean(
-            jnp.sum(batch.weight * jnp.where(batch.weight > 0, loss, jnp.zeros_like(loss))),
-            jnp.sum(batch.weight * counts),
+    means = {}
+    for path, (loss, counts) in found:
+        *module, name = (key.key for key in path)
+        # `where`: the loss of a filler may be anything, infinite too.
+        kept = jnp.where(batch.weight > 0, loss, jnp.zeros_like(loss))
+        means[MetricName(AUXILIARY, name, "/".join(module))] = WeightedMean(
+            jnp.sum(batch.weight * kept), jnp.sum(batch.weight * counts)
         )
-        for path, (loss, counts) in found
-    }
+    return means
 
 
 def total_loss(
-    sums: Mapping[str, WeightedMean], objectives: Mapping[str, Any], balance: Balance
+    means: Mapping[MetricName, WeightedMean],
+    objectives: Mapping[str, Objective],
+    balance: Balance,
 ) -> Array:
     """What a step minimises, given totals of this device and counts of all."""
     total = jnp.zeros(())
-    for path, found in sums.items():
-        name, *modality = path.removesuffix("/loss").split("/")
-        if name == "auxiliary":  # already weighted by who recorded it
+    for name, found in means.items():
+        if name.source == AUXILIARY:  # already weighted by the module that recorded it
             total += found.mean()
-        elif path.endswith("/loss"):
-            weight = balance.weight(modality[0] if modality else None)
-            total += objectives[name].weight * weight * found.mean()
+        elif name.quantity == "loss":
+            weight = balance.weight(name.part or None)
+            total += objectives[name.source].weight * weight * found.mean()
     return total

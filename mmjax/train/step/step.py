@@ -8,28 +8,115 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import optax
-from flax import linen as nn
 from jax import Array
 
 from mmjax.balance import JOINT, Balance
 from mmjax.layers.tokens.masking import clear
+from mmjax.layers.tracing import collectives
 from mmjax.layers.tracing.auxiliary import COLLECTION
-from mmjax.layers.tracing.collectives import summing
+from mmjax.models.base import Model
 from mmjax.models.train_state import TrainState
-from mmjax.train.step import finite
-from mmjax.train.step.gradient import gradient
+from mmjax.objectives import Objective
+from mmjax.train.step import finite, gradient
 from mmjax.train.step.loss import auxiliary, measure, total_loss
-from mmjax.types import Batch, Masked, WeightedMean
+from mmjax.types import Batch, Masked, MetricName, Outputs, WeightedMean
 
 BALANCE_KEY = 2**31 - 1  # no replica has this index
 
 
-def _over(axis: str | None, reduce, tree):
-    """`reduce` over the devices of `axis`; with None this device sees the global batch already."""
-    return tree if axis is None else reduce(tree, axis)
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    model: Model,
+    objectives: Mapping[str, Objective],
+    tx: optax.GradientTransformation,
+    axis: str | None,
+    balance: Balance = JOINT,
+    ema: float = 0.0,
+    guard: bool = True,
+    rule: gradient.Rule = gradient.whole,
+) -> tuple[TrainState, dict[MetricName, WeightedMean]]:
+    """One update, and the means that it was made from.
+
+    `axis=None`: `batch` is the global batch (plain jit, or jit over shardings). `axis="data"`: it
+    is this device's share, and sums run over the named axis (pmap). Both give the same update.
+
+    With `guard` the state stays as it was where the loss or a gradient is NaN or infinite, and the
+    means say which (`finite.py`). `ema` is the decay of the parameters' average, in a state that
+    keeps one. `rule` says how the gradient is computed (`gradient.py`).
+    """
+    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+    own = key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
+    forward = functools.partial(_forward, model, objectives)
+    total = functools.partial(total_loss, objectives=objectives, balance=balance)
+    with collectives.over(axis):
+        found = rule(forward, total, (state.params, state.collections, _present(batch), own))
+        grads, loss, means = collectives.total((found.grads, found.loss, found.means))
+    # After the sum over devices, with the key that they share: the same change on all.
+    grads = balance.modulate(grads, means, jax.random.fold_in(key, BALANCE_KEY))
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    new = dataclasses.replace(
+        state,
+        step=state.step + 1,
+        params=params,
+        collections=found.collections if axis is None else _averaged(found.collections, axis),
+        opt_state=opt_state,
+        average=_averaged_over_steps(state, params, ema),
+    )
+    if not guard:
+        return new, means
+    which = finite.first(loss, grads)
+    means[finite.NAME] = WeightedMean(which.astype(jnp.float32), jnp.ones(()))
+    return finite.kept(which == 0, new, state), means
 
 
-def _averaged(collections, axis: str):
+def eval_step(
+    variables: Mapping[str, Any],
+    batch: Batch,
+    *,
+    model: Model,
+    objectives: Mapping[str, Objective],
+) -> tuple[dict[MetricName, WeightedMean], dict[str, dict[str, Array]]]:
+    """The means over these examples, and what each objective records of every example."""
+    outputs = cast(Outputs, model.apply(variables, batch.inputs, train=False))
+    records = {name: o.record(outputs, batch) for name, o in objectives.items()}
+    return measure(objectives, outputs, batch), records
+
+
+def _present(batch: Batch) -> Batch:
+    """The batch, its fillers missing in every modality: no statistic of a module may count them."""
+    inputs = {
+        name: Masked(given.values, clear(given.mask, batch.weight > 0))
+        for name, given in batch.inputs.items()
+    }
+    return dataclasses.replace(batch, inputs=inputs)
+
+
+def _forward(
+    model: Model,
+    objectives: Mapping[str, Objective],
+    params: Any,
+    collections: Mapping[str, Any],
+    batch: Batch,
+    key: Array,
+) -> tuple[dict[MetricName, WeightedMean], dict[str, Any]]:
+    outputs, changed = model.apply(
+        {"params": params, **collections},
+        batch.inputs,
+        train=True,
+        targets=batch.targets,
+        rngs={"dropout": key},
+        mutable=[*collections, COLLECTION],
+    )
+    changed = dict(changed)
+    recorded = changed.pop(COLLECTION, {})
+    means = measure(objectives, cast(Outputs, outputs), batch) | auxiliary(recorded, batch)
+    return means, changed
+
+
+def _averaged(collections: Any, axis: str) -> Any:
     """Statistics are averaged over the devices; counters are the same on all and stay integers."""
     return jax.tree.map(
         lambda x: (jax.lax.pmean if jnp.issubdtype(x.dtype, jnp.floating) else jax.lax.pmax)(
@@ -37,78 +124,6 @@ def _averaged(collections, axis: str):
         ),
         collections,
     )
-
-
-def train_step(
-    state: TrainState,
-    batch: Batch,
-    *,
-    model: nn.Module,
-    objectives: Mapping[str, Any],
-    tx: optax.GradientTransformation,
-    axis: str | None,
-    balance: Balance = JOINT,
-    ema: float = 0.0,
-    guard: bool = True,
-    accumulate: int = 1,
-) -> tuple[TrainState, dict[str, WeightedMean]]:
-    """One update, and the sums that it was made from.
-
-    With `guard` the state stays as it was where the loss or a gradient is NaN or infinite, and the
-    sums say which (`finite.py`). `ema` is the decay of the parameters' average, in a state that
-    keeps one. `accumulate`: in how many parts, one after the other, the gradient is computed.
-
-    `axis=None`: `batch` is the global batch (plain jit, or jit over shardings). `axis="data"`: it
-    is this device's share, and sums run over the named axis (pmap). Both give the same update.
-    """
-    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-    own = key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
-
-    # A filler is missing in every modality: no statistic that a module keeps may count it.
-    inputs = {
-        name: Masked(given.values, clear(given.mask, batch.weight > 0))
-        for name, given in batch.inputs.items()
-    }
-
-    def forward(params, collections, part, key):
-        outputs, collections = model.apply(
-            {"params": params, **collections},
-            part.inputs,
-            train=True,
-            rngs={"dropout": key},
-            mutable=[*collections, COLLECTION],
-        )
-        collections = dict(collections)
-        recorded = collections.pop(COLLECTION, {})
-        return measure(objectives, outputs, part) | auxiliary(recorded, part), collections
-
-    across = functools.partial(_over, axis, jax.lax.psum)
-    with summing(across):
-        grads, loss, sums, collections = gradient(
-            forward,
-            functools.partial(total_loss, objectives=objectives, balance=balance),
-            (state.params, state.collections, dataclasses.replace(batch, inputs=inputs), own),
-            parts=accumulate,
-            across=across,
-        )
-    grads, loss, sums = across((grads, loss, sums))
-    # After the sum over devices, with the key that they share: the same change on all.
-    grads = balance.modulate(grads, sums, jax.random.fold_in(key, BALANCE_KEY))
-    updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    new = dataclasses.replace(
-        state,
-        step=state.step + 1,
-        params=params,
-        collections=_over(axis, _averaged, collections),
-        opt_state=opt_state,
-        average=_averaged_over_steps(state, params, ema),
-    )
-    if not guard:
-        return new, sums
-    which = finite.first(loss, grads)
-    sums[finite.NAME] = WeightedMean(which.astype(jnp.float32), jnp.ones(()))
-    return finite.kept(which == 0, new, state), sums
 
 
 def _averaged_over_steps(state: TrainState, params: Any, ema: float) -> Any:
@@ -120,15 +135,3 @@ def _averaged_over_steps(state: TrainState, params: Any, ema: float) -> Any:
     return jax.tree.map(
         lambda mean, x: mean + (1 - decay).astype(x.dtype) * (x - mean), state.average, params
     )
-
-
-def eval_step(
-    variables: Mapping[str, Any],
-    batch: Batch,
-    *,
-    model: nn.Module,
-    objectives: Mapping[str, Any],
-) -> tuple[dict[str, WeightedMean], dict[str, Array]]:
-    """The sums over these examples, and their outputs one by one."""
-    outputs = cast(dict[str, Array], model.apply(variables, batch.inputs, train=False))
-    return measure(objectives, outputs, batch), outputs

@@ -7,15 +7,20 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
+import numpy as np
 from flax import linen as nn
 from rich.table import Table
 
 from mmjax.config import Experiment
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.devices import parallel
+from mmjax.errors import UserError
 from mmjax.evaluation.flops import flops
-from mmjax.layers.tracing.auxiliary import COLLECTION
-from mmjax.types import Masked
+from mmjax.models.base import Model
+from mmjax.models.train_state import create_state
+from mmjax.train.loop.trainer import step_of
+from mmjax.train.step.step import eval_step
+from mmjax.types import Batch, Masked
 
 
 class Part(NamedTuple):
@@ -33,6 +38,8 @@ class Description:
     """What `describe` finds. Memory is what the compiler plans for, in bytes, on one device."""
 
     batch_size: int
+    share: int  # of it on one device
+    evaluated: int  # examples per device and call of an evaluation
     parts: list[Part]
     parameters: int
     flops: float  # of the whole forward pass, per example
@@ -53,9 +60,12 @@ class Description:
 
     def memory(self) -> list[str]:
         """A line for each program that was compiled."""
-        kinds = {"evaluation": self.evaluation_bytes, "a training step": self.training_bytes}
+        kinds = {
+            f"evaluation of {self.evaluated} examples": self.evaluation_bytes,
+            f"a training step, {self.share} of {self.batch_size} examples": self.training_bytes,
+        }
         return [
-            f"memory of {name}, {self.batch_size} examples on one device: {size / 2**20:,.1f} MiB"
+            f"memory on one device, {name}: {size / 2**20:,.1f} MiB"
             for name, size in kinds.items()
             if size is not None
         ]
@@ -66,31 +76,49 @@ def describe(
 ) -> Description:
     """The model of an experiment on batches of its size; nothing is trained, or even initialised.
 
-    The training step leaves the objectives out, which are small beside the model.
+    With `memory` the very step that a training runs (guarded, its state donated, on a device's
+    share of the batch) and the step of an evaluation are compiled.
     """
-    model, size = experiment.model, experiment.batch_size
-    empty = {name: [None] * size for name in preprocessing.transforms}
-    inputs = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), preprocessing(empty))
+    compute = experiment.compute
+    mesh = parallel.choose(experiment.batch_size, compute.devices, parts=compute.accumulate)
+    size, share = experiment.batch_size, experiment.batch_size // mesh.size
+    evaluated = max(1, share // compute.accumulate)
+    model, inputs = experiment.model, _batch(preprocessing, size).inputs
     start = functools.partial(model.init, train=False)
     variables = dict(jax.eval_shape(start, jax.random.key(0), inputs))
     forward = functools.partial(model.apply, train=False)
-    compiled: tuple[int | None, int | None] = (None, None)
+    trained = measured = None
     if memory:
-        step, state = _update(experiment, variables)
-        compiled = _bytes(forward, variables, inputs), _bytes(step, state, inputs)
+        batch = _batch(preprocessing, share)
+        state = jax.eval_shape(
+            lambda: create_state(model, experiment.update(), batch, seed=0, ema=experiment.ema)
+        )
+        step = functools.partial(step_of(experiment), axis=None)
+        trained = _bytes(jax.jit(step, donate_argnums=0), state, batch)
+        measure = functools.partial(eval_step, model=model, objectives=experiment.objectives)
+        measured = _bytes(jax.jit(measure), variables, _batch(preprocessing, evaluated))
     return Description(
         batch_size=size,
+        share=share,
+        evaluated=evaluated,
         parts=_parts(model, variables, inputs),
         parameters=_parameters(variables),
         flops=flops(forward, variables, inputs) / size,
-        evaluation_bytes=compiled[0],
-        training_bytes=compiled[1],
+        evaluation_bytes=measured,
+        training_bytes=trained,
     )
 
 
-def _parts(
-    model: nn.Module, variables: Mapping[str, Any], inputs: Mapping[str, Masked]
-) -> list[Part]:
+def _batch(preprocessing: Preprocessing, size: int) -> Batch:
+    """The shapes of a batch."""
+    empty = {name: [None] * size for name in preprocessing.transforms}
+    ids = np.zeros(size, np.int64)
+    weight = np.ones(size, np.float32)
+    batch = Batch(preprocessing(empty), preprocessing.targeted({}, ids), weight, ids)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), batch)
+
+
+def _parts(model: Model, variables: Mapping[str, Any], inputs: Mapping[str, Masked]) -> list[Part]:
     """The calls of the modules below the model, in the order in which they are made."""
     calls: list[tuple[nn.Module, str, tuple, dict, Any]] = []
 
@@ -125,36 +153,10 @@ def _parameters(variables: Mapping[str, Any]) -> int:
     return sum(x.size for x in jax.tree.leaves(variables.get("params", {})))
 
 
-def _update(experiment: Experiment, variables: Mapping[str, Any]) -> tuple[Callable, Any]:
-    """A step on the mean square of all outputs, and the shapes of its state."""
-    tx = experiment.update()
-    collections = {name: tree for name, tree in variables.items() if name != "params"}
-
-    def loss(params, collections, inputs, key):
-        outputs, changed = experiment.model.apply(
-            {"params": params, **collections},
-            inputs,
-            train=True,
-            rngs={"dropout": key},
-            mutable=[*collections, COLLECTION],
-        )
-        return sum(jnp.mean(jnp.square(x)) for x in jax.tree.leaves(outputs)), changed
-
-    def step(state, inputs):
-        params, opt_state, collections = state
-        key = jax.random.key(0)
-        grads, changed = jax.grad(loss, has_aux=True)(params, collections, inputs, key)
-        updates, opt_state = tx.update(grads, opt_state, params)
-        return (optax.apply_updates(params, updates), opt_state, changed)
-
-    params = variables["params"]
-    return step, (params, jax.eval_shape(tx.init, params), collections)
-
-
-def _bytes(function: Callable, *args: Any) -> int:
+def _bytes(compiled: Any, *args: Any) -> int:
     """Arguments, results and what is needed in between, as the compiler has laid it out."""
-    plan = jax.jit(function).lower(*args).compile().memory_analysis()
+    plan = compiled.lower(*args).compile().memory_analysis()
     if plan is None:
-        raise ValueError("this device's compiler tells no memory; leave it out with --no-memory")
+        raise UserError("this device's compiler tells no memory; leave it out with --no-memory")
     held = plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
     return held + plan.temp_size_in_bytes

@@ -1,0 +1,21 @@
+"""The `mmjax` command."""
+
+import tyro
+
+from mmjax.cli import errors
+from mmjax.cli.describe import describe
+from mmjax.cli.evaluate import evaluate
+from mmjax.cli.list import list_parts
+from mmjax.cli.predict import predict
+from mmjax.cli.table import table
+
+app = tyro.extras.SubcommandApp()
+for command in (evaluate, predict, describe, table):
+    app.command(command)
+app.command(list_parts, name="list")
+
+
+def main() -> None:
+    """The console command; errors that a user can mend end it with a line and exit code 1."""
+    with errors.shown():
+        app.cli(prog="mmjax", description="Look at mmjax experiments and runs.")

@@ -1,0 +1,60 @@
+"""Arguments that several commands share, and files of the user's own that they load."""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import tyro
+
+from mmjax.errors import MissingFileError, UserError
+
+Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(help="the folder of a run")]
+Own = Annotated[
+    tuple[Path, ...],
+    tyro.conf.arg(
+        name="with",
+        help="Python files of your own that register classes of the run (mmjax.register); they "
+        "are executed",
+    ),
+]
+
+
+def load_own(files: Sequence[Path]) -> None:
+    """Execute files that register classes."""
+    for file in files:
+        load_file(file)
+
+
+def load_file(path: Path) -> ModuleType:
+    """The module of a Python file, executed as an import would.
+
+    Raises:
+        UserError: there is no such file, it is no Python, or holds an error of syntax.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path}: expected a Python file, got no file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path}: expected the name of a Python file, ending in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))  # as for a script, which may import what lies beside it
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise UserError(f"{path}:{error.lineno}: {error.msg}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def prepare_process() -> None:
+    """What every command does before it computes: 32 bits, and compiled programs that are kept."""
+    import jax
+
+    from mmjax.devices import compilation_cache
+
+    jax.config.update("jax_enable_x64", False)  # runs are of 32 bits, whatever JAX_ENABLE_X64 says
+    compilation_cache.enable()

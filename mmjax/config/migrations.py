@@ -1,0 +1,45 @@
+"""Configurations of older formats, turned into the next one, step by step.
+
+Formats 1 and 2 were never published: their checkpoints have no record.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+COMPUTE = ("parallel", "devices", "fsdp", "accumulate", "steps_per_call", "buckets", "workers")
+COMPUTE += ("on_nonfinite", "skip_limit")
+KEEPING = ("eval_every", "log_every", "keep", "best_metric", "best_mode", "tensorboard")
+
+
+def from_3(old: dict[str, Any]) -> dict[str, Any]:
+    """One flat list of fields; an objective read the output and the label of its own name."""
+    new = {k: v for k, v in old.items() if k not in COMPUTE + KEEPING}
+    model = dict(old["model"])
+    compute = {name: old[name] for name in COMPUTE if name in old}
+    compute |= {name: model.pop(name) for name in ("remat", "kernels") if name in model}
+    if "missing" in model:
+        model["imputation"] = _retyped(model.pop("missing"), "missing/", "imputation/")
+    encoders = {
+        name: _retyped(encoder, "encoder/bag", "encoder/bag_of_words")
+        if encoder["type"] == "encoder/bag"
+        else encoder
+        for name, encoder in model["encoders"].items()
+    }
+    objectives = {
+        name: {"output": name, "target": name, **objective}
+        for name, objective in old["objectives"].items()
+    }
+    return {
+        **new,
+        "model": {**model, "encoders": encoders},
+        "objectives": objectives,
+        "compute": compute,
+        "keeping": {name: old[name] for name in KEEPING if name in old},
+    }
+
+
+def _retyped(part: dict[str, Any], before: str, after: str) -> dict[str, Any]:
+    return {**part, "type": after + part["type"].removeprefix(before)}
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {3: from_3}

@@ -1,0 +1,15 @@
+from . import targets as targets
+from .dataset import Dataset as Dataset
+from .dataset import Examples as Examples
+from .dataset import Place as Place
+from .dataset import Source as Source
+from .datasets import CsvRows as CsvRows
+from .datasets import DigitsClass as DigitsClass
+from .datasets import DigitsMatch as DigitsMatch
+from .datasets import FashionMatch as FashionMatch
+from .datasets import MnistMatch as MnistMatch
+from .datasets import Planted as Planted
+from .datasets import PlantedNumber as PlantedNumber
+from .datasets import SpokenMatch as SpokenMatch
+from .preprocessing import Preprocessing as Preprocessing
+from .transforms.augment import ImageAugment as ImageAugment

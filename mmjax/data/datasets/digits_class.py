@@ -1,0 +1,99 @@
+"""Which digit is it? From a picture and a caption that is sometimes wrong."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmjax.data.dataset import Dataset, Examples, Place, Source, check_split
+from mmjax.data.datasets import storage
+from mmjax.data.datasets.digit_captions import DIGIT_CAPTIONS
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.targets import Category
+from mmjax.data.transforms.image import ImageTransform
+from mmjax.data.transforms.text import TextTransform
+from mmjax.errors import UserError
+
+NAMES = tuple("zero one two three four five six seven eight nine".split())
+
+
+class DigitsClassSource(Source):
+    """The pictures of one split, each with a caption that may name another digit."""
+
+    def __init__(self, images: np.ndarray, digits: np.ndarray, wrong: float, seed: int) -> None:
+        """`wrong`: chance of a caption to name another digit; `seed`: of captions to evaluate."""
+        self._images, self._digits, self._wrong = images, digits, wrong
+        # RandomState's numbers are frozen, a Generator's are not: scores stay comparable.
+        self._fixed = self._captions(digits, np.random.RandomState(seed).random_sample)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def read(
+        self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
+    ) -> Examples:
+        """Images uint8 `[b, 8, 8, 1]`, captions, and the target "digit", a name."""
+        rows = indices[own]
+        if rng is None:
+            captions = [self._fixed[i] for i in rows]
+        else:
+            captions = self._captions(self._digits[indices], rng.random)[own]
+        names = [NAMES[digit] for digit in self._digits[rows]]
+        return Examples({"image": self._images[rows], "text": captions}, {"digit": names})
+
+    def _captions(self, digits: np.ndarray, draw: Any) -> list[str]:
+        wrong, other, wording = draw(len(digits)), draw(len(digits)), draw(len(digits))
+        other = (digits + 1 + (9 * other).astype(int)) % 10
+        named = np.where(wrong < self._wrong, other, digits)
+        chosen = (DIGIT_CAPTIONS[digit] for digit in named)
+        return [c[int(len(c) * w)] for c, w in zip(chosen, wording, strict=True)]
+
+
+@dataclass(frozen=True)
+class DigitsClass(Dataset):
+    """scikit-learn's 1,797 digits of 8 x 8 pixels, each with a caption that may be wrong.
+
+    The target "digit" is one class of ten. Whoever reads the caption alone is right in a share of
+    1 - wrong of the examples.
+    """
+
+    # Where prepared data sets lie; none: TFDS's own folder, ~/tensorflow_datasets.
+    data_dir: Place = None
+    # Chance of a caption to name another digit, 0 to 1.
+    wrong: float = 0.2
+    # Longer captions are cut.
+    max_words: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.wrong <= 1:
+            raise UserError(f"wrong: expected 0 to 1, got {self.wrong}")
+
+    def prepare(self) -> None:
+        """Build it from what scikit-learn carries."""
+        from mmjax.data.datasets.digits import Digits
+
+        storage.prepare(Digits, data_dir=self.data_dir)
+
+    def preprocessing(self) -> Preprocessing:
+        """Statistics of the training images, the words of all captions, the ten names."""
+        images, digits = self._columns("train")
+        captions: Sequence[str] = [text for texts in DIGIT_CAPTIONS for text in texts]
+        text = TextTransform.fit(captions, vocabulary_size=1000, max_words=self.max_words)
+        counts = tuple(int(np.sum(digits == digit)) for digit in range(10))
+        return Preprocessing(
+            {"image": ImageTransform.fit(images), "text": text}, {"digit": Category(NAMES, counts)}
+        )
+
+    def source(self, split: str) -> DigitsClassSource:
+        """The pictures of a split."""
+        check_split(split)
+        seed = zlib.crc32(split.encode())
+        return DigitsClassSource(*self._columns(split), wrong=self.wrong, seed=seed)
+
+    def _columns(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        from mmjax.data.datasets.digits import Digits
+
+        found = storage.columns(Digits, split, data_dir=self.data_dir)
+        return found["image"], found["label"]

@@ -1,0 +1,16 @@
+"""Kinds of targets: what objectives compare outputs with."""
+
+from mmjax.data.targets.binary import Binary as Binary
+from mmjax.data.targets.category import Category as Category
+from mmjax.data.targets.group import Group as Group
+from mmjax.data.targets.multi_label import MultiLabel as MultiLabel
+from mmjax.data.targets.number import Number as Number
+from mmjax.data.targets.target import Target as Target
+
+TARGETS: dict[str, type[Target]] = {
+    "binary": Binary,
+    "class": Category,
+    "multi_label": MultiLabel,
+    "number": Number,
+    "group": Group,
+}

@@ -1,0 +1,73 @@
+"""Targets that are one class of several."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+
+from mmjax.data.targets.target import Target
+from mmjax.errors import UserError
+from mmjax.types import Masked
+
+
+@final
+@dataclass(frozen=True)
+class Category(Target):
+    """A class by its name; its number is its place among the names of the training split."""
+
+    names: tuple[str, ...]  # in the order of their numbers
+    counts: tuple[int, ...]  # examples of each in the training split
+    # A class that training never saw: an error, or an example without this target.
+    unknown: Literal["error", "missing"] = "error"
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) < len(self.names) or len(self.names) < 2:
+            raise UserError(f"expected two different classes or more, got {list(self.names)}")
+        if len(self.counts) != len(self.names):
+            raise UserError(f"expected {len(self.names)} counts, got {len(self.counts)}")
+
+    @classmethod
+    def fit(
+        cls, rows: Iterable[str | None], *, unknown: Literal["error", "missing"] = "error"
+    ) -> "Category":
+        """The classes of the training rows; numbers in their order, other names by alphabet."""
+        counts = Counter(row for row in rows if row is not None)
+        names = sorted(counts, key=_order)
+        return cls(tuple(names), tuple(counts[name] for name in names), unknown)
+
+    def __call__(self, rows: Sequence | np.ndarray) -> Masked:
+        """Class numbers int32 `[b]` and mask `[b]`; a row is a class's name or None.
+
+        Raises:
+            UserError: a class is unknown, unless these count as missing.
+        """
+        number = {name: place for place, name in enumerate(self.names)}
+        values = np.zeros(len(rows), np.int32)
+        mask = np.zeros(len(rows), bool)
+        for place, row in enumerate(rows):
+            if row is None:
+                continue
+            if row in number:
+                values[place], mask[place] = number[row], True
+            elif self.unknown == "error":
+                raise UserError(
+                    f"row {place}: no training example is of the class {row!r:.60}; choose from "
+                    f"{', '.join(self.names[:20])}{' ...' if len(self.names) > 20 else ''}"
+                )
+        return Masked(values, mask)
+
+    def read(self, text: str) -> str:
+        """The name, without blanks around it."""
+        name = text.strip()
+        if not name:
+            raise UserError("expected the name of a class, got blanks")
+        return name
+
+
+def _order(name: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(name), name
+    except ValueError:
+        return True, 0.0, name

@@ -1,0 +1,103 @@
+"""The base class of models."""
+
+import abc
+import inspect
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, get_args
+
+from flax import linen as nn
+from jax import Array
+
+from mmjax.encoders import ENCODERS
+from mmjax.errors import UserError
+from mmjax.layers.fields import require_choice
+from mmjax.types import Masked, Outputs
+
+
+class Model(nn.Module, kw_only=True):
+    """Encoders of any number of modalities, and what becomes of their tokens.
+
+    Attributes:
+        encoders: one for each modality
+        frozen: modalities whose encoders stay as they are: run as in evaluation, without gradients
+        unimodal: heads for each modality alone: none, or to "probe" the encoders, which get no
+            gradient from them, or to "train" them
+        precision: of the computation; parameters, statistics and losses are float32 in any case
+    """
+
+    # Not comments beside the fields: tyro finds no comments of classes made at run time.
+    encoders: Mapping[str, nn.Module]
+    frozen: tuple[str, ...] = ()
+    unimodal: Literal["none", "probe", "train"] = "none"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @abc.abstractmethod
+    def __call__(
+        self,
+        inputs: Mapping[str, Masked],
+        train: bool,
+        targets: Mapping[str, Masked] | None = None,
+    ) -> Outputs:
+        """The outputs of every head. `targets` are for teacher forcing alone.
+
+        A modality that no example has is an input whose mask is all False.
+
+        Raises:
+            UserError: the inputs' modalities are not the encoders', or a field is out of range.
+        """
+
+    @abc.abstractmethod
+    def embed(self, inputs: Mapping[str, Masked], train: bool) -> dict[str, Array]:
+        """Vectors `[batch, dim]` of those modalities that `inputs` holds, by modality."""
+
+    @property
+    @abc.abstractmethod
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs that objectives may read."""
+
+    @property
+    def heads_by_output(self) -> Mapping[str, nn.Module]:
+        """The module that makes each output, where one does."""
+        return {}
+
+    probe_prefix: ClassVar[str] = "alone_"
+    """How the names of heads that read one modality alone begin, in the model's variables."""
+
+    @staticmethod
+    def path_of(modality: str) -> str:
+        """What the parameters of a modality's encoder are called in the model's variables."""
+        return f"encoders_{modality}"
+
+    @property
+    def frozen_paths(self) -> tuple[str, ...]:
+        """What the parameters that do not learn are called in the model's variables."""
+        return tuple(map(self.path_of, self.frozen))
+
+    def check_fields(self) -> None:
+        """UserError where a field of this class is out of range."""
+        require_choice(self, "unimodal", "none", "probe", "train")
+        require_choice(self, "precision", "float32", "bfloat16")
+        if unknown := sorted(set(self.frozen) - set(self.encoders)):
+            raise UserError(
+                f"frozen: unknown modalities {unknown}; choose from {sorted(self.encoders)}"
+            )
+
+    def check_inputs(self, inputs: Mapping[str, Masked]) -> None:
+        """UserError where an encoder reads another kind of input, with those that read this one."""
+        for modality, given in inputs.items():
+            encoder = self.encoders[modality]
+            if _reads(type(encoder), given):
+                continue
+            fitting = [name for name, cls in ENCODERS.items() if _reads(cls, given)]
+            raise UserError(
+                f"modality {modality!r}: {type(encoder).__name__} does not read "
+                f"{given.values.dtype} {given.values.shape}; choose with "
+                f"model.encoders.{modality}:NAME from {', '.join(fitting) or 'none'}"
+            )
+
+
+def _reads(encoder: type[nn.Module], given: Masked) -> bool:
+    """Whether the values are of a type that the signature states, or it states none."""
+    kind: Any = inspect.get_annotations(encoder.__call__).get("values")
+    # One by one: isinstance would ask a Union about classes, not about shapes.
+    return kind is None or any(isinstance(given.values, k) for k in get_args(kind) or (kind,))

@@ -1,0 +1,126 @@
+"""The compiled training of an experiment: fresh states, and the step on its devices."""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from mmjax.config import Experiment
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.devices import parallel
+from mmjax.errors import UserError
+from mmjax.layers.tracing.rematerialisation import rematerialising
+from mmjax.layers.tracing.vendor import vendor_kernels
+from mmjax.models.train_state import TrainState, create_state
+from mmjax.train.loop import compatibility, multi_step
+from mmjax.train.step import gradient
+from mmjax.train.step.step import train_step
+from mmjax.types import Batch, Masked
+from mmjax.weights import start
+
+
+class Trainer:
+    """An experiment's model on a mesh of devices.
+
+    Raises:
+        UserError: the model cannot be trained on such batches; says which flag to change.
+    """
+
+    def __init__(
+        self, experiment: Experiment, preprocessing: Preprocessing, first: Batch, mesh: Mesh
+    ) -> None:
+        """`first`: a batch, of which the shapes and types matter."""
+        self.mesh = mesh
+        kinds = preprocessing.targets
+        fitted = {n: o.fitted(kinds.get(o.target or "")) for n, o in experiment.objectives.items()}
+        self._experiment = dataclasses.replace(experiment, objectives=fitted)
+        self._first = first
+        self._step = step_of(self._experiment)
+        self._several = experiment.compute.steps_per_call > 1
+        with compatibility.explained():
+            self._shapes = jax.eval_shape(lambda: self._fresh(0))
+            with mixing(experiment):
+                jax.eval_shape(functools.partial(self._step, axis=None), self._shapes, first)
+
+    def begin(self, seed: int, *, weights: bool = True) -> tuple[TrainState, dict[str, str]]:
+        """The state before the first step, and which modality's encoder comes from which file.
+
+        Without `weights` published ones are left out, as for a run that goes on.
+        """
+        state = self._initial(np.uint32(seed))
+        return start.start(state, self._experiment.model) if weights else (state, {})
+
+    def update(self, columns: dict[str, Masked] | None) -> Callable:
+        """(state, batch) -> state and means; the state's buffers are donated.
+
+        `columns`: all rows of each modality, where batches only name them.
+        """
+        compute = self._experiment.compute
+        wrapper = parallel.WRAPPERS[compute.parallel]
+        if compute.fsdp > 1:
+            wrapper = functools.partial(parallel.jit, like=self._shapes)
+        return wrapper(self._call(), self.mesh, donate=True, stacked=self._several, held=columns)
+
+    def updates(self, columns: dict[str, Masked] | None) -> Callable:
+        """The same for several runs at once, states and batches `[run, ...]`."""
+        return parallel.apart(self._call(), self.mesh, donate=True, held=columns)
+
+    def _call(self) -> Callable:
+        return multi_step.scanned(self._step) if self._several else self._step
+
+    @functools.cached_property
+    def _initial(self) -> Callable[[int], TrainState]:
+        """Compiled once for all seeds."""
+        return jax.jit(self._fresh)
+
+    def _fresh(self, seed: Any) -> TrainState:
+        experiment = self._experiment
+        return create_state(
+            experiment.model, experiment.update(), self._first, seed=seed, ema=experiment.ema
+        )
+
+
+def step_of(experiment: Experiment) -> Callable:
+    """The training step of an experiment, seen by one device: (state, batch, *, axis)."""
+    compute = experiment.compute
+    step = functools.partial(
+        train_step,
+        model=experiment.model,
+        objectives=experiment.objectives,
+        tx=experiment.update(),
+        balance=experiment.balance,
+        ema=experiment.ema,
+        guard=compute.on_nonfinite != "ignore",
+        rule=gradient.accumulated(compute.accumulate),
+    )
+
+    def computed(state: TrainState, batch: Batch, *, axis: str | None) -> Any:
+        with rematerialising(compute.remat), vendor_kernels(compute.kernels == "vendor"):
+            return step(state, batch, axis=axis)
+
+    return computed
+
+
+@contextlib.contextmanager
+def mixing(experiment: Experiment) -> Iterator[None]:
+    """While a step is traced within: UserError for what mixes examples, under accumulation."""
+    found = [f"objectives.{n}" for n, o in experiment.objectives.items() if o.mixes_examples]
+
+    def look(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
+        if getattr(type(context.module), "mixes_examples", False):
+            found.append("/".join(context.module.path))
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(look):
+        yield
+    if found and experiment.compute.accumulate > 1:
+        raise UserError(
+            f"--accumulate: {', '.join(dict.fromkeys(found))}: depends on all examples of a batch, "
+            "of which it would see a part; take --accumulate 1, or what looks at single examples"
+        )

@@ -80,7 +80,7 @@ def without_vision(run: Path) -> float:
         vision = batch.inputs["vision"]
         blind = mmjax.Masked(vision.values, np.zeros_like(vision.mask))
         outputs: Any = model.apply(variables, {**batch.inputs, "vision": blind}, train=False)
-        right.append((np.asarray(outputs["label"]) > 0) == (batch.labels["label"] > 0.5))
+        right.append((np.asarray(outputs["label"]) > 0) == (batch.targets["label"].values > 0.5))
     return float(np.mean(np.concatenate(right)))
 
 

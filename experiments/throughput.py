@@ -16,6 +16,7 @@ from mnist_match import experiment
 
 import mmjax
 from mmjax import parallel, train_batches
+from mmjax.types import MetricName
 
 
 def rate(work: Callable[[], None], examples: int) -> float:
@@ -63,7 +64,7 @@ def main(
         state = start
         for _ in range(steps):
             state, sums = update(state, batch)
-        sums["match/loss"].mean().block_until_ready()
+        sums[MetricName("match", "loss")].mean().block_until_ready()
 
     pipeline, training = rate(read, 10 * steps * size), rate(train, steps * size)
     print(f"pipeline {pipeline:,.0f} examples/s")

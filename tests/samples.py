@@ -6,11 +6,10 @@ that says what its raw input looks like.
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
+from mmjax import testing
 from mmjax.encoders import (
     ENCODERS,
     AudioCnn,
@@ -36,9 +35,8 @@ from mmjax.encoders import (
 )
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS
-from mmjax.types import Masked, Tokens
-
-BATCH = 4
+from mmjax.objectives import OBJECTIVES, BinaryCrossEntropy, SoftmaxCrossEntropy
+from mmjax.types import Masked
 
 
 def image(seed=0, present=(True, True, False, True), size=(6, 6, 1)):
@@ -187,62 +185,36 @@ def heads():
     yield from ((name, cls()) for name, cls in HEADS.items())
     yield "logit-linear", HEADS["logit"](hidden=())
     yield "logit-multi-label", HEADS["logit"](labels=3)
+    yield "classes-linear", HEADS["classes"](classes=3, hidden=())
 
 
-def tokens(names, dim=8, seed=0, batch=BATCH):
-    """Tokens of different numbers per modality; example 0 has all, example 3 has none."""
-    rng = np.random.default_rng(seed)
-    found = {}
-    for position, name in enumerate(names):
-        count = position + 2
-        mask = rng.random((batch, count)) < 0.7
-        mask[0], mask[3] = True, False
-        values = rng.normal(size=(batch, count, dim)).astype(np.float32)
-        found[name] = Tokens(jnp.asarray(values), jnp.asarray(mask))
-    return found
+def target(values, mask=None):
+    """A target of which nothing is missing, or what the mask says."""
+    values = np.asarray(values)
+    return Masked(values, np.ones(len(values), bool) if mask is None else mask)
 
 
-def garbage(values, mask, seed=9, scale=1e30):
-    """Other values wherever the mask is False: large for numbers, any other id for integers."""
-    rng = np.random.default_rng(seed)
-    if jnp.issubdtype(values.dtype, jnp.integer):
-        other = rng.integers(0, 20, values.shape).astype(np.int32)
-    else:
-        other = np.clip(rng.normal(size=values.shape) * scale, -3e38, 3e38).astype(np.float32)
-    shown = np.reshape(mask, mask.shape + (1,) * (values.ndim - mask.ndim))
-    return jnp.where(shown, values, other)
+tokens, garbage, extremes = testing.tokens_of, testing.garbage, testing.extremes
 
 
-def extremes(values):
-    """Inputs of the same kind that are huge, constant or nothing but one unknown word."""
-    if jnp.issubdtype(values.dtype, jnp.integer):
-        return [jnp.full_like(values, number) for number in (0, 19, -1, 10**9)]
-    return [1e4 * values, *(jnp.full_like(values, number) for number in (0.0, 1.0, -1e4))]
-
-
-def norms(probe):
-    """Notes, as `probe.inexact`, where modules have norms that are off by far beside a large mean.
-
-    For a mean of 10,000 deviations E[x^2] - E[x]^2 may be 0, and the norm a thousandfold.
-    """
-    probe.inexact = []
-
-    def watch(method, args, kwargs, context):
-        norm = context.module
-        if isinstance(norm, (nn.LayerNorm, nn.GroupNorm)) and norm.use_fast_variance:
-            probe.inexact.append(norm.path)
-        return method(*args, **kwargs)
-
-    return watch
-
-
-def loss_of(module, *inputs):
-    """params -> a scalar in which every visible output counts differently, nonlinearly."""
-
-    @jax.jit  # one program compiles faster than all its operations one by one
-    def loss(params):
-        output = module.apply({"params": params}, *inputs, train=False)
-        weights = jax.random.normal(jax.random.key(3), output.shape)
-        return jnp.sum(weights * (output + output**2))
-
-    return loss
+def objectives():
+    """(name, objective, output, target) of every registered objective, and variants."""
+    rng = np.random.default_rng(0)
+    number, several = rng.normal(size=6).astype(np.float32), rng.normal(size=(6, 3))
+    mask = np.array([True, True, False, True, True, False])
+    two, three = np.array([0, 1, 1, 0, 1, 0], np.float32), rng.integers(0, 3, 6).astype(np.int32)
+    given = {
+        "binary_cross_entropy": (number, two),
+        "softmax_cross_entropy": (several.astype(np.float32), three),
+        "squared_error": (number, number[::-1].copy()),
+        "absolute_error": (number, number[::-1].copy()),
+        "huber": (number, number[::-1].copy()),
+    }
+    for name, cls in OBJECTIVES.items():
+        output, values = given[name]
+        yield name, cls(output="y", target="t"), output, Masked(values, mask)
+    labels = rng.integers(0, 2, (6, 3)).astype(np.float32)
+    several_labels = BinaryCrossEntropy(output="y", target="t", label_smoothing=0.1)
+    yield "labels", several_labels, several.astype(np.float32), Masked(labels, mask)
+    weighted = SoftmaxCrossEntropy(output="y", target="t", class_weights=(1.0, 2.0, 0.5))
+    yield "class weights", weighted, several.astype(np.float32), Masked(three, mask)

@@ -23,7 +23,7 @@ from mmjax.heads import HEADS, Logit
 from mmjax.models.multimodal import Multimodal
 from mmjax.models.train_state import create_state
 from mmjax.train.step.step import train_step
-from mmjax.types import Batch
+from mmjax.types import Batch, MetricName
 from tests import samples
 from tests.config.experiments import small
 
@@ -95,6 +95,6 @@ def test_encoders_fusions_and_heads_go_together(fusion):
         train_step, model=model, objectives=experiment.objectives, tx=tx, axis=None
     )
     after, sums = jax.jit(step)(state, batch)
-    assert np.isfinite(sums["match/loss"].mean())
+    assert np.isfinite(sums[MetricName("match", "loss")].mean())
     assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(after.params))
     assert jax.tree.structure(after) == jax.tree.structure(state)

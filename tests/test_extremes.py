@@ -23,7 +23,7 @@ from mmjax.objectives import OBJECTIVES, BinaryCrossEntropy
 from mmjax.optim import Adam, Sgd
 from mmjax.train.step.finite import NAME as NONFINITE
 from mmjax.train.step.step import train_step
-from mmjax.types import Batch, Masked
+from mmjax.types import Batch, Masked, MetricName
 from tests import samples
 
 VARIANTS = {
@@ -135,7 +135,7 @@ class Step:
             functools.partial(
                 train_step,
                 model=model,
-                objectives={"match": BinaryCrossEntropy()},
+                objectives={"match": BinaryCrossEntropy(output="match", target="match")},
                 tx=tx,
                 axis=None,
             )
@@ -196,7 +196,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_an_extreme_batch_has_a_finite_loss_and_leaves_finite_parameters(adam, case):
     state, sums = adam(CASES[case](batch()))
-    assert sums["match/loss"].mean() > 0
+    assert sums[MetricName("match", "loss")].mean() > 0
     assert changed(state.params, adam.state.params)
 
 
@@ -215,7 +215,7 @@ def test_a_batch_of_padding_only_changes_nothing_and_one_of_one_example_does(sta
     given = dataclasses.replace(given, inputs={**given.inputs, "text": text})
     step = Step(Sgd(warmup=0.0, momentum=0.9).chain(9), given)
     state, sums = step(given)
-    assert sums["match/loss"].count == 1
+    assert sums[MetricName("match", "loss")].count == 1
     assert changed(state.params, step.state.params)
     nothing = dataclasses.replace(masked(given, np.zeros_like), weight=np.zeros(1, np.float32))
     after, _ = step(nothing)

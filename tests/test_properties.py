@@ -153,9 +153,9 @@ def test_pairs_are_of_one_class_exactly_where_the_label_says_so(pair, seed, rand
         image = found.inputs["image"][:, 0, 0, 0]
         np.testing.assert_array_equal(image, np.array(order) // 2)
         shown = np.array([row[0] for row in found.inputs["row"]])
-        np.testing.assert_array_equal(found.labels["match"], shown == classes[image])
+        np.testing.assert_array_equal(found.targets["match"], shown == classes[image])
     fixed = source.read(np.array(order), None)
-    np.testing.assert_array_equal(fixed.labels["match"], np.array(order) % 2 == 0)
+    np.testing.assert_array_equal(fixed.targets["match"], np.array(order) % 2 == 0)
     again = MatchSource(images, classes, rows, modality="row", seed=seed)
     assert [again.read(np.array([i]), None).inputs["row"][0] for i in order] == [
         *fixed.inputs["row"]

@@ -75,7 +75,7 @@ def test_split(task: captions.Task) -> list[Any]:
             np.ascontiguousarray(np.transpose(image.values, (0, 3, 1, 2))),
             np.asarray(text.values, np.int64),
             np.maximum(np.sum(text.mask, axis=1) - 1, 0),
-            batch.labels["match"],
+            batch.targets["match"].values,
         )
         found.append([torch.from_numpy(np.asarray(x)[real]) for x in arrays])
     return found

@@ -11,6 +11,7 @@ import tutorial
 import mmjax
 from mmjax import parallel
 from mmjax.train.loop import multi_step
+from mmjax.types import MetricName
 
 
 def one_by_one(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable, list[Any]]:
@@ -26,7 +27,7 @@ def one_by_one(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable
             # sums over a CPU's devices have timed out.
             if unread is not None:
                 unread.block_until_ready()
-            unread = sums["match/loss"].total
+            unread = sums[MetricName("match", "loss")].total
         unread.block_until_ready()
 
     return part, now
@@ -40,7 +41,7 @@ def in_one_call(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callabl
 
     def part() -> None:
         now[0], sums = update(now[0], next(stream))
-        sums["match/loss"].total.block_until_ready()
+        sums[MetricName("match", "loss")].total.block_until_ready()
 
     return part, now
 

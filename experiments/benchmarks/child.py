@@ -9,6 +9,7 @@ not import the other's framework.
 import json
 import sys
 import time
+from mmjax.types import MetricName
 
 BEGIN = time.perf_counter()
 
@@ -44,7 +45,7 @@ def _ours(given) -> float:
     mesh, batch = parallel.choose(tutorial.BATCH), tutorial.batch(given)
     update = parallel.WRAPPERS["pmap"](tutorial.step(), mesh, donate=True)
     _, sums = update(parallel.replicate(tutorial.state(batch), mesh), batch)
-    return float(sums["match/loss"].mean())
+    return float(sums[MetricName("match", "loss")].mean())
 
 
 def memory(side: str, settings: dict) -> dict:

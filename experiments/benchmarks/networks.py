@@ -14,7 +14,7 @@ from mmjax.models.train_state import create_state
 from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Masked
 
-OBJECTIVES = {"match": mmjax.objectives.BinaryCrossEntropy()}
+OBJECTIVES = {"match": mmjax.objectives.BinaryCrossEntropy(output="match", target="match")}
 TX = mmjax.optim.Adam().chain(1)
 
 

@@ -12,6 +12,7 @@ import tutorial
 from peer import torch
 
 from mmjax import parallel
+from mmjax.types import MetricName
 
 STEPS = 3  # before which the losses must agree: weights, gradients and Adam's update
 
@@ -59,5 +60,5 @@ def losses(update, given, params, mesh) -> list[float]:
     state, found = parallel.replicate(tutorial.state(given, params), mesh), []
     for _ in range(STEPS):
         state, sums = update(state, given)
-        found.append(float(sums["match/loss"].mean()))
+        found.append(float(sums[MetricName("match", "loss")].mean()))
     return found

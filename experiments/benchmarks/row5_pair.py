@@ -19,6 +19,7 @@ from peer import torch
 
 import mmjax
 from mmjax import parallel
+from mmjax.types import MetricName
 
 BATCH, ONE, MANY = 32, 1, 256
 COMPARED = ("cross_attention", "bottleneck")
@@ -97,7 +98,7 @@ def _training(
 
         def step(update=update, now=now) -> float:
             now[0], sums = update(now[0], given)
-            return float(sums["match/loss"].mean())
+            return float(sums[MetricName("match", "loss")].mean())
 
         found[name] = (step, step)
     return found

@@ -11,6 +11,7 @@ import timing
 import tutorial
 
 from mmjax import parallel
+from mmjax.types import MetricName
 
 SEEDS, LARGEST = 8, 0.6  # of the cost of eight runs
 
@@ -39,12 +40,12 @@ def run(options: result.Options) -> list[result.Result]:
         losses = []
         for seed in range(SEEDS):
             each[seed], sums = alone(each[seed], given[seed])
-            losses.append(float(sums["match/loss"].mean()))
+            losses.append(float(sums[MetricName("match", "loss")].mean()))
         return losses
 
     def all_at_once(update, now) -> list[float]:
         now[0], sums = update(now[0], stacked)
-        return [float(x) for x in sums["match/loss"].total / sums["match/loss"].count]
+        return [float(x) for x in sums[MetricName("match", "loss")].total / sums[MetricName("match", "loss")].count]
 
     calls = {name: functools.partial(all_at_once, *how) for name, how in together.items()}
     expected = runs()

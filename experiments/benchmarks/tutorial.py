@@ -17,7 +17,7 @@ import mmjax
 from mmjax.types import Batch, Masked
 
 OPTIM = mmjax.optim.Adam(peak_lr=LR, schedule="constant", warmup=0.0)
-OBJECTIVES = {"match": mmjax.objectives.BinaryCrossEntropy()}
+OBJECTIVES = {"match": mmjax.objectives.BinaryCrossEntropy(output="match", target="match")}
 
 
 def model() -> mmjax.Multimodal:
@@ -37,7 +37,7 @@ def batch(given: made_up.Pairs) -> Batch:
             "image": Masked(given.image, np.ones(size, bool)),
             "text": Masked(given.words, np.ones(given.words.shape, bool)),
         },
-        labels={"match": given.labels},
+        targets={"match": target(given.labels)},
         weight=np.ones(size, np.float32),
         ids=np.arange(size),
     )

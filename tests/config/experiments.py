@@ -17,7 +17,7 @@ SMALL = Experiment(
         fusion=Concat(),
         heads={"match": Logit(hidden=(8,))},
     ),
-    objectives={"match": BinaryCrossEntropy()},
+    objectives={"match": BinaryCrossEntropy(output="match", target="match")},
     data=DigitsMatch(),
     optim=Adam(peak_lr=1e-2),
     steps=6,

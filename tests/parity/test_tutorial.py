@@ -14,6 +14,7 @@ from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy
 from mmjax.types import Batch, Masked
 from tests.parity import weights
 from tests.parity.closeness import assert_close
+from tests.samples import target
 
 _FIXTURE = Path(__file__).with_name("tutorial.npz")
 _WHY = "PyTorch is not installed: only the stored tutorial.npz is compared (pip install torch)"
@@ -44,7 +45,7 @@ def _compare(theirs: Mapping[str, np.ndarray]) -> None:
             "image": Masked(theirs["image"], theirs["seen"]),
             "text": Masked(theirs["words"].astype(np.int32), words),
         },
-        labels={"match": theirs["labels"]},
+        targets={"match": target(theirs["labels"])},
         weight=theirs["weight"],
         ids=np.arange(len(words)),
     )

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from mmjax.cli.target import load
 from mmjax.config import Experiment
-from mmjax.reports.describe import describe
 from mmjax.io import json_file
+from mmjax.reports.describe import describe
 from mmjax.runs import folder
 from mmjax.runs.restore import restore
 

@@ -13,7 +13,7 @@ from mmjax.models.train_state import create_state
 from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Adam
 from mmjax.train.step.step import train_step
-from mmjax.types import Batch, Masked
+from mmjax.types import Batch, Masked, MetricName
 from mmjax.weights.start import start
 from tests.parity.closeness import assert_close
 from tests.weights.test_load import ENCODERS, published, saved, stored
@@ -104,10 +104,14 @@ def test_a_training_goes_on_from_there(files):
     state, _ = start(own, model(**files))
     before = jax.tree.map(np.array, state.params)
     step = functools.partial(
-        train_step, model=model(), objectives={"match": BinaryCrossEntropy()}, tx=TX, axis=None
+        train_step,
+        model=model(),
+        objectives={"match": BinaryCrossEntropy(output="match", target="match")},
+        tx=TX,
+        axis=None,
     )
     after, sums = jax.jit(step, donate_argnums=0)(state, batch())
-    assert int(after.step) == 1 and np.isfinite(sums["match/loss"].mean())
+    assert int(after.step) == 1 and np.isfinite(sums[MetricName("match", "loss")].mean())
     moved = jax.tree.map(lambda a, b: np.max(np.abs(a - b)), after.params, before)
     assert 0 < max(jax.tree.leaves(moved)) < 0.01
 

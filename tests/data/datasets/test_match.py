@@ -27,7 +27,7 @@ def _source(**changes):
 def _read(source, indices, rng=None):
     examples = source.read(np.asarray(indices), rng)
     images = examples.inputs["image"][:, 0, 0, 0]
-    return images, list(examples.inputs["text"]), examples.labels["match"]
+    return images, list(examples.inputs["text"]), examples.targets["match"]
 
 
 def test_the_label_says_whether_the_caption_names_the_class():

@@ -95,7 +95,7 @@ def test_the_label_says_whether_the_recording_says_the_digit_in_the_picture(data
             np.testing.assert_array_equal(examples.inputs["image"], images[indices // 2])
             spoken = np.array([row[0] for row in examples.inputs["speech"]])
             same = spoken == digits[indices // 2]
-            np.testing.assert_array_equal(examples.labels["match"] == 1, same)
+            np.testing.assert_array_equal(examples.targets["match"] == 1, same)
             assert 0.45 < same.mean() < 0.55
 
 

@@ -78,7 +78,7 @@ def test_a_training_batch_holds_its_examples_their_ids_and_weight_one():
     np.testing.assert_array_equal(pixels, batch.ids)
     assert batch.ids.dtype == np.int64
     np.testing.assert_array_equal(batch.weight, np.ones(4, np.float32))
-    assert batch.labels["match"].shape == (4,)
+    assert batch.targets["match"].values.shape == (4,)
 
 
 @settings(max_examples=15, deadline=None)
@@ -132,7 +132,7 @@ def test_what_fills_the_last_batch_is_masked_and_of_the_same_kind():
     *_, full, last = eval_batches(_Numbers(10), _PREPROCESSING, batch_size=4)
     assert last.inputs["image"].mask.tolist() == [True, True, False, False]
     assert (last.inputs["image"].values[2:] == 0).all()
-    assert last.labels["match"].tolist() == [1, 1, 0, 0]
+    assert last.targets["match"].values.tolist() == [1, 1, 0, 0]
     kinds = [jax.tree.map(lambda rows: (rows.shape, rows.dtype), batch) for batch in (full, last)]
     assert kinds[0] == kinds[1]
 

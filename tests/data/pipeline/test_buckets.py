@@ -110,7 +110,11 @@ def _epoch(count):
         heads={"match": Logit()},
     )
     tx = Sgd(peak_lr=0.1).chain(12)
-    options = {"model": model, "objectives": {"match": BinaryCrossEntropy()}, "tx": tx}
+    options = {
+        "model": model,
+        "objectives": {"match": BinaryCrossEntropy(output="match", target="match")},
+        "tx": tx,
+    }
     step = jax.jit(functools.partial(train_step, **options, axis=None))
     lengths = set()
     with contextlib.closing(_batches(count)) as batches:

@@ -104,7 +104,7 @@ def test_an_epoch_is_every_example_once_over_stops_and_changing_numbers_of_share
             jax.tree.map(np.testing.assert_array_equal, parts, shares(batch, count))
             for part in parts:
                 np.testing.assert_array_equal(read_numbers(part), part.ids)
-                np.testing.assert_array_equal(part.labels["number"], part.ids)
+                np.testing.assert_array_equal(part.targets["number"], part.ids)
                 np.testing.assert_array_equal(part.weight, np.ones(batch_size // count))
                 seen.extend(part.ids)
         for batches in (whole, *processes):

@@ -6,13 +6,13 @@ import csv
 import jax
 import numpy as np
 import pytest
+from mmjax.data.pipeline.process_shard import OwnDraws
 from PIL import Image
 
 from mmjax.data.dataset import Source
 from mmjax.data.datasets import DigitsMatch, Planted
 from mmjax.data.pipeline import process_shard
 from mmjax.data.pipeline.batches import train_batches, train_picks
-from mmjax.data.pipeline.process_shard import OwnDraws
 from mmjax.data.tables.csv_rows import CsvRows
 from mmjax.data.transforms.augment import ImageAugment
 

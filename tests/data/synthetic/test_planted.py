@@ -83,7 +83,7 @@ def _same(one, other):
         pair
         for name in one.inputs
         for pair in zip(one.inputs[name], other.inputs[name], strict=True)
-    ] + [(one.labels["label"], other.labels["label"])]
+    ] + [(one.targets["label"], other.targets["label"])]
     return all(np.array_equal(a, b) if a is not None else b is None for a, b in pairs)
 
 
@@ -92,7 +92,7 @@ def test_who_knows_the_renderer_reaches_the_best_accuracy_and_no_more(task, shap
     data = Planted(task=task, shape=shape, test_size=5000)
     examples = _whole(data)
     assert tuple(examples.inputs) == data.modalities == tuple(shape.split("_"))
-    right = _answers(task, data.modalities, examples.inputs) == examples.labels["label"]
+    right = _answers(task, data.modalities, examples.inputs) == examples.targets["label"]
     best = data.best_accuracy()
     # Three standard errors, and the misread symbols.
     assert abs(right.mean() - best) < 3 * np.sqrt(best * (1 - best) / 5000) + 1e-3
@@ -274,7 +274,7 @@ def test_evaluation_examples_do_not_depend_on_how_they_are_read(task, shape):
         for name, rows in whole.inputs.items():
             for i, row in zip(chunk, part.inputs[name], strict=True):
                 assert rows[i] is row is None or np.array_equal(rows[i], row)
-        np.testing.assert_array_equal(part.labels["label"], whole.labels["label"][chunk])
+        np.testing.assert_array_equal(part.targets["label"], whole.targets["label"][chunk])
 
 
 def test_what_is_evaluated_on_is_drawn_once(monkeypatch):
@@ -301,7 +301,7 @@ def test_each_split_has_its_size():
 
 def test_the_examples_to_test_on_are_these_for_ever():
     examples = _whole(Planted(task="missing", test_size=8))
-    assert examples.labels["label"].tolist() == [0, 1, 0, 0, 0, 0, 1, 0]
+    assert examples.targets["label"].tolist() == [0, 1, 0, 0, 0, 0, 1, 0]
     assert [row is None for row in examples.inputs["vision"]] == [
         True,
         True,
@@ -345,7 +345,7 @@ def test_the_pipeline_takes_the_examples(shape):
     data = Planted(task="missing", shape=shape, test_size=30)
     batches = list(eval_batches(data.source("test"), data.preprocessing(), batch_size=16))
     assert [int(batch.weight.sum()) for batch in batches] == [16, 14]
-    assert batches[0].labels["label"].dtype == np.float32
+    assert batches[0].targets["label"].values.dtype == np.float32
 
 
 def test_every_field_is_a_flag():
@@ -419,6 +419,6 @@ def test_the_best_decisions_score_as_those_of_who_knows_the_renderer(task):
     data = Planted(task=task, test_size=2000)
     examples = _whole(data)
     answers = _answers(task, data.modalities, examples.inputs)
-    score = np.mean(answers == examples.labels["label"])
+    score = np.mean(answers == examples.targets["label"])
     assert abs(data.best_score("test") - score) < 2e-3  # misread symbols
     assert abs(data.best_score("test") - data.best_accuracy()) < 0.03

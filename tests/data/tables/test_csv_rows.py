@@ -69,8 +69,8 @@ def test_rows_are_read_in_the_order_of_the_file_with_their_labels(tmp_path):
     data.prepare()
     found = everything(data)
     assert found.inputs == {"text": ["good train", "b", None]}
-    assert found.labels["match"].tolist() == [1, 0, 1]
-    assert found.labels["match"].dtype == np.float32
+    assert found.targets["match"].tolist() == [1, 0, 1]
+    assert found.targets["match"].dtype == np.float32
     assert not any(tmp_path.joinpath("here").iterdir())
 
 

@@ -5,6 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+from mmjax.train.loop.setup import Setup
 from rich.console import Console
 
 from mmjax.data.datasets import DigitsMatch
@@ -14,8 +15,8 @@ from mmjax.models.train_state import create_state
 from mmjax.optim import Sgd
 from mmjax.runs import checkpoint_reader
 from mmjax.train.loop.fit import fit
-from mmjax.train.loop.setup import Setup
 from mmjax.train.step.step import train_step
+from mmjax.types import MetricName
 from tests.config.experiments import small
 from tests.faults.trainee import outcome
 from tests.train.step.test_step import OBJECTIVES, batch, close, model, trained
@@ -63,7 +64,7 @@ def test_the_update_is_that_of_whole_states_and_a_device_holds_less(least):
         state, sums = update(state, batch(number))
     expected, losses = trained("jit", 1, 20)
     close(state.params, expected.params, 1e-5)
-    close(float(sums["match/loss"].mean()), losses[-1], 1e-5)
+    close(float(sums[MetricName("match", "loss")].mean()), losses[-1], 1e-5)
     whole, part = held(expected, jax.devices()[0]), held(state, jax.devices()[0])
     assert part < 0.45 * whole, (part, whole)
 

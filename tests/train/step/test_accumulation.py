@@ -15,7 +15,7 @@ from mmjax.models.train_state import create_state
 from mmjax.optim import Sgd
 from mmjax.train.step.gradient import gradient
 from mmjax.train.step.step import train_step
-from mmjax.types import WeightedMean
+from mmjax.types import MetricName, WeightedMean
 from tests.train.step.test_step import OBJECTIVES, batch, close, model
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -71,7 +71,7 @@ def test_every_part_draws_with_a_key_of_its_own_and_passes_collections_on():
 
     drawn = gradient(
         forward,
-        lambda sums: sums["x/loss"].total,
+        lambda sums: sums[MetricName("x", "loss")].total,
         (np.float32(1), np.int32(0), batch(0, 6), jax.random.key(0)),
         parts=3,
         across=lambda tree: tree,

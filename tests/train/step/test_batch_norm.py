@@ -22,6 +22,7 @@ from mmjax.optim import Sgd
 from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Masked
 from tests import samples
+from tests.samples import target
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 SIZE = 16
@@ -50,7 +51,7 @@ def batch(step, seen):
     values = random.normal(size=(SIZE, 4, 4, 2)) + np.arange(SIZE)[:, None, None, None] / 4
     return Batch(
         inputs={"image": Masked(values.astype(np.float32), seen)},
-        labels={"match": random.integers(0, 2, SIZE).astype(np.float32)},
+        targets={"match": target(random.integers(0, 2, SIZE).astype(np.float32))},
         weight=np.ones(SIZE, np.float32),
         ids=np.arange(SIZE),
     )
@@ -59,7 +60,7 @@ def batch(step, seen):
 @functools.cache
 def update(wrapper, devices):
     tx = Sgd(peak_lr=0.2, schedule="constant", warmup=0.0, momentum=0.9).chain(2)
-    objectives = {"match": BinaryCrossEntropy()}
+    objectives = {"match": BinaryCrossEntropy(output="match", target="match")}
     step = functools.partial(train_step, model=MODEL, objectives=objectives, tx=tx)
     mesh = parallel.mesh_of(devices)
     start = parallel.replicate(create_state(MODEL, tx, batch(0, SEEN), seed=0), mesh)

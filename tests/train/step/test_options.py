@@ -21,6 +21,7 @@ from mmjax.models.multimodal import Multimodal
 from mmjax.models.train_state import create_state
 from mmjax.optim import AdamW, Sgd
 from mmjax.train.step.step import train_step
+from mmjax.types import MetricName
 from tests.config.experiments import small
 from tests.train.step.test_step import OBJECTIVES, batch, close
 
@@ -59,7 +60,7 @@ def trained(frozen=(), precision="float32", optim="adamw", steps=3, wrapper="jit
     losses = []
     for number in range(steps):
         state, sums = update(state, batch(number))
-        losses.append(float(sums["match/loss"].mean()))
+        losses.append(float(sums[MetricName("match", "loss")].mean()))
     return before, jax.device_get(state), losses
 
 

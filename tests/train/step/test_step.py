@@ -21,10 +21,11 @@ from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Sgd
 from mmjax.train.step.loss import auxiliary
 from mmjax.train.step.step import train_step
-from mmjax.types import Batch, Masked
+from mmjax.types import Batch, Masked, MetricName
+from tests.samples import target
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
-OBJECTIVES = {"match": BinaryCrossEntropy()}
+OBJECTIVES = {"match": BinaryCrossEntropy(output="match", target="match")}
 
 
 def model(dropout=0.0):
@@ -48,7 +49,7 @@ def batch(step, size=16, weight=None):
                 np.arange(5)[None] < lengths[:, None],
             ),
         },
-        labels={"match": rng.integers(0, 2, size).astype(np.float32)},
+        targets={"match": target(rng.integers(0, 2, size).astype(np.float32))},
         weight=rng.integers(0, 3, size).astype(np.float32) if weight is None else weight,
         ids=np.arange(size),
     )
@@ -66,7 +67,7 @@ def trained(wrapper, devices, steps, dropout=0.0):
     losses = []
     for number in range(steps):
         state, sums = update(state, batch(number))
-        losses.append(float(sums["match/loss"].mean()))
+        losses.append(float(sums[MetricName("match", "loss")].mean()))
     return state, losses
 
 
@@ -120,14 +121,14 @@ def test_under_pmap_each_device_draws_dropout_masks_of_its_own():
     )["match"]
     assert len(np.unique(logits)) == 8
     mean_of_each = jnp.mean(
-        jnp.log1p(jnp.exp(jnp.where(one.labels["match"] > 0, -1, 1) * logits[:, 0]))
+        jnp.log1p(jnp.exp(jnp.where(one.targets["match"] > 0, -1, 1) * logits[:, 0]))
     )
     update = parallel.pmap(
         functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx),
         parallel.mesh_of(8),
     )
     _, sums = update(state, one)
-    np.testing.assert_allclose(sums["match/loss"].mean(), mean_of_each, rtol=1e-5)
+    np.testing.assert_allclose(sums[MetricName("match", "loss")].mean(), mean_of_each, rtol=1e-5)
 
 
 def test_a_batch_of_fillers_changes_nothing():
@@ -138,7 +139,10 @@ def test_a_batch_of_fillers_changes_nothing():
     )
     after, sums = update(state, batch(0, weight=np.zeros(16, np.float32)))
     close(after.params, state.params, 0.0)
-    assert sums["match/loss"].count == 0 and sums["match/loss"].mean() == 0
+    assert (
+        sums[MetricName("match", "loss")].count == 0
+        and sums[MetricName("match", "loss")].mean() == 0
+    )
 
 
 def test_a_seed_is_a_start_of_its_own():
@@ -280,10 +284,14 @@ def test_a_modality_alone_answers_for_the_examples_that_have_it():
     state = create_state(network, tx, given, seed=0)
     step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx, axis=None)
     _, sums = jax.jit(step)(state, given)
-    assert sums["match/accuracy"].count == 16
-    assert sums["match/image/accuracy"].count == given.inputs["image"].mask.sum() < 16
+    assert sums[MetricName("match", "accuracy")].count == 16
+    assert (
+        sums[MetricName("match", "accuracy", "image")].count
+        == given.inputs["image"].mask.sum()
+        < 16
+    )
     there = given.inputs["text"].mask.any(axis=1)
-    assert sums["match/text/confidence"].count == there.sum() < 16
+    assert sums[MetricName("match", "confidence", "text")].count == there.sum() < 16
 
 
 def test_fillers_change_neither_the_losses_nor_the_statistics_of_modules():
@@ -318,18 +326,18 @@ def test_every_step_draws_dropout_masks_of_its_own():
     losses = []
     for _ in range(3):
         state, sums = update(state, batch(0))
-        losses.append(float(sums["match/loss"].mean()))
+        losses.append(float(sums[MetricName("match", "loss")].mean()))
     assert len(set(losses)) == 3
 
 
 def test_an_objective_of_weight_zero_trains_nothing():
     network, tx = model(), Sgd(warmup=0.0).chain(1)
     state = create_state(network, tx, batch(0), seed=0)
-    silent = {"match": BinaryCrossEntropy(weight=0.0)}
+    silent = {"match": BinaryCrossEntropy(weight=0.0, output="match", target="match")}
     step = functools.partial(train_step, model=network, objectives=silent, tx=tx, axis=None)
     after, sums = jax.jit(step)(state, batch(0))
     close(after.params, state.params, 0.0)
-    assert sums["match/loss"].mean() > 0
+    assert sums[MetricName("match", "loss")].mean() > 0
 
 
 def test_what_a_filler_records_is_not_counted_whatever_it_is():

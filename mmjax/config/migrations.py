@@ -17,6 +17,9 @@ def from_3(old: dict[str, Any]) -> dict[str, Any]:
     model = dict(old["model"])
     compute = {name: old[name] for name in COMPUTE if name in old}
     compute |= {name: model.pop(name) for name in ("remat", "kernels") if name in model}
+    optim = dict(old["optim"])
+    if "rates" in optim:
+        optim["rates"] = {_repathed(path): rate for path, rate in optim["rates"].items()}
     if "missing" in model:
         model["imputation"] = _retyped(model.pop("missing"), "missing/", "imputation/")
     encoders = {
@@ -31,11 +34,18 @@ def from_3(old: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         **new,
+        "optim": optim,
         "model": {**model, "encoders": encoders},
         "objectives": objectives,
         "compute": compute,
         "keeping": {name: old[name] for name in KEEPING if name in old},
     }
+
+
+def _repathed(path: str) -> str:
+    """A path of parameters as it is called today."""
+    first, slash, rest = path.partition("/")
+    return ("imputation" if first == "missing" else first) + slash + rest
 
 
 def _retyped(part: dict[str, Any], before: str, after: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Int
+from jaxtyping import Integer
 
 from mmjax.models.base import Model
 from mmjax.types import Batch
@@ -53,7 +53,7 @@ def create_state(
     tx: optax.GradientTransformation,
     batch: Batch,
     *,
-    seed: int | Int[jax.Array, ""],
+    seed: int | Integer[jax.Array, ""],
     ema: float = 0.0,
 ) -> TrainState:
     """The state before the first step. Of `batch` only the shapes and types matter.

@@ -20,9 +20,9 @@ def summarise(runs: Sequence[Path], metric: str) -> tuple[list[str], list[list[s
     Raises:
         UserError: there is no run, a run has no results yet, or its results have no such metric.
     """
-    runs = [run for run in runs if (run / folder.CONFIG).is_file()]
     if not runs:
         raise UserError("name at least one run's folder")
+    runs = [run for run in runs if (run / folder.CONFIG).is_file()] or list(runs[:1])
     configs, results = [], []
     for run in runs:
         configs.append(dict(_leaves(storage.identity(folder.require(run)))))

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from mmjax.config import Experiment
+from mmjax.config import Experiment, Keeping
 from mmjax.data.datasets import DigitsMatch
 from mmjax.encoders import Cnn, Lstm
 from mmjax.fusion import Concat
@@ -22,10 +22,19 @@ SMALL = Experiment(
     optim=Adam(peak_lr=1e-2),
     steps=6,
     batch_size=16,
-    eval_every=4,
-    log_every=2,
+    keeping=Keeping(eval_every=4, log_every=2),
 )
 
 
 def small(**changes):
-    return dataclasses.replace(SMALL, **changes)
+    return changed(SMALL, **changes)
+
+
+def changed(experiment, **changes):
+    """The experiment with other fields, its own or those of `compute` and `keeping`."""
+    for name in ("compute", "keeping"):
+        part = getattr(experiment, name)
+        known = {field.name for field in dataclasses.fields(part)}
+        own = {key: changes.pop(key) for key in list(changes) if key in known}
+        changes.setdefault(name, dataclasses.replace(part, **own))
+    return dataclasses.replace(experiment, **changes)

@@ -5,25 +5,23 @@ import pytest
 
 from mmjax.config import storage
 from mmjax.data.datasets.match import MatchSource
-from mmjax.devices import parallel
+from mmjax.devices import parallel, processes
 from mmjax.devices.watchdog import Watchdog
-from mmjax.evaluation import evaluator
 from mmjax.evaluation.evaluator import Evaluator
 from mmjax.runs import folder
 from mmjax.runs.restore import restore
 
 
 @pytest.fixture
-def measured(finished, monkeypatch):
+def measured(finished):
     """(devices, chunk) -> test metrics of the finished run."""
     run, _ = finished
     experiment = folder.require(run)
     restored = restore(run)
 
-    def measure(devices, chunk=evaluator.CHUNK):
-        monkeypatch.setattr(evaluator, "CHUNK", chunk)
-        mesh = parallel.mesh_of(devices)
-        return Evaluator(experiment, restored.preprocessing, mesh)(restored.variables, "test")
+    def measure(devices, chunk=folder.chunk(run)):
+        evaluate = Evaluator(experiment, restored.preprocessing, parallel.mesh_of(devices), chunk)
+        return evaluate(restored.variables, "test")
 
     return measure
 
@@ -55,7 +53,7 @@ def test_the_loss_is_the_objectives_by_their_weights(finished):
     heavy = dataclasses.replace(experiment.objectives["match"], weight=2.5)
     experiment = dataclasses.replace(experiment, objectives={"match": heavy})
     restored = restore(run)
-    found = Evaluator(experiment, restored.preprocessing, parallel.mesh_of(8))(
+    found = Evaluator(experiment, restored.preprocessing, parallel.mesh_of(8), folder.chunk(run))(
         restored.variables, "test"
     )
     assert found["loss"] == pytest.approx(2.5 * metrics["match/loss"])
@@ -72,8 +70,10 @@ def test_the_wait_for_other_processes_is_watched_and_the_names_of_metrics_need_n
         waited.append(watchdog._waiting)
         return [own]
 
-    monkeypatch.setattr(distributed, "gathered", gathered)
-    evaluate = Evaluator(folder.require(run), restored.preprocessing, parallel.mesh_of(8))
+    monkeypatch.setattr(processes, "gathered", gathered)
+    evaluate = Evaluator(
+        folder.require(run), restored.preprocessing, parallel.mesh_of(8), folder.chunk(run)
+    )
     assert evaluate.names(restored.variables, "test") == list(metrics) and not waited
     assert evaluate(restored.variables, "test", watchdog) == metrics
     ((_, what),) = waited

@@ -9,7 +9,7 @@ from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.evaluation import predictions
-from mmjax.evaluation.predictions import Predictor, read_csv, read_value, remarks, split_inputs
+from mmjax.evaluation.predictions import Predictor, Row, flat, read_csv, read_value, split_inputs
 from mmjax.runs import folder
 
 
@@ -35,18 +35,21 @@ def test_an_answer_is_the_probability_that_the_model_gives(predictor, finished):
     ]
     logits = experiment.model.apply(
         predictor._variables, predictor.preprocessing(examples.inputs), train=False
-    )["match"]
-    found = [answer["match"] for answer in predictor(rows)]
+    ).values["match"]
+    found = [answer["match"]["probability"] for answer in predictor(rows)]
+    assert [answer["match"]["value"] for answer in predictor(rows)] == (logits > 0).tolist()
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-np.asarray(logits, float))), atol=1e-6)
 
 
 def test_many_rows_are_answered_like_each_alone(predictor, monkeypatch):
     rows = [{"text": text} for text in ("the digit seven", "a 3", "", "xylophone")]
-    monkeypatch.setattr(predict, "CHUNK", 3)
+    monkeypatch.setattr(predictions, "CHUNK", 3)
     together = predictor(rows)
     alone = [predictor([row])[0] for row in rows]
     np.testing.assert_allclose(
-        [a["match"] for a in together], [a["match"] for a in alone], atol=1e-6
+        [a["match"]["probability"] for a in together],
+        [a["match"]["probability"] for a in alone],
+        atol=1e-6,
     )
     assert predictor([]) == []
 
@@ -64,9 +67,9 @@ def test_missing_empty_long_and_unknown_are_legal_and_said(predictor, image):
         ({"image": picture, "text": "the digit xylophone"}, ["text: 1 of 3 words unknown"]),
         ({"image": picture, "text": long}, ["text: 10000 words, only the first 10 were read"]),
     ):
-        assert remarks(preprocessing, row) == said
+        assert predictions.warnings(preprocessing, row) == said
         (answer,) = predictor([row])
-        assert 0 < answer["match"] < 1
+        assert 0 < answer["match"]["probability"] < 1
 
 
 def test_a_missing_modality_gives_one_answer_whatever_the_rest_of_the_batch(predictor):
@@ -102,7 +105,7 @@ def test_bad_rows_of_a_csv_are_named_by_line_and_the_others_are_read(predictor, 
         'a.png,"the "digit" seven"\n,last\n',
         encoding="utf-8",
     )
-    rows = dict(read_csv(path, predictor.preprocessing))
+    rows = {r.line: r.error or r.inputs for r in read_csv(path, predictor.preprocessing)}
     assert list(rows) == [2, 3, 5, 6, 7, 8, 9]
     assert "pairs.csv:8: " in str(rows[8]) and rows[9] == {"image": None, "text": "last"}
     assert "pairs.csv:3: " in str(rows[3]) and "b.png" in str(rows[3])
@@ -112,7 +115,7 @@ def test_bad_rows_of_a_csv_are_named_by_line_and_the_others_are_read(predictor, 
     assert rows[7]["text"] is None and rows[7]["image"] is not None
 
 
-@pytest.mark.parametrize("header", ["", "image,sound", "image,image", "a.png,the digit seven"])
+@pytest.mark.parametrize("header", ["", "sound", "image,image", "a.png,the digit seven"])
 def test_a_csv_with_a_wrong_header_is_refused(predictor, tmp_path, header):
     (tmp_path / "pairs.csv").write_text(header + "\n")
     with pytest.raises(ValueError, match=r"pairs\.csv:1: expected a header with columns"):
@@ -126,19 +129,35 @@ def test_a_file_that_is_no_csv_is_named(predictor, tmp_path):
 
 
 def test_rows_before_an_error_are_a_chunk(monkeypatch):
+    rows = [Row(line, {}, {}) for line in range(4)]
+
     def broken():
-        yield from [(1, "a"), (2, "b"), (3, "c")]
+        yield from rows[:3]
         raise ValueError("no more")
 
-    monkeypatch.setattr(predict, "CHUNK", 2)
+    monkeypatch.setattr(predictions, "CHUNK", 2)
     found = predictions.chunks(broken())
-    assert next(found) == [(1, "a"), (2, "b")] and next(found) == [(3, "c")]
+    assert next(found) == rows[:2] and next(found) == rows[2:3]
     with pytest.raises(ValueError, match="no more"):
         next(found)
-    assert list(predictions.chunks(enumerate("abcd"))) == [
-        [(0, "a"), (1, "b")],
-        [(2, "c"), (3, "d")],
-    ]
+    assert list(predictions.chunks(rows)) == [rows[:2], rows[2:]]
+
+
+def test_predictions_become_columns():
+    assert flat(
+        {
+            "digit": {"value": "seven", "probability": 0.9, "probabilities": {"six": 0.1}},
+            "tags": {"value": ["a", "b"]},
+            "age": {"value": 63.0, "unit": "years"},
+        }
+    ) == {
+        "digit": "seven",
+        "digit.probability": 0.9,
+        "digit.probabilities.six": 0.1,
+        "tags": "a;b",
+        "age": 63.0,
+        "age.unit": "years",
+    }
 
 
 @pytest.fixture
@@ -155,12 +174,14 @@ def test_features_are_the_path_of_an_npy_file(touch):
     preprocessing, path, features = touch
     read = read_value(preprocessing, "touch", str(path / "features.npy"))
     np.testing.assert_array_equal(read, features)
-    assert remarks(preprocessing, {"text": "a cup", "touch": read}) == [
+    assert predictions.warnings(preprocessing, {"text": "a cup", "touch": read}) == [
         "touch: 4 tokens, only the first 3 were read"
     ]
-    assert remarks(preprocessing, {"text": "a cup", "touch": read[:3]}) == []
-    assert remarks(preprocessing, {"text": "a cup", "touch": read[:0]}) == ["touch: empty"]
-    assert remarks(preprocessing, {"text": "a cup"}) == ["touch was missing"]
+    assert predictions.warnings(preprocessing, {"text": "a cup", "touch": read[:3]}) == []
+    assert predictions.warnings(preprocessing, {"text": "a cup", "touch": read[:0]}) == [
+        "touch: empty"
+    ]
+    assert predictions.warnings(preprocessing, {"text": "a cup"}) == ["touch was missing"]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +205,7 @@ def test_a_file_that_holds_no_such_features_is_named(touch, content, message):
 def test_features_of_a_csv_lie_beside_it(touch):
     preprocessing, path, features = touch
     (path / "rows.csv").write_text("touch,text\nfeatures.npy,a cup\n,a cup\nno.npy,a cup\n")
-    rows = dict(read_csv(path / "rows.csv", preprocessing))
+    rows = {r.line: r.error or r.inputs for r in read_csv(path / "rows.csv", preprocessing)}
     np.testing.assert_array_equal(rows[2]["touch"], features)
     assert rows[3] == {"touch": None, "text": "a cup"}
     assert "rows.csv:4: " in str(rows[4]) and "no.npy" in str(rows[4])
@@ -211,7 +232,7 @@ def test_a_recording_is_a_path_and_a_row_of_a_table_json(patient):
         "table": read_value(preprocessing, "table", '{"age": 63, "sex": "x"}'),
         "text": read_value(preprocessing, "text", "a cup"),
     }
-    assert remarks(preprocessing, row) == [
+    assert predictions.warnings(preprocessing, row) == [
         "speech: resampled from 44,100 to 8,000 Hz",
         "speech: longer than 3 s, only the first 3 s were read",
         "table: 1 cell unknown: sex='x'",
@@ -219,7 +240,7 @@ def test_a_recording_is_a_path_and_a_row_of_a_table_json(patient):
     inputs = preprocessing({name: [value] for name, value in row.items()})
     assert inputs["speech"].mask.all() and inputs["table"].mask.tolist() == [[True, False]]
     empty = {"speech": np.zeros(0), "table": {"age": None, "sex": "m"}, "text": ""}
-    assert remarks(preprocessing, empty) == [
+    assert predictions.warnings(preprocessing, empty) == [
         "speech: empty",
         "table: 1 cell missing: age",
         "text: empty",
@@ -252,7 +273,7 @@ def test_recordings_and_tables_of_a_csv(patient):
     (path / "rows.csv").write_text(
         'speech,table\na.wav,"{""age"": 63}"\n,"{""sex"": ""f""}"\na.wav,\na.wav,{63}\nb.wav,{}\n'
     )
-    rows = dict(read_csv(path / "rows.csv", preprocessing))
+    rows = {r.line: r.error or r.inputs for r in read_csv(path / "rows.csv", preprocessing)}
     assert rows[2]["speech"].sample_rate == 44_100 and rows[2]["table"] == {"age": 63}
     assert rows[3] == {"speech": None, "table": {"sex": "f"}}
     assert rows[4]["table"] is None

@@ -28,7 +28,7 @@ def test_the_modules_are_those_of_the_model_with_what_they_return_and_cost(descr
     assert [(part.path, part.kind, part.output) for part in described.parts] == [
         ("encoders_image", "Cnn", "[1, 8]"),
         ("encoders_text", "Lstm", "[1, 8]"),
-        ("missing", "Mask", "image [1, 8], text [1, 8]"),
+        ("imputation", "Mask", "image [1, 8], text [1, 8]"),
         ("fusion", "Concat", "[1, 16]"),
         ("heads_match", "Logit", "[]"),
     ]
@@ -101,7 +101,7 @@ def test_a_file_without_an_experiment_is_refused(text, message, tmp_path):
 def test_what_is_neither_a_run_nor_a_file_is_refused(finished, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere: expected a run's folder or an experim"):
         load(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"a\.md: expected a run's folder or an experiment's \.py"):
+    with pytest.raises(ValueError, match=r"a\.md: expected the name of a Python file \.py"):
         load(write(tmp_path / "a.md", ""))
     with pytest.raises(ValueError, match="a run is as it is"):
         load(finished[0], ["model.fusion:sum"])

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import shutil
 
@@ -6,7 +7,6 @@ import pytest
 from mmjax.config import storage
 from mmjax.fusion import Sum
 from mmjax.io import json_file
-from mmjax.models.multimodal import Multimodal
 from mmjax.reports.summary import summarise
 from tests.config.experiments import SMALL, small
 
@@ -20,13 +20,14 @@ def fake(folder, experiment, accuracy):
 
 
 def test_seeds_share_a_row_and_columns_show_what_differs(tmp_path):
-    network = Multimodal(SMALL.model.encoders, Sum(), SMALL.model.heads)
+    network = dataclasses.replace(SMALL.model, fusion=Sum())
     runs = [
         fake(tmp_path / f"a{seed}", small(seed=seed), value)
         for seed, value in enumerate((0.5, 0.7))
     ]
     runs.append(fake(tmp_path / "b", small(model=network, devices=2), 0.9))
-    header, rows = summarise(runs, "match/accuracy")
+    (tmp_path / "trainings.json").write_text("{}")  # no run, and passed over
+    header, rows = summarise([*runs, tmp_path / "trainings.json"], "match/accuracy")
     assert header[-6:] == ["seeds", "match/accuracy", "std", "lowest", "minutes", "parameters"]
     assert "model.fusion.type" in header and "seed" not in header and "devices" not in header
     assert [row[-6:] for row in rows] == [

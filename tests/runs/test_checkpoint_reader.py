@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 
-from mmjax.io import json_file
 from mmjax.devices import parallel
+from mmjax.io import json_file
 from mmjax.runs import checkpoint_reader
 from mmjax.runs.checkpoint import Checkpoints
-from mmjax.runs.fingerprint import MOST_LINES, forms, misfits
 from mmjax.runs.checkpoint_reader import DamagedError, MisfitError
+from mmjax.runs.fingerprint import MOST_LINES, forms, misfits
 from tests.train.states import state
 
 
@@ -135,7 +135,10 @@ def test_the_newest_whole_checkpoint_is_found(run, tmp_path):
     damage(run, 3, "record")
     with pytest.raises(DamagedError, match="3/record"):  # it might be the best
         checkpoint_reader.best(run, "loss", "min")
-    assert resumed(tmp_path / "empty") is None and checkpoint_reader.newest_whole(tmp_path / "empty") is None
+    assert (
+        resumed(tmp_path / "empty") is None
+        and checkpoint_reader.newest_whole(tmp_path / "empty") is None
+    )
 
 
 def test_a_damaged_checkpoint_that_is_not_needed_stops_no_training(run):
@@ -153,7 +156,9 @@ def test_the_checkpoint_of_another_model_is_a_misfit_and_no_damage(run):
     )
     assert "float32[5, 4] expected" in str(caught.value)
     with pytest.raises(MisfitError):
-        checkpoint_reader.resumed(run, state(0, width=5), parallel.replicated(parallel.mesh_of(1)), print)
+        checkpoint_reader.resumed(
+            run, state(0, width=5), parallel.replicated(parallel.mesh_of(1)), print
+        )
 
 
 def test_at_most_fifteen_lines_say_what_does_not_fit():

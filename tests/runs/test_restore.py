@@ -17,7 +17,7 @@ def test_a_run_is_restored_from_its_folder_alone(finished, tmp_path):
     assert model == require(run).model
     assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(variables))
     inputs = preprocessing({"image": [None], "text": ["a seven"]})
-    assert model.apply(variables, inputs, train=False)["match"].shape == (1,)
+    assert model.apply(variables, inputs, train=False).values["match"].shape == (1,)
 
 
 def test_last_best_or_a_step_is_restored(finished):

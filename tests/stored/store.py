@@ -35,7 +35,7 @@ def answers(run: Path) -> list[float]:
     restored = mmjax.restore(run)
     inputs = restored.preprocessing(examples())
     outputs = restored.model.apply(restored.variables, inputs, train=False)
-    return np.asarray(jax.device_get(outputs["match"]), float).tolist()
+    return np.asarray(jax.device_get(outputs.values["match"]), float).tolist()
 
 
 def store(data_dir: str) -> Path:

@@ -13,14 +13,14 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from mmjax.io import json_file
 from mmjax.devices import parallel
-from mmjax.runs import checkpoint_reader
 from mmjax.devices.failure import first_line
-from mmjax.runs.fingerprint import fingerprints
-from mmjax.models.train_state import TrainState
-from mmjax.runs.stop import Interrupted
 from mmjax.errors import StorageError
+from mmjax.io import json_file
+from mmjax.models.train_state import TrainState
+from mmjax.runs import checkpoint_reader
+from mmjax.runs.fingerprint import fingerprints
+from mmjax.runs.stop import Interrupted
 
 _DELETED = "deleted"  # a folder in that of the checkpoints
 

@@ -17,13 +17,13 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.sharding import Sharding
 
-from mmjax.io import json_file
 from mmjax.devices.failure import first_line
-from mmjax.layers.tracing.paths import path_of
-from mmjax.runs.fingerprint import changed, forms, misfits
-from mmjax.models.train_state import TrainState
-from mmjax.types import MetricName
 from mmjax.errors import StorageError, UserError
+from mmjax.io import json_file
+from mmjax.layers.tracing.paths import path_of
+from mmjax.models.train_state import TrainState
+from mmjax.runs.fingerprint import changed, forms, misfits
+from mmjax.types import MetricName
 
 FOLDER = "checkpoints"
 DAMAGED = "damaged"  # a folder beside it

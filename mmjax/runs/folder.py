@@ -15,12 +15,12 @@ from typing import Any
 
 import jax
 
-from mmjax.io import json_file
 from mmjax.config import Experiment, storage
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.targets import Binary
-from mmjax.errors import UserError
 from mmjax.devices import parallel
+from mmjax.errors import UserError
+from mmjax.io import json_file
 
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
@@ -68,9 +68,7 @@ def _unborn(name: str) -> bool:
     return name == LOCK or name.startswith(json_file.DRAFT)
 
 
-def claim(
-    run: Path, experiment: Experiment, devices: int, say: Callable[[str], None]
-) -> None:
+def claim(run: Path, experiment: Experiment, devices: int, say: Callable[[str], None]) -> None:
     """Write config.json and environment.json, or warn of what has changed since then.
 
     `devices`: how many share a batch.

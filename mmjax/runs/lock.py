@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from mmjax.runs.folder import LOCK
 from mmjax.errors import UserError
+from mmjax.runs.folder import LOCK
 
 
 class Lock:

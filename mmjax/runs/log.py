@@ -11,8 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mmjax.io import json_file
 from mmjax.errors import MissingPackageError, UserError
+from mmjax.io import json_file
 
 FILE = "metrics.jsonl"
 
@@ -109,9 +109,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         if found is not None:
             records.append({k: math.nan if value is None else value for k, value in found.items()})
         elif number < len(lines):
-            raise UserError(
-                f"{path}:{number}: expected a JSON object with a step, got {line[:40]}"
-            )
+            raise UserError(f"{path}:{number}: expected a JSON object with a step, got {line[:40]}")
     return records
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-from mmjax.models.base import Model
 
 from mmjax.config import Experiment, registry
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.runs import folder, checkpoint_reader
-from mmjax.runs.fingerprint import forms, misfits
 from mmjax.errors import MissingFileError, UserError
+from mmjax.models.base import Model
+from mmjax.runs import checkpoint_reader, folder
+from mmjax.runs.fingerprint import forms, misfits
 
 
 class Restored(NamedTuple):
@@ -88,4 +88,6 @@ def _require_fit(
     with jax.enable_x64(False):  # runs are of 32 bits, whatever the process works with
         made = jax.eval_shape(lambda: model.init(jax.random.key(0), inputs, train=False))
     if lines := misfits(made, forms(variables)):
-        raise checkpoint_reader.MisfitError("\n  ".join([f"{where} does not fit the model:", *lines]))
+        raise checkpoint_reader.MisfitError(
+            "\n  ".join([f"{where} does not fit the model:", *lines])
+        )

@@ -5,7 +5,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
+from jax.experimental.compilation_cache import compilation_cache as jax_cache
 
 from mmjax.devices import compilation_cache
 
@@ -21,13 +21,13 @@ def home(tmp_path, monkeypatch):
     before = {option: getattr(jax.config, option) for option in options}
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv(compilation_cache.SWITCH, "on")
-    monkeypatch.setattr(cache, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(compilation_cache, "LEAST_SECONDS", 0.0)
     jax.config.update("jax_compilation_cache_dir", None)
-    compilation_cache.reset_cache()
+    jax_cache.reset_cache()
     yield tmp_path
     for option, value in before.items():
         jax.config.update(option, value)
-    compilation_cache.reset_cache()
+    jax_cache.reset_cache()
 
 
 def _compile(factor):
@@ -50,7 +50,7 @@ def test_programs_are_kept_in_the_users_cache_folder_and_nobody_elses(home):
 def test_a_second_process_loads_what_the_first_compiled_and_gets_the_same_bits(home):
     code = (
         "import jax, jax.numpy as jnp\n"
-        "from mmjax.train import cache\n"
+        "from mmjax.devices import compilation_cache\n"
         "compilation_cache.LEAST_SECONDS = 0.0\n"
         "compilation_cache.enable()\n"
         "found = []\n"

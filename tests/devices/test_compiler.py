@@ -54,7 +54,7 @@ def test_memory_that_is_kept_is_not_taken_from_the_system_again():
     """Page faults of arrays of 64 MB that come and go, in a process of its own."""
     code = (
         "import resource, sys\n"
-        "from mmjax.train import host\n"
+        "from mmjax.devices import cpu as host\n"
         "assert sys.argv[1] == 'given' or host.keep_memory()\n"
         "import numpy as np\n"
         "count = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"

@@ -19,15 +19,15 @@ def test_a_step_that_the_memory_does_not_hold_says_what_takes_less():
         "--batch-size 16",
         "--devices",
         "--accumulate 2",
-        "--model.remat",
+        "--remat",
         "--model.precision bfloat16",
     ):
         assert remedy in str(caught.value)
-    least = dataclasses.replace(small().model, precision="bfloat16", remat=True)
-    least = small(model=least, batch_size=16, accumulate=16)
+    least = dataclasses.replace(small().model, precision="bfloat16")
+    least = small(model=least, batch_size=16, accumulate=16, remat=True)
     with pytest.raises(MemoryError) as caught, explained(least, RUN):
         jax.jit(lambda: jnp.ones((1 << 46,)))().block_until_ready()
-    for taken in ("bfloat16", "--accumulate", "--model.remat"):
+    for taken in ("bfloat16", "--accumulate", "--remat"):
         assert taken not in str(caught.value)
 
 

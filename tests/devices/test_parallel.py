@@ -37,7 +37,7 @@ def test_a_process_on_a_cpu_gets_as_many_devices_as_it_asks_for(batch_size, want
     """In a process of its own, without the flag that the tests set for themselves."""
     code = (
         "import jax\n"
-        "from mmjax.train import parallel\n"
+        "from mmjax.devices import parallel\n"
         f"parallel.request_host_devices({batch_size}, {wanted})\n"
         "print(len(jax.devices()), parallel.cores())"
     )

@@ -37,7 +37,7 @@ EVALUATE = (
 )
 GATHER = (
     "import sys; import numpy as np; from mmjax.config.processes import Processes\n"
-    "from mmjax.train import distributed\n"
+    "from mmjax.devices import processes\n"
     "me = int(sys.argv[2])\n"
     "processes.start(Processes(True, f'localhost:{sys.argv[1]}', 2, me))\n"
     "found = [] if me else [{'x': np.full((3, 2), 1 / 3), 'i': np.int64(2**40)}]\n"

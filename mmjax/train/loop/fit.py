@@ -3,32 +3,28 @@
 import contextlib
 import functools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
 
 from mmjax.config import Experiment, storage
 from mmjax.config.span import Span
-from mmjax.data.preprocessing import Preprocessing
 from mmjax.devices import parallel, processes, sharding
 from mmjax.devices.failure import explained
 from mmjax.devices.watchdog import Watchdog
-from mmjax.errors import StorageError, UserError
 from mmjax.evaluation.evaluator import Evaluator
 from mmjax.models.train_state import TrainState
 from mmjax.runs import checkpoint_reader, curves, folder, lock
-from mmjax.runs.stop import Interrupted, Stop
-from mmjax.train.loop import compatibility, multi_step, recompile, trainable
+from mmjax.runs.stop import Stop
+from mmjax.train.loop import recompile, trainable
+from mmjax.train.loop.preparation import Ready, prepare
 from mmjax.train.loop.profile import Profile
-from mmjax.train.loop.program import ManySeeds, OneRun, Program
+from mmjax.train.loop.program import ManySeeds, OneRun
 from mmjax.train.loop.recorder import RunRecorder
-from mmjax.train.loop.stream import BatchStream
-from mmjax.train.loop.trainer import Trainer
-from mmjax.types import Batch
+from mmjax.train.loop.steps import train
 
 _say = functools.partial(print, file=sys.stderr)
 
@@ -82,7 +78,7 @@ def fit_together(
             folder.check(run, one)
         if home.exists() and parallel.primary():
             held.take()
-        ready = _prepared(experiment, runs[0], mesh)
+        ready = prepare(experiment, runs[0], mesh)
         # All that can be wrong with a configuration has shown itself: claim the folders for it.
         if parallel.primary():
             home.mkdir(parents=True, exist_ok=True)
@@ -97,42 +93,10 @@ def fit_together(
         return _run(experiments, runs, ready, watchdog, profile)
 
 
-class _Ready(NamedTuple):
-    """What a training needs before its first step, all of it checked before a file is written."""
-
-    preprocessing: Preprocessing
-    stream: BatchStream
-    trainer: Trainer
-    fresh: TrainState
-    weights: dict[str, str]  # {modality: its file of published weights}
-
-
-def _prepared(experiment: Experiment, run: Path, mesh: Mesh | None) -> _Ready:
-    compute = experiment.compute
-    if mesh is None:
-        parallel.request_host_devices(experiment.batch_size // compute.accumulate, compute.devices)
-        mesh = parallel.choose(
-            experiment.batch_size, compute.devices, parts=compute.accumulate, fsdp=compute.fsdp
-        )
-    experiment.data.prepare()
-    preprocessing = folder.preprocessing(run, experiment) or experiment.data.preprocessing()
-    compatibility.require_agreement(experiment, preprocessing)
-    stream = BatchStream(experiment, preprocessing)
-    trainer = Trainer(experiment, preprocessing, stream.first(), mesh)
-    # Weights are where a training begins; one that goes on needs no file.
-    fresh, files = trainer.begin(experiment.seed, weights=not checkpoint_reader.steps(run))
-    metric = experiment.keeping.best_metric
-    if metric != "loss":
-        evaluator = Evaluator(experiment, preprocessing, parallel.local(mesh), folder.CHUNK)
-        if metric not in (known := evaluator.names(fresh.variables, "validation")):
-            raise UserError(f"--best-metric {metric}: choose from {', '.join(known)}")
-    return _Ready(preprocessing, stream, trainer, fresh, files)
-
-
 def _run(
     experiments: Sequence[Experiment],
     runs: Sequence[Path],
-    ready: _Ready,
+    ready: Ready,
     watchdog: Watchdog,
     span: Span | None,
 ) -> list[dict[str, float]]:
@@ -168,7 +132,7 @@ def _run(
         given = stack.enter_context(contextlib.closing(program.stream(start, watchdog)))
         now = program.join(states)
         del states
-        now = _train(experiment, now, program, given, recorders, profile, watch, stop)
+        now = train(experiment, now, program, given, recorders, profile, watch, stop)
         for recorder in recorders:
             recorder.wait()
         seconds = recorders[0].seconds / len(runs)
@@ -186,7 +150,7 @@ def _run(
 
 
 def _resumed(
-    seeds: Sequence[int], runs: Sequence[Path], ready: _Ready
+    seeds: Sequence[int], runs: Sequence[Path], ready: Ready
 ) -> tuple[list[TrainState], list[dict[str, Any]]]:
     """State and progress of every run: at the newest step that all have saved, or fresh."""
     mesh, place = ready.trainer.mesh, parallel.place(ready.trainer.mesh)
@@ -209,66 +173,3 @@ def _resumed(
                 _say(f"the damaged checkpoint was moved to {moved}")
     processes.barrier("set aside")
     return states, progress
-
-
-def _train(
-    experiment: Experiment,
-    now: TrainState,
-    program: Program,
-    given: Iterator[Any],
-    recorders: Sequence[RunRecorder],
-    profile: Profile,
-    watch: recompile.Watch,
-    stop: Stop,
-) -> TrainState:
-    """All steps that are still to do; `now` is given away."""
-
-    def read(before: int, means: Any, batch: Any) -> None:
-        for recorder, (own, ids) in zip(recorders, program.means(means, batch), strict=True):
-            recorder.read(before, own, ids)
-
-    def keep(now: TrainState, due: bool) -> None:
-        for recorder, state in zip(recorders, program.split(now), strict=True):
-            recorder.keep(state, due)
-
-    unread = None
-    number = int(np.ravel(now.step)[0])  # all runs are at the same step
-    while number < experiment.steps:
-        try:
-            batch = next(given)
-        except StorageError:
-            asked = stop.asked(number)
-            if asked is None:
-                raise
-            # A signal to the whole group of processes has ended the workers too.
-            if unread is not None:
-                read(*unread)
-            keep(now, False)
-            raise _interrupted(number, experiment, asked) from None
-        last = number + multi_step.count(batch.ids)
-        if isinstance(batch, Batch):
-            watch(last, batch)
-        with profile.around(number + 1, last, now) as made:
-            now, means = program.update(now, batch)
-            made.append(means)
-        if unread is not None:
-            read(*unread)  # of the call before: the devices are busy with this one
-        unread = (number, means, batch)
-        number = last
-        due = number % experiment.keeping.eval_every == 0 or number == experiment.steps
-        asked = stop.asked(number)  # once: it may change at any moment
-        if due or asked is not None:
-            read(*unread)
-            unread = None
-            keep(now, due)
-        if asked is not None and number < experiment.steps:
-            raise _interrupted(number, experiment, asked)
-    return now
-
-
-def _interrupted(step: int, experiment: Experiment, asked: int) -> Interrupted:
-    return Interrupted(
-        f"stopped after step {step} of {experiment.steps} and saved; "
-        "run the same command again to go on",
-        asked,
-    )

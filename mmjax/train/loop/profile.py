@@ -25,19 +25,20 @@ class Profile:
         self._span = span if parallel.primary() else None
         self._folder, self._say = run / FOLDER, say
         self._first: int | None = None  # of the steps that are being traced
+        self._last = 0
 
     def __enter__(self) -> "Profile":
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if self._first is not None:
-            self._stop()
+            self._stop() if error else self._finish()
         elif self._span is not None and not error:
             self._say(f"--profile {self._span}: nothing was traced, no such step was trained now")
 
     @contextlib.contextmanager
     def around(self, first: int, last: int, given: Any) -> Iterator[list[Any]]:
-        """A call that makes the steps `first` to `last` from `given`; its results go in the list."""
+        """A call that makes the steps `first` to `last` of `given`; its results go in the list."""
         made: list[Any] = []
         if self._span is None:
             yield made
@@ -54,10 +55,14 @@ class Profile:
             return
         with jax.profiler.StepTraceAnnotation("train", step_num=first):
             yield made
+        self._last = last
         if last >= self._span.last:
             jax.block_until_ready(made)
-            traced = f"{self._first} to {last}"
-            self._say(f"profile of steps {traced}: {self._stop()}")
+            self._finish()
+
+    def _finish(self) -> None:
+        traced = f"{self._first} to {self._last}"
+        self._say(f"profile of steps {traced}: {self._stop()}")
 
     def _stop(self) -> Path:
         """Write the trace; returns its folder."""

@@ -3,13 +3,16 @@ import dataclasses
 import pytest
 
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.targets import Binary, Category
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.table import Categorical, Numeric, TableTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.encoders import AudioCnn, Bert, Features, FtTransformer, Lstm, TableMlp, WaveCnn
-from mmjax.train.loop.compatibility import require_agreement, require_labels
+from mmjax.errors import UserError
+from mmjax.heads import Classes
+from mmjax.objectives import BinaryCrossEntropy, SoftmaxCrossEntropy
+from mmjax.train.loop.compatibility import require_agreement
 from tests.config.experiments import small
-from tests.train.step.test_step import batch
 
 TABLE = TableTransform((Numeric("age", 40.0, 9.0), Categorical("sex", ("f", "m"))))
 NUMBERS = TableTransform((Numeric("age", 40.0, 9.0), Numeric("height", 1.7, 0.1)))
@@ -19,7 +22,7 @@ TEXT = TextTransform.fit(["one two three"], vocabulary_size=9, max_words=4)  # 5
 
 def agree(encoder, transform):
     model = dataclasses.replace(small().model, encoders={"x": encoder})
-    require_agreement(small(model=model), Preprocessing({"x": transform}))
+    require_agreement(small(model=model), Preprocessing({"x": transform}, {"match": Binary()}))
 
 
 @pytest.mark.parametrize(
@@ -52,8 +55,16 @@ def test_an_encoder_that_fits_is_taken(encoder, transform):
     agree(encoder, transform)
 
 
-def test_an_objective_without_its_label_is_named_with_those_that_there_are():
-    require_labels(small(), batch(0))
-    objectives = {"mood": small().objectives["match"]}
-    with pytest.raises(ValueError, match=r"objectives \['mood'\]: .*; it has \['match'\]"):
-        require_labels(small(objectives=objectives), batch(0))
+def test_an_objective_without_its_target_is_named_with_those_that_there_are():
+    objectives = {"mood": BinaryCrossEntropy(output="match", target="mood")}
+    message = r"objectives\.mood: the data has no target 'mood'; choose .*\.target from match"
+    with pytest.raises(UserError, match=message):
+        require_agreement(small(objectives=objectives), Preprocessing({}, {"match": Binary()}))
+
+
+def test_a_head_with_other_classes_than_the_target_is_refused():
+    model = dataclasses.replace(small().model, heads={"kind": Classes(3)})
+    objectives = {"kind": SoftmaxCrossEntropy(output="kind", target="kind")}
+    kinds = {"kind": Category(("cat", "dog"), (1, 1))}
+    with pytest.raises(UserError, match=r"--model\.heads\.kind\.classes 3: .* has 2: cat, dog"):
+        require_agreement(small(model=model, objectives=objectives), Preprocessing({}, kinds))

@@ -6,22 +6,19 @@ import os
 import signal
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from mmjax.data.datasets import DigitsMatch
-from mmjax.encoders import Bert, Lstm
+from mmjax.encoders import Bert, Lstm, ResNet
+from mmjax.errors import UserError
 from mmjax.heads import Logit
-from mmjax.models.train_state import TrainState
 from mmjax.optim import Sgd
 from mmjax.runs import checkpoint_reader, log
-from mmjax.runs.stop import Interrupted, Stop
-from mmjax.train.loop.fit import fit, train
+from mmjax.train.loop.fit import fit
 from tests.config.experiments import small
 from tests.faults.trainee import STEPS, Trainee, fast, outcome, same
-from tests.train.step.test_step import batch
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 THREE_LABELS = dataclasses.replace(small().model, heads={"match": Logit(labels=3)})
@@ -82,7 +79,7 @@ def test_an_encoder_that_knows_fewer_words_than_the_captions_have_is_refused(dig
     "changes, message",
     [
         ({"best_metric": "score"}, r"--best-metric score: choose from loss, .*match/auroc"),
-        ({"model": THREE_LABELS}, r"logits \(16, 3\) and labels \(16,\) must have the same shape"),
+        ({"model": THREE_LABELS}, r"head 'match' gives \(16, 3\) and target 'match' is \(16,\)"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_the_folder_is_claimed(
@@ -99,64 +96,6 @@ def test_a_training_that_diverged_says_so_and_keeps_what_was_good(digits_dir, tm
     with pytest.raises(ValueError, match=message):
         fit(small(data=data, optim=optim), tmp_path / "run")
     assert checkpoint_reader.steps(tmp_path / "run") == []
-
-
-def test_a_signal_is_saved_or_not_spoken_of():
-    """It may come at any moment: here, between two looks at it."""
-
-    class Late(Stop):
-        looks = 0
-
-        def __init__(self):
-            pass
-
-        def asked(self, step):
-            self.looks += 1
-            return signal.SIGINT if self.looks > 1 else None
-
-    saved = []
-    fresh = TrainState(step=jnp.int32(0), params={}, collections={}, opt_state=(), key=None)
-    with pytest.raises(Interrupted) as stopped:
-        train(
-            small(steps=5, eval_every=5),
-            fresh,
-            lambda before, state, batch: (state, {}),
-            iter([batch(0)] * 5),
-            lambda number, sums, ids: None,
-            lambda state, due: saved.append(due),
-            Late(),
-        )
-    assert saved == [False] and "and saved" in str(stopped.value)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, None])
-def test_a_signal_that_ends_the_data_workers_too_still_saves(number):
-    class Asked(Stop):
-        def __init__(self):
-            self.looks = 0
-
-        def asked(self, step):  # the signal comes after the step
-            self.looks += 1
-            return number if self.looks > 1 else None
-
-    def batches():
-        yield batch(0)
-        raise OSError("a data worker died")
-
-    saved, seen = [], []
-    fresh = TrainState(step=jnp.int32(0), params={}, collections={}, opt_state=(), key=None)
-    with pytest.raises(Interrupted if number else OSError) as ended:
-        train(
-            small(steps=5, eval_every=5),
-            fresh,
-            lambda before, state, batch: (state, {}),
-            batches(),
-            lambda number, sums, ids: seen.append(number),
-            lambda state, due: saved.append(due),
-            Asked(),
-        )
-    assert saved == ([False] if number else []) and seen == ([0] if number else [])
-    assert ("after step 1 of 5 and saved" in str(ended.value)) == bool(number)
 
 
 @pytest.fixture(scope="module", params=["pmap", "jit"])
@@ -202,9 +141,7 @@ def pretrained(tmp_path, digits_dir):
     """An experiment whose frozen text encoder starts from the stored weights of BERT."""
     with np.load(ROOT / "tests" / "parity" / "bert.npz") as stored:
         arrays = {
-            name.removeprefix("weight/"): x
-            for name, x in checkpoint_reader.items()
-            if "weight/" in name
+            name.removeprefix("weight/"): x for name, x in stored.items() if "weight/" in name
         }
         text = Bert(vocabulary_size=31, positions=9, width=24, heads=int(stored["heads"]))
     layers = sum(name.endswith("intermediate.dense.bias") for name in arrays)
@@ -242,4 +179,13 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_written(pretrain
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"--model\.encoders\.text\.weights .*no such file"):
         fit(experiment, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_mixes_examples_is_not_trained_in_parts(digits_dir, tmp_path):
+    network = small().model
+    encoders = {**network.encoders, "image": ResNet(18, small_images=True, width=4)}
+    changes = {"model": dataclasses.replace(network, encoders=encoders), "accumulate": 2}
+    with pytest.raises(UserError, match=r"--accumulate: encoders_image/norm1.*: depends on all"):
+        fit(small(data=DigitsMatch(data_dir=digits_dir), **changes), tmp_path / "run")
     assert not (tmp_path / "run").exists()

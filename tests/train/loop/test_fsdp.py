@@ -5,7 +5,6 @@ import functools
 import jax
 import numpy as np
 import pytest
-from mmjax.train.loop.setup import Setup
 from rich.console import Console
 
 from mmjax.data.datasets import DigitsMatch
@@ -15,6 +14,7 @@ from mmjax.models.train_state import create_state
 from mmjax.optim import Sgd
 from mmjax.runs import checkpoint_reader
 from mmjax.train.loop.fit import fit
+from mmjax.train.loop.preparation import prepare
 from mmjax.train.step.step import train_step
 from mmjax.types import MetricName
 from tests.config.experiments import small
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("standard_promotion")
 @pytest.fixture
 def least(monkeypatch):
     """The tests' models are small: split arrays of 16 numbers, not of thousands."""
-    monkeypatch.setattr(layout, "LEAST", 16)
+    monkeypatch.setattr(sharding, "LEAST", 16)
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,9 @@ def test_checkpoints_move_between_all_layouts(least, digits_dir, tmp_path):
     found, expected = outcome(tmp_path / "parts"), outcome(tmp_path / "whole")
     close(found[0], expected[0], 1e-6)
     assert evaluate(tmp_path / "parts") == pytest.approx(metrics, abs=1e-6)
-    ready = Setup(small(data=data, parallel="jit"), tmp_path / "whole")
-    like = ready.fresh
-    whole, _ = checkpoint_reader.restore(
-        tmp_path / "parts", 6, like, parallel.replicated(ready.mesh)
-    )
+    ready = prepare(small(data=data, parallel="jit"), tmp_path / "whole")
+    like, mesh = ready.fresh, ready.trainer.mesh
+    whole, _ = checkpoint_reader.restore(tmp_path / "parts", 6, like, parallel.replicated(mesh))
     for fsdp in (2, 8):
         mesh = parallel.choose(16, fsdp=fsdp)
         state, _ = checkpoint_reader.restore(tmp_path / "parts", 6, like, parallel.place(mesh))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmjax.data.datasets import DigitsMatch
-from mmjax.data.pipeline.batches import held, train_batches, train_picks
+from mmjax.data.pipeline.batches import held, train_batches, train_rows
 from mmjax.data.transforms.augment import ImageAugment
 from mmjax.devices import parallel
 from mmjax.models.train_state import create_state
@@ -17,7 +17,7 @@ from mmjax.runs import log
 from mmjax.train.loop import multi_step
 from mmjax.train.loop.fit import fit
 from mmjax.train.step.step import train_step
-from tests.config.experiments import small
+from tests.config.experiments import changed, small
 from tests.faults.trainee import CLOCK, outcome
 from tests.train.step.test_step import OBJECTIVES, batch, close, model
 
@@ -42,7 +42,7 @@ def test_a_training_by_calls_is_the_same(wrapper, one, digits_dir, tmp_path):
     if wrapper == "jit":  # whose dropout masks are others
         one = tmp_path / "one"
         fit(experiment, one)
-    fit(small(**vars(experiment) | {"steps_per_call": 4}), tmp_path / "run")
+    fit(changed(experiment, steps_per_call=4), tmp_path / "run")
     (arrays, *rest), (expected, *those) = outcome(tmp_path / "run"), outcome(one)
     close(arrays, expected, 1e-6)
     assert rest[0] == those[0] == 6
@@ -60,19 +60,19 @@ def test_data_that_are_augmented_are_sent_in_the_same_order(digits_dir):
     assert held(DigitsMatch(data_dir=digits_dir, word_dropout=0.1), source, preprocessing) is None
 
 
-def test_picks_are_the_batches(digits_dir, monkeypatch):
+def test_rows_are_the_batches(digits_dir, monkeypatch):
     data = DigitsMatch(data_dir=digits_dir)
     preprocessing, source = data.preprocessing(), data.source("train")
     columns = held(data, source, preprocessing)
     assert columns is not None
     make = {"batch_size": 16, "seed": 3, "start": 220, "share": (1, 2)}
     batches = train_batches(data, source, preprocessing, **make)
-    picks = train_picks(source, preprocessing, **make)
-    for whole, picked in itertools.islice(zip(batches, picks, strict=False), 9):  # past an epoch
+    rows = train_rows(source, preprocessing, **make)
+    for whole, picked in itertools.islice(zip(batches, rows, strict=False), 9):  # past an epoch
         assert jax.tree.all(jax.tree.map(np.array_equal, picked.batch(columns), whole))
     batches.close()
-    picks.close()
-    monkeypatch.setattr("mmjax.data.pipeline.MOST_HELD", 10_000)
+    rows.close()
+    monkeypatch.setattr("mmjax.data.pipeline.batches.MOST_HELD", 10_000)
     assert held(data, source, preprocessing) is None
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from mmjax.config.span import Span
-from mmjax.train.loop import operations, profile
+from mmjax.train.loop import profile
 
 
 def _update(state, batch):
@@ -20,9 +20,9 @@ def _train(run, span, said, *, start=0, steps=12, per_call=1):
     state = batch = jnp.ones((64, 64)) / 64
     with profile.Profile(span, run, said.append) as traced:
         for number in range(start, steps, per_call):
-            traced.before(number + 1, number + per_call, state)
-            state, sums = update(state, batch)
-            traced.after(number + per_call, sums)
+            with traced.around(number + 1, number + per_call, state) as made:
+                state, sums = update(state, batch)
+                made.append(sums)
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +55,6 @@ def test_the_trace_names_no_source_file_and_no_machine(traced):
         assert secret.encode() not in content
 
 
-def test_operations_come_with_their_time_and_place(traced, tmp_path, capsys):
-    found = operations.operations(traced[0] / "trace.xplane.pb")
-    assert found[0].program == "jit__update" and found[0].seconds > 0
-    assert [o.seconds for o in found] == sorted([o.seconds for o in found], reverse=True)
-    _train(tmp_path, Span(1, 4), [])
-    printed = capsys.readouterr().err
-    assert "ms a step" in printed and "encoder/dot_general" in printed
-
-
 def test_calls_of_several_steps_are_traced_whole(tmp_path):
     said = []
     _train(tmp_path, Span(6, 7), said, per_call=4)
@@ -93,20 +84,7 @@ def test_an_error_within_the_span_leaves_the_tracer_free(tmp_path):
         with (
             pytest.raises(ValueError, match="diverged"),
             profile.Profile(Span(1, 9), tmp_path, said.append) as traced,
+            traced.around(1, 1, jnp.ones(())),
         ):
-            traced.before(1, 1, jnp.ones(()))
             raise ValueError("diverged")
     assert not said
-
-
-def test_the_time_of_what_runs_inside_an_operation_is_not_its_own():
-    events = [("a", 50, 60), ("b", 10, 30), ("a", 10, 40), ("while.1", 0, 100), ("c", 100, 101)]
-    found = list(operations._own((("p", name), begin, end) for name, begin, end in events))
-    assert sorted((name, own) for (_, name), own in found) == [
-        ("a", 10), ("a", 10), ("b", 20), ("c", 1),
-    ]  # fmt: skip
-
-
-def test_a_place_is_that_of_the_module_not_of_what_jax_did_with_it():
-    place = "jit(step)/transpose(jvp(Multimodal))/Multimodal._outputs/cnn/while/body/conv/add"
-    assert operations._short(place) == "Multimodal/cnn/conv/add, backward"

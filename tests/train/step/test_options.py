@@ -110,8 +110,8 @@ def test_parameters_statistics_and_losses_stay_float32_in_half_precision(wrapper
 def test_the_outputs_are_float32_and_close_in_half_precision():
     inputs = batch(0).inputs
     variables = MODEL.init(jax.random.key(0), inputs, train=False)
-    full = MODEL.apply(variables, inputs, train=False)["match"]
-    low = HALF.apply(variables, inputs, train=False)["match"]
+    full = MODEL.apply(variables, inputs, train=False).values["match"]
+    low = HALF.apply(variables, inputs, train=False).values["match"]
     assert low.dtype == jnp.float32 and np.any(low != full)
     np.testing.assert_allclose(low, full, atol=0.03)
     same = jax.tree.map(

@@ -118,10 +118,10 @@ def test_under_pmap_each_device_draws_dropout_masks_of_its_own():
 
     logits = jax.pmap(share, axis_name="data", in_axes=(None, 0))(
         state, jax.tree.map(lambda x: x[:, None], one)
-    )["match"]
+    ).values["match"]
     assert len(np.unique(logits)) == 8
     mean_of_each = jnp.mean(
-        jnp.log1p(jnp.exp(jnp.where(one.targets["match"] > 0, -1, 1) * logits[:, 0]))
+        jnp.log1p(jnp.exp(jnp.where(one.targets["match"].values > 0, -1, 1) * logits[:, 0]))
     )
     update = parallel.pmap(
         functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx),
@@ -204,8 +204,8 @@ def updated(wrapper, devices, balance, fields):
 @pytest.mark.parametrize(
     "balance, fields",
     [
-        (JOINT, (("missing", Generated((4,))), ("fusion", MixtureOfExperts(dim=8)))),
-        (JOINT, (("missing", TrainingMean()),)),
+        (JOINT, (("imputation", Generated((4,))), ("fusion", MixtureOfExperts(dim=8)))),
+        (JOINT, (("imputation", TrainingMean()),)),
         (OgmGe(alpha=1.0), (("unimodal", "probe"),)),
         (Auxiliary(0.5), (("unimodal", "train"),)),
     ],
@@ -219,19 +219,19 @@ def test_what_modules_and_balances_add_is_the_same_on_any_number_of_devices(
     close(state.params, expected.params, 2e-6)
     close(state.collections, expected.collections, 1e-6)
     close(sums, expected_sums, 1e-4)
-    assert any(name.startswith(("auxiliary/", "match/image/")) for name in sums) or (
-        state.collections["statistics"]["missing"]["count_image"] > 0
+    assert any(name.source == "auxiliary" or name.part == "image" for name in sums) or (
+        state.collections["statistics"]["imputation"]["count_image"] > 0
     )
 
 
 def test_losses_of_modules_are_named_by_their_place_and_train_it():
-    fields = (("missing", Generated((4,))), ("fusion", MixtureOfExperts(dim=8)))
+    fields = (("imputation", Generated((4,))), ("fusion", MixtureOfExperts(dim=8)))
     _, sums = updated("jit", 1, JOINT, fields)
-    names = {name for name in sums if name.startswith("auxiliary/")}
+    names = {str(name) for name in sums if name.source == "auxiliary"}
     assert names == {
         "auxiliary/fusion/balance",
-        "auxiliary/missing/reconstruction_image",
-        "auxiliary/missing/reconstruction_text",
+        "auxiliary/imputation/reconstruction_image",
+        "auxiliary/imputation/reconstruction_text",
     }
     network = dataclasses.replace(model(), **dict(fields))
     tx = Sgd().chain(1)
@@ -241,7 +241,7 @@ def test_losses_of_modules_are_named_by_their_place_and_train_it():
     whole = jax.tree.map(lambda x: np.ones_like(x) if x.dtype == bool else x, batch(0))
     step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx, axis=None)
     after, _ = jax.jit(step)(start, whole)
-    before, after = (s.params["missing"]["generate_image"] for s in (start, after))
+    before, after = (s.params["imputation"]["generate_image"] for s in (start, after))
     assert any(jax.tree.leaves(jax.tree.map(lambda a, b: np.any(a != b), before, after)))
 
 
@@ -249,7 +249,7 @@ def test_a_probe_does_not_touch_the_encoders_and_an_auxiliary_loss_does():
     plain, _ = updated("jit", 1, JOINT, ())
     probed, sums = updated("jit", 1, JOINT, (("unimodal", "probe"),))
     trained_too, _ = updated("jit", 1, Auxiliary(0.5), (("unimodal", "train"),))
-    assert {"match/image/loss", "match/text/accuracy"} <= set(sums)
+    assert {"match/image/loss", "match/text/accuracy"} <= set(map(str, sums))
     for part in ("encoders_image", "fusion", "heads_match"):
         close(probed.params[part], plain.params[part], 1e-7)
     kernel = ("encoders_image", "projection", "kernel")
@@ -295,7 +295,7 @@ def test_a_modality_alone_answers_for_the_examples_that_have_it():
 
 
 def test_fillers_change_neither_the_losses_nor_the_statistics_of_modules():
-    fields = (("missing", Generated((4,))), ("fusion", MixtureOfExperts(dim=8, decay=0.5)))
+    fields = (("imputation", Generated((4,))), ("fusion", MixtureOfExperts(dim=8, decay=0.5)))
     network = dataclasses.replace(model(), **dict(fields))
     tx = Sgd().chain(1)
     weight = np.repeat(np.array([1, 0], np.float32), 8)
@@ -313,7 +313,10 @@ def test_fillers_change_neither_the_losses_nor_the_statistics_of_modules():
     close(changed_sums, sums, 0.0)
     half = jax.tree.map(lambda x: x[:8], given)
     _, expected = update(state, half)
-    for name in ("auxiliary/missing/reconstruction_image", "auxiliary/fusion/balance"):
+    for name in (
+        MetricName("auxiliary", "reconstruction_image", "imputation"),
+        MetricName("auxiliary", "balance", "fusion"),
+    ):
         np.testing.assert_allclose(sums[name].mean(), expected[name].mean(), rtol=1e-5)
 
 

@@ -62,7 +62,7 @@ def cases() -> Iterator[Case]:
     for name, kind, module in (
         ("lstm", "", mmjax.encoders.Lstm()),
         ("gru", "", mmjax.encoders.Gru()),
-        ("bag", "", mmjax.encoders.BagOfWords()),
+        ("bag_of_words", "", mmjax.encoders.BagOfWords()),
         ("bert", "tiny", mmjax.encoders.Bert("tiny")),
         ("bert", "mini", mmjax.encoders.Bert("mini")),
         ("gpt2", "tiny", mmjax.encoders.Gpt2("tiny")),

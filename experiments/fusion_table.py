@@ -143,10 +143,8 @@ def programs(label: str, name: str, modalities: tuple[str, ...], steps: int) -> 
     """(train, evaluate) of a row, all seeds as one program; compiled once for each shape."""
     model = network(label, name, modalities)
     tx = mmjax.optim.Adam(peak_lr=3e-3).chain(steps)
-    step = functools.partial(
-        mmjax.train_step, model=model, objectives={label: mmjax.objectives.BinaryCrossEntropy()}, tx=tx,
-        axis=None,
-    )  # fmt: skip
+    objectives = {label: mmjax.objectives.BinaryCrossEntropy(output=label, target=label)}
+    step = functools.partial(mmjax.train_step, model=model, objectives=objectives, tx=tx, axis=None)
 
     def train(seed: jax.Array, batches: mmjax.Batch) -> Any:
         first = jax.tree.map(lambda rows: rows[0], batches)
@@ -155,8 +153,8 @@ def programs(label: str, name: str, modalities: tuple[str, ...], steps: int) -> 
         return end.variables
 
     def evaluate(variables: Any, test: mmjax.Batch) -> jax.Array:
-        outputs = cast(dict[str, jax.Array], model.apply(variables, test.inputs, train=False))
-        return jnp.mean((outputs[label] > 0) == (test.labels[label] > 0.5))
+        outputs = cast(mmjax.Outputs, model.apply(variables, test.inputs, train=False))
+        return jnp.mean((outputs.values[label] > 0) == (test.targets[label].values > 0.5))
 
     return jax.jit(jax.vmap(train)), jax.jit(jax.vmap(evaluate, in_axes=(0, None)))
 

@@ -64,7 +64,7 @@ def blended(run: Path) -> mmjax.Experiment:
             for modality, name in names.items()
         }
 
-    weights = blend_weights(losses(joint.eval_every), losses(joint.steps))
+    weights = blend_weights(losses(joint.keeping.eval_every), losses(joint.steps))
     # Summing to 3, so that the step is as long as with three losses of weight 1.
     scaled = {modality: 3 * weight for modality, weight in weights.items()}
     own = {modality: weight for modality, weight in scaled.items() if modality is not None}
@@ -80,7 +80,9 @@ def without_vision(run: Path) -> float:
         vision = batch.inputs["vision"]
         blind = mmjax.Masked(vision.values, np.zeros_like(vision.mask))
         outputs: Any = model.apply(variables, {**batch.inputs, "vision": blind}, train=False)
-        right.append((np.asarray(outputs["label"]) > 0) == (batch.targets["label"].values > 0.5))
+        right.append(
+            (np.asarray(outputs.values["label"]) > 0) == (batch.targets["label"].values > 0.5)
+        )
     return float(np.mean(np.concatenate(right)))
 
 

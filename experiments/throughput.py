@@ -52,7 +52,7 @@ def main(
     step = functools.partial(
         mmjax.train_step, model=experiment.model, objectives=experiment.objectives, tx=tx
     )
-    update = parallel.WRAPPERS[experiment.parallel](step, mesh)
+    update = parallel.WRAPPERS[experiment.compute.parallel](step, mesh)
     start = mmjax.create_state(experiment.model, tx, batch, seed=seed)
     start = parallel.replicate(start, mesh)
 

@@ -22,7 +22,7 @@ LEVELS = [
     {"train/step"},
     {"evaluation"},
     {"train/loop"},
-    {"reports"},
+    {"reports", "testing"},
     {"cli"},
     {"__main__"},
 ]

@@ -122,7 +122,7 @@ def test_pytorchs_pair_has_our_parameters_and_our_logits(load, fusion):
     assert jax.tree.map(lambda x: x.shape, params) == shapes
     state = dataclasses.replace(state, params=params)
     predict = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
-    found = predict(state.variables, given.inputs)["match"]
+    found = predict(state.variables, given.inputs).values["match"]
     expected = row._predictor(net.eval(), given, False)()
     agreement.require_same(np.asarray(found).tolist(), expected.tolist(), "logits")
 
@@ -135,7 +135,9 @@ def test_the_command_explains_itself_and_refuses_unknown_rows():
     assert wrong.returncode == 1 and "--rows 9: choose from 1, 2" in wrong.stderr
 
 
-@pytest.mark.parametrize("ours, other", [("tutorial", "torch"), ("tutorial_peer", "jax")])
+@pytest.mark.parametrize(
+    "ours, other", [("tutorial", "torch"), ("tutorial_peer", "jax"), ("child", "jax")]
+)
 def test_a_process_that_is_timed_imports_its_own_sides_framework_alone(ours, other):
     if ours == "tutorial_peer":
         pytest.importorskip("torch", reason=_WHY)

@@ -30,6 +30,11 @@ from tests.config.experiments import small
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 SEED = int(os.environ["MMJAX_SEED"])  # the day, unless it is given: conftest.py
 MODALITIES = ("a", "b", "c")
+OBJECTIVE = {  # what each head learns by, and from
+    "logit": ("binary_cross_entropy", np.array([1, 0, 1, 0], np.float32)),
+    "classes": ("softmax_cross_entropy", np.array([1, 0, 1, 0], np.int32)),
+    "number": ("squared_error", np.array([0.5, -1, 2, 0], np.float32)),
+}
 
 
 def dealt():
@@ -70,25 +75,31 @@ def flags(path, module):
 def test_encoders_fusions_and_heads_go_together(fusion):
     encoders, head = HANDS[fusion]
     typed = [f"model.fusion:{fusion}"]
-    typed += [f"model.heads.match:{head}"] if len(HEADS) > 1 else []  # the only one is no choice
+    objective, targets = OBJECTIVE[head]
+    typed += [f"model.heads.match:{head}", f"objectives.match:{objective}"]
     if getattr(FUSIONS[fusion], "dim", 0) is None:
         typed += ["--model.fusion.dim", "8"]  # encoders of any width
     for modality, (name, module) in zip(MODALITIES, encoders, strict=True):
         typed += [f"model.encoders.{modality}:{name}"]
         typed += flags(f"model.encoders.{modality}", module)
-    start = Multimodal({name: Features() for name in MODALITIES}, Concat(), {"match": Logit()})
+    start = Multimodal(
+        encoders={name: Features() for name in MODALITIES},
+        fusion=Concat(),
+        heads={"match": Logit()},
+    )
     experiment, *_ = parse(small(model=start), Path("runs/x"), typed, "")
     model = experiment.model
     assert [type(model.encoders[m]) for m in MODALITIES] == [type(e) for _, e in encoders]
     assert list(model.encoders.values()) == [module for _, module in encoders]
-    assert type(model.fusion) is FUSIONS[fusion]
+    assert type(model.fusion) is FUSIONS[fusion] and type(model.heads["match"]) is HEADS[head]
 
     inputs = {
         modality: samples.INPUTS[name]()
         for modality, (name, _) in zip(MODALITIES, encoders, strict=True)
     }
-    labels = {"match": np.array([1, 0, 1, 0], np.float32)}
-    batch = Batch(inputs, labels, weight=np.ones(4, np.float32), ids=np.arange(4))
+    batch = Batch(
+        inputs, {"match": samples.target(targets)}, weight=np.ones(4, np.float32), ids=np.arange(4)
+    )
     tx = experiment.optim.chain(3)
     state = create_state(model, tx, batch, seed=0)
     step = functools.partial(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmjax.fusion import FUSIONS as REGISTERED
-from mmjax.imputation import MISSING
+from mmjax.imputation import IMPUTATIONS
 from mmjax.layers.tracing.precision import cast_floats
 from mmjax.types import Tokens
 from tests import samples
@@ -87,10 +87,10 @@ def test_a_head_computes_in_half_precision(module):
     close(full, low, 0.05)
 
 
-@pytest.mark.parametrize("name", MISSING)
+@pytest.mark.parametrize("name", IMPUTATIONS)
 def test_what_stands_in_for_the_missing_is_of_half_precision(name):
     given = samples.tokens(("a", "b", "c"))
-    full, low = both(MISSING[name](), given, given=(half(given),))
+    full, low = both(IMPUTATIONS[name](), given, given=(half(given),))
     for modality, tokens in low.items():
         assert isinstance(tokens, Tokens)
         shown = np.asarray(tokens.mask)

@@ -37,6 +37,7 @@ def _ours(task: captions.Task, seed: int):
     from mmjax import parallel
     from mmjax.devices import compilation_cache
     from mmjax.evaluation.evaluator import Evaluator
+    from mmjax.runs import folder
 
     compilation_cache.enable()
     train, now = captions_steps.in_one_call(task, EVERY, seed)
@@ -44,7 +45,9 @@ def _ours(task: captions.Task, seed: int):
         model=tutorial.model(), objectives=tutorial.OBJECTIVES, data=task.data,
         optim=tutorial.OPTIM, steps=1,
     )  # fmt: skip
-    evaluate = Evaluator(experiment, task.preprocessing, parallel.choose(tutorial.BATCH))
+    evaluate = Evaluator(
+        experiment, task.preprocessing, parallel.choose(tutorial.BATCH), folder.CHUNK
+    )
     return train, lambda: evaluate(now[0].variables, "test")["match/accuracy"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import made_up
 
 import mmjax
-from mmjax.data.pipeline.batches import held, train_batches, train_picks
+from mmjax.data.pipeline.batches import held, train_batches, train_rows
 
 DATA = {"fashion_mnist": mmjax.data.FashionMatch, "mnist": mmjax.data.MnistMatch}
 
@@ -29,9 +29,9 @@ class Task:
             batch_size=made_up.BATCH, seed=seed, start=0,
         )  # fmt: skip
 
-    def picks(self, seed: int = 0) -> Generator[Any, None, None]:
-        """Likewise, but as places in `rows`, which the device holds."""
-        return train_picks(
+    def indices(self, seed: int = 0) -> Generator[Any, None, None]:
+        """The same batches as indices of `rows`, which the device holds."""
+        return train_rows(
             self.source, self.preprocessing, batch_size=made_up.BATCH, seed=seed, start=0
         )
 

@@ -46,9 +46,9 @@ class _Pairs:
 
     def __getitems__(self, indices: list[int]) -> Any:
         rng = np.random.default_rng([self.seed, indices[0]])
-        rows, labels = self.source.pick(np.asarray(indices), rng)
+        rows, targets = self.source.pick(np.asarray(indices), rng)
         text = rows["text"]
-        found = (self.images[rows["image"]], self.words[text], self.last[text], labels["match"])
+        found = (self.images[rows["image"]], self.words[text], self.last[text], targets["match"])
         return tuple(torch.from_numpy(np.asarray(x)) for x in found)
 
 

@@ -34,8 +34,8 @@ def one_by_one(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable
 
 
 def in_one_call(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callable, list[Any]]:
-    """Likewise as `--steps-per-call`: the columns lie on the device, the steps are one program."""
-    stream = multi_step.stacked(task.picks(seed), start=0, steps=sys.maxsize, size=steps)
+    """The same as `--steps-per-call`: the columns lie on the device, the steps are one program."""
+    stream = multi_step.stacked(task.indices(seed), start=0, steps=sys.maxsize, size=steps)
     first, held = next(task.batches(seed)), task.rows()
     update, now = _start(multi_step.scanned(tutorial.step()), first, seed, stacked=True, held=held)
 

@@ -9,7 +9,6 @@ not import the other's framework.
 import json
 import sys
 import time
-from mmjax.types import MetricName
 
 BEGIN = time.perf_counter()
 
@@ -36,7 +35,7 @@ def _ours(given) -> float:
     """As users get it: pmap over the cores, programs kept in the cache folder."""
     import tutorial
 
-    from mmjax import parallel
+    from mmjax import MetricName, parallel
     from mmjax.devices import compilation_cache
 
     compilation_cache.enable()

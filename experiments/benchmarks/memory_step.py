@@ -33,18 +33,21 @@ def _ours(fusion: str, accumulate: int, remat: bool) -> tuple[float, float]:
 
     import mmjax
     from mmjax import parallel
+    from mmjax.layers.tracing.rematerialisation import rematerialising
+    from mmjax.train.step import gradient
 
     parallel.keep_memory()
     mesh, before = parallel.mesh_of(1), _peak()
     given = tutorial.batch(made_up.larger(32) if fusion else made_up.pairs())
-    model = pair.model(fusion, remat) if fusion else tutorial.model().clone(remat=remat)
-    step = tutorial.step(model=model, accumulate=accumulate)
+    model = pair.model(fusion) if fusion else tutorial.model()
+    step = tutorial.step(model=model, rule=gradient.accumulated(accumulate))
     state = mmjax.create_state(model, tutorial.tx(), given, seed=0)
     options = parallel.compiler_options(mesh)
     compiled = jax.jit(
         functools.partial(step, axis=None), donate_argnums=0, compiler_options=options
     )
-    ready = compiled.lower(state, given).compile()
+    with rematerialising(remat):
+        ready = compiled.lower(state, given).compile()
     analysis = ready.memory_analysis()
     planned = float("nan") if analysis is None else analysis.temp_size_in_bytes / 1e6
     state = parallel.replicate(state, mesh)

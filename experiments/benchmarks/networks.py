@@ -95,7 +95,7 @@ def batch_of(network: Network, size: int) -> Batch:
     words = np.zeros((size, network.words), np.int32)
     ones = np.ones(size, np.float32)
     inputs = {"image": Masked(image, ones > 0), "text": Masked(words, words == 0)}
-    return Batch(inputs, {"match": ones}, ones, np.arange(size))
+    return Batch(inputs, {"match": Masked(ones, ones > 0)}, ones, np.arange(size))
 
 
 def cost(network: Network) -> Cost:

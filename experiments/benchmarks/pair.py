@@ -16,7 +16,7 @@ FUSIONS = {
 }
 
 
-def model(fusion: str, remat: bool = False) -> mmjax.Multimodal:
+def model(fusion: str) -> mmjax.Multimodal:
     """Ours."""
     return mmjax.Multimodal(
         encoders={
@@ -25,7 +25,6 @@ def model(fusion: str, remat: bool = False) -> mmjax.Multimodal:
         },
         fusion=FUSIONS[fusion],
         heads={"match": mmjax.heads.Logit()},
-        remat=remat,
     )
 
 

@@ -144,14 +144,16 @@ def _inference(label: str, size: int, model, state, ways: dict, options) -> resu
     predict = jax.jit(logits, compiler_options=parallel.compiler_options(parallel.mesh_of(1)))
     variables = jax.device_put(state.variables, jax.local_devices()[0])
     calls: dict[str, Callable] = {
-        "mmjax jit": lambda: np.asarray(predict(variables, given.inputs)["match"])
+        "mmjax jit": lambda: np.asarray(predict(variables, given.inputs).values["match"])
     }
     count = len(jax.local_devices())
     if size % count == 0:
         mesh = parallel.choose(size)
         each = parallel.each(lambda v, batch: model.apply(v, batch.inputs, train=False), mesh)
         everywhere = parallel.replicate(state.variables, mesh)
-        calls["mmjax a share on each core"] = lambda: np.ravel(each(everywhere, given)["match"])
+        calls["mmjax a share on each core"] = lambda: np.ravel(
+            each(everywhere, given).values["match"]
+        )
     for name, (net, channels_last) in ways.items():
         calls[name] = _predictor(net.eval(), given, channels_last)
     found = [np.asarray(call()) for call in calls.values()]

@@ -45,7 +45,8 @@ def run(options: result.Options) -> list[result.Result]:
 
     def all_at_once(update, now) -> list[float]:
         now[0], sums = update(now[0], stacked)
-        return [float(x) for x in sums[MetricName("match", "loss")].total / sums[MetricName("match", "loss")].count]
+        found = sums[MetricName("match", "loss")]
+        return [float(x) for x in found.total / found.count]
 
     calls = {name: functools.partial(all_at_once, *how) for name, how in together.items()}
     expected = runs()

@@ -37,7 +37,7 @@ def batch(given: made_up.Pairs) -> Batch:
             "image": Masked(given.image, np.ones(size, bool)),
             "text": Masked(given.words, np.ones(given.words.shape, bool)),
         },
-        targets={"match": target(given.labels)},
+        targets={"match": Masked(given.labels, np.ones(size, bool))},
         weight=np.ones(size, np.float32),
         ids=np.arange(size),
     )

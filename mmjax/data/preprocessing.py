@@ -49,7 +49,7 @@ class Preprocessing:
                 raise UserError(f"modality or target {name!r}: expected a name without slashes")
 
     def __call__(self, examples: Mapping[str, Sequence | np.ndarray]) -> dict[str, Masked]:
-        """The inputs of encoders; a modality that `examples` does not have is missing everywhere."""
+        """The inputs of encoders; a modality that `examples` does not have is missing."""
         for name in examples:
             if name not in self.transforms:
                 raise UserError(

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from mmjax.errors import UserError
 from mmjax.metrics.binary import binary_metrics
-from mmjax.objectives.objective import INVALID, Objective, mean_of, require_shape, target_of
+from mmjax.objectives.objective import INVALID, Objective, counts, mean_of, require_shape, target_of
 from mmjax.types import Batch, Outputs, WeightedMean
 
 
@@ -72,7 +72,12 @@ class BinaryCrossEntropy(Objective):
     def record(self, outputs: Outputs, batch: Batch) -> dict[str, Array]:
         """Logits, labels and weights, each `[batch]` or `[batch, label]`."""
         logits, labels, weight = self._read(outputs, batch)
-        return {"logits": logits, "labels": labels, "weight": weight}
+        valid = (labels == 0) | (labels == 1)
+        return {
+            "logits": logits,
+            "labels": jnp.where(valid, labels, jnp.zeros_like(labels)),
+            "weight": jnp.where(valid, weight, jnp.zeros_like(weight)),
+        }
 
     def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
         """Accuracy, precision, recall, F1, AUROC and the others of `binary_metrics`.
@@ -80,6 +85,8 @@ class BinaryCrossEntropy(Objective):
         Of several labels per example every label counts alike (micro averages).
         """
         del kind
+        if not counts(records):
+            return {}
         return binary_metrics(*(np.ravel(records[k]) for k in ("logits", "labels", "weight")))
 
     def predictions(self, outputs: Outputs, kind: Any) -> list[dict[str, Any]]:

@@ -61,6 +61,11 @@ class Objective(abc.ABC):
         return self
 
 
+def counts(records: Mapping[str, np.ndarray]) -> bool:
+    """Whether any record counts. Of a split in which none does there are no exact metrics."""
+    return bool(np.any(records["weight"] > 0))
+
+
 def require_shape(output: str, values: Any, target: str | None, truth: Any) -> None:
     """UserError where an output and its target differ in shape."""
     if values.shape != truth.shape:

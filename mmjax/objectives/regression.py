@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from jaxtyping import Float
 
 from mmjax.metrics.regression import regression_metrics
 from mmjax.metrics.sentiment import sentiment_metrics
-from mmjax.objectives.objective import INVALID, Objective, mean_of, require_shape, target_of
+from mmjax.objectives.objective import INVALID, Objective, counts, mean_of, require_shape, target_of
 from mmjax.types import Batch, Outputs, WeightedMean
 
 
@@ -50,10 +51,17 @@ class Regression(Objective):
     def record(self, outputs: Outputs, batch: Batch) -> dict[str, Array]:
         """Outputs, targets and weights `[batch]`."""
         output, truth, weight = self._read(outputs, batch)
-        return {"output": output, "truth": truth, "weight": weight}
+        valid = jnp.isfinite(truth)
+        return {
+            "output": output,
+            "truth": jnp.where(valid, truth, jnp.zeros_like(truth)),
+            "weight": jnp.where(valid, weight, jnp.zeros_like(weight)),
+        }
 
     def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
         """Mean absolute error, root mean square error, R2 and correlations, in the user's unit."""
+        if not counts(records):
+            return {}
         output, truth = (_in_unit(records[name], kind) for name in ("output", "truth"))
         found = regression_metrics(output, truth, records["weight"])
         if self.sentiment:
@@ -75,4 +83,8 @@ class Regression(Objective):
 
 def _in_unit(values: np.ndarray, kind: Any) -> np.ndarray:
     values = np.asarray(values, np.float64)
-    return values if kind is None else kind.mean + kind.std * values
+    if kind is None:
+        return values
+    # Standardised in float32, which has 7 digits: a score of exactly 0 must come back as 0.
+    digits = 6 - math.ceil(math.log10(max(abs(kind.mean), kind.std)))
+    return np.round(kind.mean + kind.std * values, digits)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from mmjax.errors import UserError
 from mmjax.metrics.classification import classification_metrics
-from mmjax.objectives.objective import INVALID, Objective, mean_of, target_of
+from mmjax.objectives.objective import INVALID, Objective, counts, mean_of, target_of
 from mmjax.types import Batch, Outputs, WeightedMean
 
 
@@ -86,11 +86,18 @@ class SoftmaxCrossEntropy(Objective):
     def record(self, outputs: Outputs, batch: Batch) -> dict[str, Array]:
         """Logits `[batch, class]`, classes and weights `[batch]`."""
         logits, labels, weight = self._read(outputs, batch)
-        return {"logits": logits, "labels": labels, "weight": weight}
+        valid = (labels >= 0) & (labels < logits.shape[1])
+        return {
+            "logits": logits,
+            "labels": jnp.where(valid, labels, jnp.zeros_like(labels)),
+            "weight": jnp.where(valid, weight, jnp.zeros_like(weight)),
+        }
 
     def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
         """Accuracy, balanced accuracy, F1, log loss, AUROC ...: `classification_metrics`."""
         del kind
+        if not counts(records):
+            return {}
         return classification_metrics(records["logits"], records["labels"], records["weight"])
 
     def predictions(self, outputs: Outputs, kind: Any) -> list[dict[str, Any]]:

@@ -20,16 +20,13 @@ from jax.sharding import Sharding
 from mmjax.devices.failure import first_line
 from mmjax.errors import StorageError, UserError
 from mmjax.io import json_file
-from mmjax.layers.tracing.paths import path_of
 from mmjax.models.train_state import TrainState
+from mmjax.runs import format_1
 from mmjax.runs.fingerprint import changed, forms, misfits
-from mmjax.types import MetricName
 
 FOLDER = "checkpoints"
 DAMAGED = "damaged"  # a folder beside it
-FORMAT = 2  # 1 named what a step reports by texts, and the model's field `imputation` `missing`
-
-_NEW_NAMES = {"missing": "imputation"}  # of modules, since format 1
+FORMAT = 2
 
 Item = Literal["variables", "training"]
 
@@ -76,16 +73,8 @@ def record(run: Path, step: int) -> dict[str, Any]:
     if later:
         raise MisfitError(f"{path}: a later version of mmjax wrote it")
     if content["format"] == 1:
-        content["progress"]["means"] = [
-            [*_named(name), pair] for name, pair in content["progress"].pop("sums", {}).items()
-        ]
+        content["progress"] = format_1.progress(content["progress"])
     return content
-
-
-def _named(name: str) -> MetricName:
-    """The name that was written as source/quantity or source/part/quantity."""
-    source, *part, quantity = name.split("/")
-    return MetricName(source, quantity, "/".join(part))
 
 
 def best(run: Path, metric: str, mode: Literal["max", "min"]) -> int | None:
@@ -122,7 +111,7 @@ def arrays(run: Path, step: int, item: Item) -> dict[str, Any]:
         arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
         found = reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=arguments))
     _require_unchanged(path, found, expected)
-    return _renamed(found) if record(run, step)["format"] == 1 else found
+    return format_1.renamed(found) if record(run, step)["format"] == 1 else found
 
 
 def restore(
@@ -140,7 +129,10 @@ def restore(
     def item(name: Item, tree: dict[str, Any]) -> dict[str, Any]:
         path = _folder(run, step) / name
         if stored["format"] == 1:
-            return _filled(tree, arrays(run, step, name), place, path)
+            found = arrays(run, step, name)
+            if lines := misfits(tree, forms(found)):
+                raise MisfitError("\n  ".join([f"{path} does not fit this experiment:", *lines]))
+            return format_1.filled(tree, found, place)
         if lines := misfits(tree, stored[name]):
             raise MisfitError("\n  ".join([f"{path} does not fit this experiment:", *lines]))
         target = jax.tree.map(
@@ -157,25 +149,6 @@ def restore(
     variables = item("variables", like.variables)
     state = TrainState.of(variables, item("training", like.training))
     return state, stored["progress"]
-
-
-def _filled(
-    like: dict[str, Any], found: Any, place: Callable[[Any], Sharding], path: Path
-) -> dict[str, Any]:
-    """The arrays of an older format in the places that they have today."""
-    if lines := misfits(like, forms(found)):
-        raise MisfitError("\n  ".join([f"{path} does not fit this experiment:", *lines]))
-    by_path = {path_of(keys): x for keys, x in jax.tree_util.tree_leaves_with_path(found)}
-    return jax.tree_util.tree_map_with_path(
-        lambda keys, x: jax.device_put(by_path[path_of(keys)], place(x)), like
-    )
-
-
-def _renamed(tree: Any) -> Any:
-    """A tree of format 1 with the names of today."""
-    if isinstance(tree, Mapping):
-        return {_NEW_NAMES.get(key, key): _renamed(item) for key, item in tree.items()}
-    return [_renamed(item) for item in tree] if isinstance(tree, list | tuple) else tree
 
 
 def resumed(

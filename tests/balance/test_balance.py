@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from mmjax.balance import Auxiliary, Blend, OgmGe, blend_weights
-from mmjax.types import WeightedMean
+from mmjax.types import MetricName, WeightedMean
 
 
 def confidences(**means):
     return {
-        f"match/{name}/confidence": WeightedMean(jnp.float32(mean * 10), jnp.float32(10))
+        MetricName("match", "confidence", name): WeightedMean(
+            jnp.float32(mean * 10), jnp.float32(10)
+        )
         for name, mean in means.items()
     }
 
@@ -56,7 +58,7 @@ def test_ogm_scales_the_encoders_gradients_and_ge_adds_noise_of_their_own_size()
 
 def test_without_a_confidence_of_single_modalities_ogm_cannot_be():
     with pytest.raises(ValueError, match="no objective reports a confidence"):
-        OgmGe().scales({"match/loss": WeightedMean(jnp.float32(1), jnp.float32(1))})
+        OgmGe().scales({MetricName("match", "loss"): WeightedMean(jnp.float32(1), jnp.float32(1))})
 
 
 def test_a_modality_that_blending_does_not_name_has_weight_one():

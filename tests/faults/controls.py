@@ -23,7 +23,7 @@ from mmjax.imputation import TrainingMean
 from mmjax.models.train_state import TrainState
 from mmjax.runs import checkpoint_reader, log
 from mmjax.runs.stop import Interrupted, Stop
-from mmjax.train.loop import setup
+from mmjax.train.loop import stream
 from mmjax.train.loop.fit import fit
 from tests.config.experiments import small
 from tests.faults.row import Row
@@ -34,7 +34,7 @@ STOP = 5
 
 def experiment(data_dir: str, batch_norm: bool) -> Experiment:
     """Running statistics, dropout, Adam and an average of the parameters."""
-    network = dataclasses.replace(small().model, missing=TrainingMean())
+    network = dataclasses.replace(small().model, imputation=TrainingMean())
     if batch_norm:
         image = ResNet(18, dim=8, small_images=True, width=2)
         network = dataclasses.replace(network, encoders={**network.encoders, "image": image})
@@ -51,7 +51,7 @@ def forgetting(change: Callable[[TrainState], TrainState]) -> Iterator[None]:
         state, progress = real(run, step, like, sharding)
         return change(state), progress
 
-    with mock.patch.object(stored, "restore", restore):
+    with mock.patch.object(checkpoint_reader, "restore", restore):
         yield
 
 
@@ -65,12 +65,12 @@ def copies(tree):
 
 @contextlib.contextmanager
 def data_from_the_start() -> Iterator[None]:
-    real = setup.train_batches
+    real = stream.train_batches
 
     def batches(*arguments, start, **options):
         return real(*arguments, start=0, **options)
 
-    with mock.patch.object(setup, "train_batches", batches):
+    with mock.patch.object(stream, "train_batches", batches):
         yield
 
 

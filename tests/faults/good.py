@@ -15,6 +15,7 @@ from scipy.io import wavfile
 
 from mmjax.config import storage
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.targets import Binary, Category, Group, MultiLabel, Number
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.image import ImageTransform
@@ -30,7 +31,14 @@ AUDIO = AudioTransform(sample_rate=8000, max_samples=400)
 FEATURES = FeatureTransform(max_tokens=3, mean=(1.0, -2.0), std=(2.0, 0.5))
 TABLE = TableTransform.fit([{"age": 40, "sex": "f"}, {"age": 60, "sex": "m"}])
 TEXT = TextTransform.fit(["a cup of tea", "no cup"], vocabulary_size=20, max_words=6)
-ALL = Preprocessing({"image": IMAGE, "text": TEXT, "table": TABLE, "touch": FEATURES})
+TARGETS = {
+    "match": Binary(),
+    "digit": Category(("one", "two"), (3, 1), "missing"),
+    "person": Group(),
+    "colours": MultiLabel(("blue", "red")),
+    "weight": Number(2.0, 0.5, "kg"),
+}
+ALL = Preprocessing({"image": IMAGE, "text": TEXT, "table": TABLE, "touch": FEATURES}, TARGETS)
 
 
 @cache

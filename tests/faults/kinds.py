@@ -101,6 +101,8 @@ def _preprocessing(path: Path) -> None:
     if found.transforms:
         for value in found({name: [None] for name in found.transforms}).values():
             fine(value)
+    for value in found.targeted({}, np.zeros(1, int)).values():
+        fine(value)
 
 
 def _vocabulary(path: Path) -> None:

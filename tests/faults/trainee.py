@@ -21,7 +21,7 @@ STEPS = 60
 # Dropout, an average of the parameters and running statistics: all that a resumption can lose.
 FLAGS = f"""--steps {STEPS} --eval-every 10 --log-every 5 --batch-size 16 --ema 0.9
     --model.encoders.image.features 4 --model.encoders.text.dropout 0.2
-    --model.encoders.text.dim 16 --model.modality-dropout 0.2 model.missing:mean""".split()
+    --model.encoders.text.dim 16 --model.modality-dropout 0.2 model.imputation:mean""".split()
 CLOCK = ("seconds", "examples_per_second")
 
 

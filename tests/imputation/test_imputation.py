@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.imputation import MISSING, Generated, Learned, Mask, TrainingMean
+from mmjax.imputation import IMPUTATIONS, Generated, Learned, Mask, TrainingMean
 from mmjax.types import Tokens
 from tests.samples import garbage, tokens
 
@@ -16,9 +16,9 @@ def initialised(module, given):
     return jax.jit(functools.partial(module.init, train=False))(jax.random.key(0), given)
 
 
-@pytest.mark.parametrize("name", MISSING)
+@pytest.mark.parametrize("name", IMPUTATIONS)
 def test_what_is_there_stays_and_what_is_under_the_mask_is_not_read(name):
-    module, given = MISSING[name](), tokens(("a", "b", "c"))
+    module, given = IMPUTATIONS[name](), tokens(("a", "b", "c"))
     variables = initialised(module, given)
     other = {n: Tokens(garbage(t.values, t.mask), t.mask) for n, t in given.items()}
     apply = jax.jit(lambda tokens: module.apply(variables, tokens, train=False))
@@ -31,9 +31,9 @@ def test_what_is_there_stays_and_what_is_under_the_mask_is_not_read(name):
         np.testing.assert_array_equal(found.values[found.mask], again.values[again.mask])
 
 
-@pytest.mark.parametrize("name", MISSING)
+@pytest.mark.parametrize("name", IMPUTATIONS)
 def test_a_stand_in_is_one_token_in_the_examples_that_have_none(name):
-    module, given = MISSING[name](), tokens(("a", "b", "c"), batch=16)
+    module, given = IMPUTATIONS[name](), tokens(("a", "b", "c"), batch=16)
     found = module.apply(initialised(module, given), given, train=False)
     anything = np.any([t.present() for t in given.values()], axis=0)
     for n, after in found.items():
@@ -184,12 +184,12 @@ def test_the_generator_is_told_which_of_the_others_are_there():
     assert np.any(found[0] != found[1])
 
 
-@pytest.mark.parametrize("name", MISSING)
+@pytest.mark.parametrize("name", IMPUTATIONS)
 def test_a_stand_in_has_the_type_of_what_it_stands_for(name):
     given = {
         n: Tokens(t.values.astype(jnp.bfloat16), t.mask) for n, t in tokens(("a", "b")).items()
     }
-    module = MISSING[name]()
+    module = IMPUTATIONS[name]()
     with jax.numpy_dtype_promotion("standard"):
         found = module.apply(initialised(module, given), given, train=False)
     assert {t.values.dtype for t in found.values()} == {jnp.dtype(jnp.bfloat16)}

@@ -12,20 +12,21 @@ import pytest
 from mmjax.encoders import ENCODERS, Cnn, Lstm
 from mmjax.fusion import Concat
 from mmjax.heads import Logit
-from mmjax.imputation import MISSING
-from mmjax.models.multimodal import Multimodal, check_kind, drop_modalities
+from mmjax.imputation import IMPUTATIONS
+from mmjax.models.multimodal import Multimodal, drop_modalities
 from mmjax.types import Masked
 from tests import samples
 
 FUSIONS = [pytest.param(module, id=name) for name, module in samples.fusions()]
-POLICIES = [pytest.param(cls(), id=name) for name, cls in MISSING.items()]
+POLICIES = [pytest.param(cls(), id=name) for name, cls in IMPUTATIONS.items()]
 NOTHING = {"image": samples.image(present=(False,) * 4), "text": samples.text(lengths=(0,) * 4)}
 INPUTS = {"image": samples.image(), "text": samples.text(lengths=(5, 3, 2, 1))}
 
 
 def model(fusion, **changes):
     encoders = {"image": Cnn((3,), 8), "text": Lstm(20, 6, 8)}
-    return Multimodal(encoders, fusion, {"match": Logit(hidden=(8,))}, **changes)
+    heads = {"match": Logit(hidden=(8,))}
+    return Multimodal(encoders=encoders, fusion=fusion, heads=heads, **changes)
 
 
 class Probe:
@@ -38,7 +39,7 @@ class Probe:
 
         def loss(params, inputs, examples):
             variables = {**self.variables, "params": params}
-            logits = network.apply(variables, inputs, train=False)["match"]
+            logits = network.apply(variables, inputs, train=False).values["match"]
             return jnp.sum(jnp.where(examples, logits**2, 0.0)), logits
 
         self._measure = jax.jit(jax.grad(loss, has_aux=True))
@@ -75,7 +76,7 @@ def test_an_image_or_everything_may_be_missing_with_any_fusion(fusion):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_an_image_or_everything_may_be_missing_with_any_stand_in(policy):
-    probe = Probe(model(Concat(), missing=policy))
+    probe = Probe(model(Concat(), imputation=policy))
     check_missing_image(probe)
     check_everything_missing(probe)
 
@@ -113,10 +114,12 @@ def test_modality_dropout_happens_in_training_alone():
     network = model(Concat(), modality_dropout=0.6)
     variables = network.init(jax.random.key(0), INPUTS, train=False)
     plain = dataclasses.replace(network, modality_dropout=0.0)
-    evaluated = network.apply(variables, INPUTS, train=False)["match"]
-    np.testing.assert_array_equal(evaluated, plain.apply(variables, INPUTS, train=False)["match"])
+    evaluated = network.apply(variables, INPUTS, train=False).values["match"]
+    np.testing.assert_array_equal(
+        evaluated, plain.apply(variables, INPUTS, train=False).values["match"]
+    )
     trained = network.apply(variables, INPUTS, train=True, rngs={"dropout": jax.random.key(3)})
-    assert np.any(trained["match"] != evaluated)
+    assert np.any(trained.values["match"] != evaluated)
     with pytest.raises(ValueError, match="modality_dropout: expected 0 to below 1"):
         model(Concat(), modality_dropout=1.0).init(jax.random.key(0), INPUTS, train=False)
 
@@ -130,7 +133,7 @@ def test_a_modality_alone_has_a_head_of_its_own_that_sees_nothing_else(unimodal)
     @jax.jit
     def gradient(params):
         outputs = network.apply({"params": params}, INPUTS, train=False)
-        return jnp.sum(outputs["match/image"] ** 2)
+        return jnp.sum(outputs.unimodal["match"]["image"] ** 2)
 
     found = jax.grad(gradient)(variables["params"])
     reached = {part for part, tree in found.items() if any(map(np.any, jax.tree.leaves(tree)))}
@@ -138,13 +141,15 @@ def test_a_modality_alone_has_a_head_of_its_own_that_sees_nothing_else(unimodal)
     assert reached == (alone if unimodal == "probe" else alone | {"encoders_image"})
 
 
-def test_names_that_would_be_read_as_parts_of_others_are_refused():
-    network = dataclasses.replace(model(Concat()), heads={"a/b": Logit()})
-    with pytest.raises(ValueError, match=r"\['a/b'\] would be read as parts of names"):
-        network.init(jax.random.key(0), INPUTS, train=False)
-    network = dataclasses.replace(model(Concat()), heads={"present": Logit()})
-    with pytest.raises(ValueError, match="'present' is the name of an output"):
-        network.init(jax.random.key(0), INPUTS, train=False)
+def test_one_side_alone_is_embedded():
+    network = model(Concat())
+    variables = network.init(jax.random.key(0), INPUTS, train=False)
+    both = network.apply(variables, INPUTS, train=False, method=network.embed)
+    text = {"text": INPUTS["text"]}
+    alone = network.apply(variables, text, train=False, method=network.embed)
+    assert list(alone) == ["text"] and both["image"].shape == (4, 8)
+    np.testing.assert_array_equal(alone["text"], both["text"])
+    assert not np.any(both["image"][2])  # which is missing
 
 
 @pytest.mark.parametrize("modality", INPUTS)
@@ -152,15 +157,16 @@ def test_names_that_would_be_read_as_parts_of_others_are_refused():
 def test_an_encoder_reads_its_kind_of_input_and_no_other(modality, name):
     """As its signature says: by the number of axes, and by whether there are words or numbers."""
     module, given = samples.ENCODER_VARIANTS[name][0], INPUTS[modality]
+    network = dataclasses.replace(model(Concat()), encoders={modality: module})
     own = samples.INPUTS[name]().values
     same = own.ndim == given.values.ndim and own.dtype == given.values.dtype
     if same or (name in ("lstm", "gru") and modality == "text"):
-        return check_kind(modality, module, given)
+        return network.check_inputs({modality: given})
     with pytest.raises(
         ValueError, match=rf"{modality}.*does not read .* choose with.*:NAME from "
     ) as e:
-        check_kind(modality, module, given)
-    fitting = {"image": "cnn, resnet, vgg, vit", "text": "lstm, gru, bag, bert, gpt2"}
+        network.check_inputs({modality: given})
+    fitting = {"image": "cnn, resnet, vgg, vit", "text": "lstm, gru, bag_of_words, bert, gpt2"}
     assert str(e.value).endswith(fitting[modality])
 
 

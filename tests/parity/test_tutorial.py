@@ -52,8 +52,8 @@ def _compare(theirs: Mapping[str, np.ndarray]) -> None:
 
     def loss_of(params):
         outputs = model.apply({"params": params}, batch.inputs, train=True)
-        assert isinstance(outputs, dict)
-        return BinaryCrossEntropy()("match", outputs, batch)["loss"].mean(), outputs["match"]
+        found = BinaryCrossEntropy(output="match", target="match")(outputs, batch)
+        return found["loss"].mean(), outputs.values["match"]
 
     image = theirs["image"].shape[1:]
     params = weights.tutorial(arrays, image)

@@ -16,7 +16,9 @@ from mmjax.data.transforms.image import ImageTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import UserError
 
-NAMES = tuple("zero one two three four five six seven eight nine".split())
+NAMES = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+)  # fmt: skip
 
 
 class DigitsClassSource(Source):

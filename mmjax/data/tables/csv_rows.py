@@ -1,12 +1,11 @@
 """A data set of the user's own: a CSV file whose columns are modalities and labels."""
 
-import functools
 import hashlib
 import itertools
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Share
 from mmjax.data.tables.csv_cells import FeatureReader, Reader, TableReader, read_text
 from mmjax.data.tables.csv_examples import Cells, CsvSource, Policy, Row
-from mmjax.data.targets import Binary, Category, MultiLabel, Number, Target
+from mmjax.data.tables.csv_targets import fit_targets, target_readers
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.augment import ImageAugment, WordDropout
 from mmjax.data.transforms.features import FeatureTransform
@@ -30,7 +29,6 @@ from mmjax.data.transforms.tokenizer import Kind
 from mmjax.data.transforms.transform import Transform
 from mmjax.errors import UserError
 from mmjax.io.bad_rows import Fault, write_report
-from mmjax.io.rows import RowError
 from mmjax.types import Masked
 
 
@@ -40,8 +38,7 @@ class CsvRows(Dataset):
 
     A cell is what `mmjax predict --batch` reads: a text, a JSON object, or the path of a file that
     starts at the folder of the CSV file. An empty cell is a missing modality or target. Columns
-    that no field names are not read. All rows are in memory, pictures in the size that the model
-    sees.
+    that no field names are not read. All rows are in memory, pictures as the model sees them.
     """
 
     # In UTF-8, with a header.
@@ -146,30 +143,7 @@ class CsvRows(Dataset):
                 fitted[name] = self._fitted(name, there)
             except ValueError as error:
                 raise UserError(f"{self.path}: column {name!r}: {error}") from error
-        return Preprocessing(fitted, self._targets(rows))
-
-    def _targets(self, rows: list[Row]) -> dict[str, Target]:
-        """Fitted to the training rows; every row's classes must be known where that is wanted."""
-        found: dict[str, Target] = {name: Binary() for name in self.labels}
-        for names, fit in (
-            (self.classes, functools.partial(Category.fit, unknown=self.unknown_class)),
-            (self.multi_labels, MultiLabel.fit),
-            (self.numbers, Number.fit),
-        ):
-            for name in names:
-                try:
-                    found[name] = fit([row.targets[name] for row in rows])
-                except ValueError as error:
-                    raise UserError(f"{self.path}: column {name!r}: {error}") from error
-        for row in itertools.chain(*(self._found[0][split] for split in SPLITS)):
-            for name, target in found.items():
-                try:
-                    target([row.targets[name]])
-                except ValueError as error:
-                    reason = str(error).removeprefix("row 0: ")
-                    where = f"column {name!r}: {reason}; --data.unknown-class missing"
-                    raise RowError(self.path, row.line, where) from error
-        return found
+        return Preprocessing(fitted, fit_targets(self, rows, self._found[0]))
 
     @property
     def perturbs(self) -> bool:
@@ -235,7 +209,6 @@ class CsvRows(Dataset):
 
     @property
     def _sound(self) -> AudioTransform:
-        """Nothing is fitted: recordings stay as loud as they are."""
         return AudioTransform(sample_rate=self.sample_rate, max_samples=self.max_samples)
 
     @cached_property
@@ -250,11 +223,9 @@ class CsvRows(Dataset):
         if not self._readers or not any(targets):
             raise UserError("--data: expected a modality and a target, or more of them")
         extra += [self.group] if self.group is not None and self.split is None else []
-        read: dict[str, Callable[[str], Any]] = dict.fromkeys(self.labels, Binary().read)
-        read |= dict.fromkeys(self.classes, Category(("", " "), (0, 0)).read)
-        read |= dict.fromkeys(self.multi_labels, MultiLabel(("",)).read)
-        read |= dict.fromkeys(self.numbers, Number(0.0, 1.0).read)
-        cells = Cells(self.path, self._readers, read, (self.split or "", self._place))
+        cells = Cells(
+            self.path, self._readers, target_readers(self), (self.split or "", self._place)
+        )
         rows, faults = cells.read({*columns, *extra}, self.on_bad_row)
         splits = {split: [row for row in rows if row.split == split] for split in SPLITS}
         if not all(splits.values()):
@@ -266,12 +237,11 @@ class CsvRows(Dataset):
         return splits, faults
 
     def _place(self, cells: Mapping[str, str]) -> str:
-        """The split of a row; UserError where none is named."""
+        """The split of a row, the same for ever whatever rows are added; UserError for no split."""
         if self.split is not None:
             check_split(cells[self.split])
             return cells[self.split]
         alike = [cells[name] for name in self._readers] if self.group is None else cells[self.group]
-        # As good as drawn, and the same for ever, whatever other rows the file gets.
         bits = hashlib.sha256(json.dumps(alike).encode()).digest()[:8]
         drawn = int.from_bytes(bits, "big") / 2**64
         validation, test = self.shares

@@ -16,7 +16,7 @@ from mmjax.types import Masked
 class Group(Target):
     """A name of any kind; two examples are of one group where their names are equal.
 
-    Names become 62 bits of their SHA-256: nothing is fitted, and no split knows others' names. Among
+    Names become 62 bits of their SHA-256: nothing is fitted, and no split knows others' names. Of
     a million names two share their bits with a chance of about one in ten million.
     """
 

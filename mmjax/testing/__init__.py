@@ -1,0 +1,14 @@
+"""Checks for parts of your own: the contracts that every registered part is tested with.
+
+    mmjax.testing.check_fusion(MyFusion())
+
+Each raises an AssertionError that says which contract is broken, and takes some seconds.
+"""
+
+from mmjax.testing.encoder import check_encoder as check_encoder
+from mmjax.testing.fusion import check_fusion as check_fusion
+from mmjax.testing.head import check_head as check_head
+from mmjax.testing.objective import check_objective as check_objective
+from mmjax.testing.samples import extremes as extremes
+from mmjax.testing.samples import garbage as garbage
+from mmjax.testing.samples import tokens_of as tokens_of

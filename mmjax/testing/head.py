@@ -1,0 +1,40 @@
+"""The contracts of a head."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from mmjax.testing import checks
+from mmjax.testing.samples import garbage, tokens_of
+from mmjax.types import Tokens
+
+
+def check_head(head: nn.Module) -> None:
+    """Check a head, `(tokens, train) -> output`, on tokens of which some are masked."""
+    given = tokens_of(("a", "b"))["b"]
+    params = checks.init(head, given).get("params", {})
+
+    @jax.jit
+    def measure(params, tokens):
+        def loss(params):
+            output = head.apply({"params": params}, tokens, train=False)
+            return checks.scalar(output), output
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    original = measure(params, given)
+    checks.require_finite(original)
+    checks.require_alive(original[0])
+    changed = measure(params, Tokens(garbage(given.values, given.mask), given.mask))
+    checks.require_equal(original, changed, "masked tokens affect the output or gradients")
+    # Biases start at zero: a prior that nothing has taught yet.
+    moved = jax.tree.map(lambda x: x + 0.1, params)
+    gradient, outputs = measure(moved, Tokens(given.values, jnp.zeros_like(given.mask)))
+    for output in map(np.asarray, jax.tree.leaves(outputs)):
+        checks.require(
+            bool(np.all(np.isfinite(output))), "without a token the output is not finite"
+        )
+        checks.require(bool(np.all(output == output[:1])), "without a token examples differ")
+        checks.require(bool(np.all(output != 0)), "without a token there is no learned prior")
+    checks.require(checks.any_nonzero(gradient), "without a token the head has no gradient")

@@ -1,0 +1,48 @@
+"""The contracts of an objective."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mmjax.objectives import Objective
+from mmjax.testing import checks
+from mmjax.testing.samples import garbage
+from mmjax.types import Batch, Masked, Outputs
+
+
+def check_objective(objective: Objective, output: Any, target: Masked) -> None:
+    """Check an objective on an output `[batch, ...]` and a target that some examples miss.
+
+    What stands in a target's values under a False mask, or in rows of weight 0, may be anything.
+    """
+    output, mask = jnp.asarray(output), jnp.asarray(target.mask)
+    weight = jnp.ones(output.shape[0]).at[1].set(0.0)
+    ids = jnp.arange(output.shape[0])
+
+    def loss(output, values):
+        targets = {objective.target or "": Masked(values, mask)}
+        batch = Batch({}, targets, weight, ids)
+        means = objective(Outputs({objective.output: output}), batch)
+        return means["loss"].mean(), means
+
+    measure = jax.jit(jax.grad(loss, has_aux=True))
+    values = jnp.asarray(target.values)
+    original = measure(output, values)
+    checks.require_finite(original)
+    hidden = ~np.asarray(mask) | (np.asarray(weight) == 0).reshape(-1, *[1] * (mask.ndim - 1))
+    gradient = np.asarray(original[0])
+    lost = np.broadcast_to(checks.like(hidden, gradient.ndim), gradient.shape)
+    checks.require(not np.any(gradient[lost]), "an output without a target receives a gradient")
+    checks.require(bool(np.any(gradient[~lost])), "the loss has no gradient")
+    checks.require(int(np.sum(~hidden)) > 0, "every target of the check is missing")
+    others = [garbage(values, ~hidden)]
+    if jnp.issubdtype(values.dtype, jnp.floating):
+        others.append(jnp.where(checks.like(~hidden, values.ndim), values, jnp.nan))
+    for other in others:
+        checks.require_equal(measure(output, other), original, "a missing target affects the loss")
+    nan = jnp.where(lost, jnp.nan, output)
+    checks.require_equal(
+        measure(nan, values), original, "an output without a target affects the loss"
+    )

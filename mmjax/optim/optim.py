@@ -13,6 +13,7 @@ from jax import Array
 
 from mmjax.errors import UserError
 from mmjax.layers.tracing.paths import path_of
+from mmjax.optim.decay import decayed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Optim(abc.ABC):
 
     @property
     def decay(self) -> float | Array | None:
-        """Decoupled weight decay per unit of learning rate; biases and norms are left out.
+        """Decoupled weight decay per unit of learning rate, on what `decay.decayed` says.
 
         None where there is none; 0 has the same state as any other number.
         """
@@ -154,15 +155,6 @@ def _matches(path: str, pattern: str) -> bool:
     """Whether the pattern, in which * stands for anything, is the path or a module above it."""
     steps = path.split("/")[: pattern.count("/") + 1]
     return fnmatch.fnmatchcase("/".join(steps), pattern)
-
-
-def decayed(params: optax.Params) -> optax.Params:
-    """True for kernels and embeddings, False for biases, norms and single learned tokens."""
-
-    def is_weight(path, _) -> bool:
-        return str(path[-1].key).endswith(("kernel", "embedding"))
-
-    return jax.tree_util.tree_map_with_path(is_weight, params)
 
 
 @final

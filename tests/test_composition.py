@@ -87,7 +87,8 @@ def test_encoders_fusions_and_heads_go_together(fusion):
         fusion=Concat(),
         heads={"match": Logit()},
     )
-    experiment, *_ = parse(small(model=start), Path("runs/x"), typed, "")
+    (point,) = parse(small(model=start), Path("runs/x"), typed, "").points
+    experiment = point.experiment
     model = experiment.model
     assert [type(model.encoders[m]) for m in MODALITIES] == [type(e) for _, e in encoders]
     assert list(model.encoders.values()) == [module for _, module in encoders]

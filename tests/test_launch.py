@@ -36,12 +36,11 @@ def test_every_flag_exists_and_stands_for_a_possible_training(path, monkeypatch)
     found = commands(path)
     assert found
     for script, *arguments in found:
-        experiment, workdir, processes, *_ = parse(
-            load(ROOT / script).experiment, Path("nowhere"), arguments, ""
-        )
-        assert workdir != Path("nowhere")
+        command = parse(load(ROOT / script).experiment, Path("nowhere"), arguments, "")
+        assert command.run != Path("nowhere")
         if path.suffix != ".md":
-            assert processes.distributed and experiment.batch_size % 32 == 0
+            (point,) = command.points
+            assert command.processes.distributed and point.experiment.batch_size % 32 == 0
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.sh")), ids=lambda path: path.name)
@@ -67,7 +66,8 @@ def test_the_jobset_says_everywhere_the_same():
     assert name["kind"] == "JobSet" and job["completionMode"] == "Indexed"
     (replicated,) = name["spec"]["replicatedJobs"]
     (arguments,) = commands(FOLDER / "jobset.yaml")
-    _, _, processes, *_ = parse(load(ROOT / arguments[0]).experiment, Path("x"), arguments[1:], "")
+    experiment = load(ROOT / arguments[0]).experiment
+    processes = parse(experiment, Path("x"), arguments[1:], "").processes
     assert processes.num_processes == job["parallelism"] == job["completions"]
     host = f"{name['metadata']['name']}-{replicated['name']}-0-0.{name['metadata']['name']}"
     assert processes.coordinator.partition(":")[0] == host

@@ -86,11 +86,12 @@ class Dataset(abc.ABC):
         inputs: dict[str, Masked],
         preprocessing: Preprocessing,
         rng: np.random.Generator,
-        share: Share,
+        share: Share | None = None,
     ) -> dict[str, Masked]:
         """What happens to a training batch after preprocessing; nothing, unless overridden.
 
-        `inputs` are the rows of a share; what is drawn is drawn for the whole batch.
+        `share`: which rows of which batch the inputs are, where not all. What is drawn is drawn for
+        the whole batch.
         """
         return inputs
 

@@ -84,7 +84,7 @@ def _set(content, *keys, value):
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
-        (["format"], 99, "expected format 1 to 2, got 99"),
+        (["format"], 99, "expected format 1 to 3, got 99"),
         (["transforms"], [], r"transforms: expected an object, got \[\]"),
         (["transforms", "text"], 3, r"transforms\.text\.type: got 3, choose from image, text"),
         (["transforms", "text", "type"], "sound", "type: got 'sound', choose from image, text"),

@@ -57,7 +57,7 @@ class CaptionMatch(Match):
         inputs: dict[str, Masked],
         preprocessing: Preprocessing,
         rng: np.random.Generator,
-        share: Share,
+        share: Share | None = None,
     ) -> dict[str, Masked]:
         """Some words become the unknown word."""
         transform = preprocessing.transforms["text"]

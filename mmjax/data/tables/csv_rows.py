@@ -160,7 +160,7 @@ class CsvRows(Dataset):
         inputs: dict[str, Masked],
         preprocessing: Preprocessing,
         rng: np.random.Generator,
-        share: Share,
+        share: Share | None = None,
     ) -> dict[str, Masked]:
         """Some words become the unknown word."""
         dropout, changed = WordDropout(self.word_dropout), dict(inputs)

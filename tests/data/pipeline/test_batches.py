@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from mmjax.data.dataset import Dataset, Examples, Source
 from mmjax.data.pipeline.batches import eval_batches, train_batches
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.targets import Binary
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.types import Masked
 
-_PREPROCESSING = Preprocessing({"image": ImageTransform((1, 1, 1), (0.0,), (1 / 255,))})
+_PREPROCESSING = Preprocessing(
+    {"image": ImageTransform((1, 1, 1), (0.0,), (1 / 255,))}, {"match": Binary()}
+)
 
 
 class _Numbers(Source):
@@ -27,13 +30,14 @@ class _Numbers(Source):
     def __len__(self):
         return self.length
 
-    def read(self, indices, rng):
+    def read(self, indices, rng, own=slice(None)):
         match = np.ones(len(indices) + self.surplus, np.float32)
         if rng is not None:
             match = rng.integers(0, 2, len(match)).astype(np.float32)
         if self.label is not None:
             match[-1] = self.label
-        pixels = indices.astype(np.uint8).reshape(-1, 1, 1, 1)
+        match = match[own] if self.surplus == 0 else match
+        pixels = indices[own].astype(np.uint8).reshape(-1, 1, 1, 1)
         return Examples({"image": pixels}, {"match": match})
 
 
@@ -48,7 +52,7 @@ class _Plain(Dataset):
 
 
 class _Shaken(_Plain):
-    def perturb(self, inputs, preprocessing, rng):
+    def perturb(self, inputs, preprocessing, rng, share=None):
         image = inputs["image"]
         return {"image": Masked(rng.random(image.values.shape), image.mask)}
 
@@ -158,22 +162,22 @@ def test_impossible_seeds_starts_and_sources_are_refused_at_once():
 
 @pytest.mark.parametrize("label", [2.0, -1.0, 0.5, float("nan")])
 def test_a_label_other_than_zero_or_one_is_refused_with_its_example(label):
-    with pytest.raises(ValueError, match=f"labels 'match': expected 0 or 1, got {label}") as error:
+    where = r"target 'match', examples 0 to 3: row 3: expected 0 or 1, got np\.float32"
+    with pytest.raises(ValueError, match=where):
         next(eval_batches(_Numbers(10, label=label), _PREPROCESSING, batch_size=4))
-    assert "in example 3" in str(error.value)
-    with pytest.raises(ValueError, match="labels 'match': expected 0 or 1"):
+    with pytest.raises(ValueError, match="target 'match', examples .*: expected 0 or 1"):
         next(_train(label=label))
 
 
 @pytest.mark.parametrize("surplus", [-1, 2])
 def test_labels_of_another_length_are_refused(surplus):
-    with pytest.raises(ValueError, match=f"labels 'match': expected 4 rows, got {4 + surplus}"):
+    with pytest.raises(ValueError, match=f"target 'match': expected 4 rows, got {4 + surplus}"):
         next(_train(surplus=surplus))
 
 
 def test_inputs_of_another_length_are_refused():
     class Short(_Numbers):
-        def read(self, indices, rng):
+        def read(self, indices, rng, own=slice(None)):
             return Examples({"image": super().read(indices[1:], rng).inputs["image"]}, {})
 
     with pytest.raises(ValueError, match="image: expected 4 rows, got 3"):
@@ -203,9 +207,9 @@ def test_batches_are_made_ahead_but_only_a_few():
     class Counting(_Numbers):
         reads = 0
 
-        def read(self, indices, rng):
+        def read(self, indices, rng, own=slice(None)):
             self.reads += 1
-            return super().read(indices, rng)
+            return super().read(indices, rng, own)
 
     source = Counting(100)
     batches = train_batches(_Plain(), source, _PREPROCESSING, batch_size=2, seed=0, start=0)

@@ -10,6 +10,7 @@ from mmjax.data.dataset import Dataset, Examples, Source
 from mmjax.data.pipeline import buckets
 from mmjax.data.pipeline.batches import train_batches
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.targets import Binary
 from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.data.transforms.text import TextTransform
@@ -31,7 +32,8 @@ PREPROCESSING = Preprocessing(
         "image": ImageTransform((4, 4, 1), (0.0,), (1 / 255,)),
         "text": TEXT,
         "series": FeatureTransform(max_tokens=12, mean=(0.0, 0.0), std=(1.0, 1.0)),
-    }
+    },
+    {"match": Binary()},
 )
 
 
@@ -78,7 +80,8 @@ class _Ragged(Source):
     def __len__(self):
         return 48
 
-    def read(self, indices, rng):
+    def read(self, indices, rng, own=slice(None)):
+        indices = indices[own]
         captions = [" ".join("abc"[(i + k) % 3] for k in range(1 + i % 16 // 3)) for i in indices]
         captions = [f"{captions[k]} " * (4 if i % 11 == 0 else 1) for k, i in enumerate(indices)]
         series = [np.full((1 + i % 3, 2), i / 48) for i in indices]
@@ -146,7 +149,7 @@ def test_every_process_has_the_bucket_of_the_whole_batch_and_so_has_one_that_goe
     assert needed[0] != needed[1]
     for part, own in enumerate(both):
         others = iter(needed[1 - part])
-        monkeypatch.setattr(distributed, "gathered", lambda mine: [mine, next(others)])  # noqa: B023
+        monkeypatch.setattr(processes, "gathered", lambda mine: [mine, next(others)])  # noqa: B023
         alike = lengths.alike((x for x in own), PREPROCESSING, 3, processes.Watchdog(None))
         for step, batch in enumerate(alike, start=2):
             expected = whole[step].inputs["text"].values[2 * part : 2 * part + 2]

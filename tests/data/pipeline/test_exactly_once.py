@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -15,16 +14,19 @@ from mmjax.config import Experiment
 from mmjax.data.dataset import Dataset, Examples, Source
 from mmjax.data.pipeline.batches import eval_batches, train_batches
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.targets import Number
 from mmjax.data.transforms.features import FeatureTransform
-from mmjax.devices import parallel
-from mmjax.evaluation import evaluator
+from mmjax.devices import parallel, processes
 from mmjax.evaluation.evaluator import Evaluator
+from mmjax.models import Model
 from mmjax.objectives import Objective
 from mmjax.optim import Sgd
-from mmjax.types import WeightedMean
+from mmjax.types import Outputs, WeightedMean
 from tests.drawn import drawn
 
-PREPROCESSING = Preprocessing({"number": FeatureTransform(1, (0.0,), (1.0,))})
+PREPROCESSING = Preprocessing(
+    {"number": FeatureTransform(1, (0.0,), (1.0,))}, {"number": Number(0.0, 1.0)}
+)
 LONGEST = 40
 DEVICES = (1, 2, 3, 8)
 
@@ -38,8 +40,9 @@ class Numbers(Source):
     def __len__(self):
         return self.length
 
-    def read(self, indices, rng):
-        return Examples({"number": indices[:, None].astype(np.float32)}, {"number": indices})
+    def read(self, indices, rng, own=slice(None)):
+        rows = indices[own]
+        return Examples({"number": rows[:, None].astype(np.float32)}, {"number": rows})
 
 
 class Splits(Dataset):
@@ -104,7 +107,7 @@ def test_an_epoch_is_every_example_once_over_stops_and_changing_numbers_of_share
             jax.tree.map(np.testing.assert_array_equal, parts, shares(batch, count))
             for part in parts:
                 np.testing.assert_array_equal(read_numbers(part), part.ids)
-                np.testing.assert_array_equal(part.targets["number"], part.ids)
+                np.testing.assert_array_equal(part.targets["number"].values, part.ids)
                 np.testing.assert_array_equal(part.weight, np.ones(batch_size // count))
                 seen.extend(part.ids)
         for batches in (whole, *processes):
@@ -170,44 +173,53 @@ def test_the_devices_of_a_training_step_see_every_example_once(wrapper, devices)
     np.testing.assert_array_equal(state, np.full(31, 24.0))
 
 
-class Identity(nn.Module):
-    @nn.compact
-    def __call__(self, inputs, *, train):
-        return {"number": inputs["number"].values[:, 0, 0]}
+class Identity(Model):
+    outputs = ("number",)
+
+    def __call__(self, inputs, train, targets=None):
+        return Outputs({"number": inputs["number"].values[:, 0, 0]})
+
+    def embed(self, inputs, train):
+        raise NotImplementedError
 
 
 class Census(Objective):
     """Sums over the examples, and what it is shown of them at the end."""
 
-    def __call__(self, name, outputs, batch):
-        count, number = jnp.sum(batch.weight), outputs[name]
+    def __call__(self, outputs, batch):
+        count, number = jnp.sum(batch.weight), outputs.values["number"]
         return {
             "loss": WeightedMean(count, count),
             "first": WeightedMean(jnp.sum(batch.weight * number), count),
             "second": WeightedMean(jnp.sum(batch.weight * number**2), count),
         }
 
-    def metrics(self, name, outputs, labels, weight):
-        np.testing.assert_array_equal(outputs[name], np.arange(len(weight)))
-        np.testing.assert_array_equal(labels[name], np.arange(len(weight)))
-        return {"examples": float(np.sum(weight))}
+    def record(self, outputs, batch):
+        truth = batch.targets["number"].values
+        return {"output": outputs.values["number"], "truth": truth, "weight": batch.weight}
 
-    def answers(self, name, outputs):
-        return {}
+    def metrics(self, records, kind):
+        np.testing.assert_array_equal(records["output"], np.arange(len(records["weight"])))
+        np.testing.assert_array_equal(records["truth"], np.arange(len(records["weight"])))
+        return {"examples": float(np.sum(records["weight"]))}
+
+    def predictions(self, outputs, kind):
+        return []
 
 
 @pytest.fixture(scope="module")
 def evaluators():
     """{devices: an evaluator of chunks of 3 examples}, each compiled once for all splits."""
     experiment = Experiment(
-        model=Identity(), objectives={"number": Census()}, data=Splits(), optim=Sgd(), steps=1
+        model=Identity(encoders={}),
+        objectives={"number": Census(output="number", target="number")},
+        data=Splits(),
+        optim=Sgd(),
+        steps=1,
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluator, "CHUNK", 3)
-        yield {
-            count: Evaluator(experiment, PREPROCESSING, parallel.mesh_of(count))
-            for count in DEVICES
-        }
+    return {
+        count: Evaluator(experiment, PREPROCESSING, parallel.mesh_of(count), 3) for count in DEVICES
+    }
 
 
 @drawn(20)
@@ -232,13 +244,13 @@ def test_processes_evaluate_every_example_once_and_in_even_shares(
 ):
     """... in chunks of 3; of 5 processes some have none of a short split."""
     evaluate = evaluators[devices]
-    shares = [evaluate._found({}, str(length), (part, count)) for part in range(count)]
-    rows = [sum(len(found.weight) for found in share) for share in shares]
+    shares = [evaluate._parts({}, str(length), (part, count)) for part in range(count)]
+    rows = [sum(len(found.records["number"]["weight"]) for found in share) for share in shares]
     # Whole chunks: others would be other programs' sums.
     assert all(end % 3 == 0 or end == length for end in np.cumsum(rows))
     chunks = [-(-count // 3) for count in rows]
     assert sum(rows) == length and max(chunks) - min(chunks) <= 1 and rows[0] > 0
     expected = evaluate({}, str(length))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distributed, "gathered", lambda own: shares)
+        patch.setattr(processes, "gathered", lambda own: shares)
         assert evaluate({}, str(length)) == expected

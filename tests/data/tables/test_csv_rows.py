@@ -69,8 +69,7 @@ def test_rows_are_read_in_the_order_of_the_file_with_their_labels(tmp_path):
     data.prepare()
     found = everything(data)
     assert found.inputs == {"text": ["good train", "b", None]}
-    assert found.targets["match"].tolist() == [1, 0, 1]
-    assert found.targets["match"].dtype == np.float32
+    assert found.targets == {"match": [1, 0, 1]}
     assert not any(tmp_path.joinpath("here").iterdir())
 
 
@@ -103,9 +102,39 @@ def test_a_text_on_which_an_existing_tokenizer_fails_is_a_bad_row(tmp_path, monk
         texts(tmp_path, tokenizer=str(tmp_path / "tokenizer.json")).prepare()
 
 
+def test_targets_of_every_kind_are_fitted_and_an_empty_cell_is_a_missing_one(tmp_path):
+    header = ["text", "match", "kind", "tags", "age", "split"]
+    rows = [
+        ("a", " Yes", "cat", "red; big", "40", "train"),
+        ("b", "FALSE", "dog", "", "60", "train"),
+        ("c", "", "", "big", "", "train"),
+        ("d", "1", "bird", "red", "50", "validation"),
+        ("e", "0", "dog", "big", "50", "test"),
+    ]
+    (tmp_path / "data" / "rows.csv").write_text(
+        "\n".join(",".join(row) for row in [header, *rows]) + "\n"
+    )
+    data = CsvRows(
+        data_dir=str(tmp_path / "data"), images=(), split="split", classes=("kind",),
+        multi_labels=("tags",), numbers=("age",), unknown_class="missing",
+    )  # fmt: skip
+    preprocessing = data.preprocessing()
+    assert preprocessing.targets["kind"].names == ("cat", "dog")
+    assert preprocessing.targets["tags"].names == ("big", "red")
+    found = preprocessing.targeted(everything(data).targets, np.arange(3))
+    assert found["match"].values.tolist()[:2] == [1, 0]
+    assert found["match"].mask.tolist() == found["age"].mask.tolist() == [True, True, False]
+    assert found["tags"].values.tolist() == [[1, 1], [0, 0], [1, 0]]
+    np.testing.assert_allclose(found["age"].values, [-1, 1, 0], atol=1e-6)
+    unknown = preprocessing.targeted(everything(data, "validation").targets, np.arange(1))
+    assert not unknown["kind"].mask.any()
+    strict = dataclasses.replace(data, unknown_class="error")
+    with pytest.raises(RowError, match=r"rows\.csv:5: column 'kind': .* the class 'bird'; choose"):
+        strict.preprocessing()
+
+
 BAD = {
-    "an unknown label": (("x", "2", "train"), "column 'match': expected the label 0 or 1, got '2'"),
-    "no label": (("x", "", "train"), "column 'match': expected the label 0 or 1, got ''"),
+    "an unknown label": (("x", "2", "train"), "column 'match': expected 1 or 0, .*, got '2'"),
     "a label of no number": (("x", "nan", "train"), "column 'match': .* got 'nan'"),
     "an unknown split": (("x", "1", "dev"), "column 'split': split: got 'dev'"),
     "too few cells": (("x", "1"), "expected 3 cells, got 2"),
@@ -201,7 +230,7 @@ def test_a_hostile_cell_stops_is_skipped_or_is_masked(tmp_path, kind):
 
 def test_all_that_is_wrong_in_a_row_is_reported(tmp_path):
     folder = write(tmp_path, ["text", "x"], *[("a", '{"b": 1}', "1", s) for s in SPLITS],
-                   ("a", "{", "no", "dev"), ("a", "{", "1", "test"))  # fmt: skip
+                   ("a", "{", "maybe", "dev"), ("a", "{", "1", "test"))  # fmt: skip
     data = CsvRows(**(PLAIN | {"data_dir": folder, "tables": ("x",), "on_bad_row": "mask"}))
     data.prepare()
     assert [row[:3] for row in report()[1:]] == [
@@ -264,8 +293,8 @@ def test_rows_of_one_group_are_drawn_into_one_split(tmp_path):
     [
         ({"texts": ("text", "text")}, "expected different columns, got 'text' twice"),
         ({"texts": ("match",)}, "expected different columns, got 'match' twice"),
-        ({"texts": ()}, "expected a modality and a label"),
-        ({"labels": ()}, "expected a modality and a label"),
+        ({"texts": ()}, "expected a modality and a target"),
+        ({"labels": ()}, "expected a modality and a target"),
         ({"texts": ("caption",)}, r"rows\.csv:1: .* no column 'caption'"),
         ({"labels": ("fits",)}, r"rows\.csv:1: .* no column 'fits'"),
         ({"split": "part"}, r"rows\.csv:1: .* no column 'part'"),
@@ -347,5 +376,5 @@ def test_a_run_is_trained_evaluated_and_asked(tmp_path, monkeypatch, capsys):
     predictor = Predictor(run)
     batch = tmp_path / "moved" / "batch.csv"
     batch.write_text("image,text\n0.png,a bright one\n1.png,\n")
-    answers = predictor([row for _, row in read_csv(batch, predictor.preprocessing)])
+    answers = predictor([row.inputs for row in read_csv(batch, predictor.preprocessing)])
     assert [list(answer) for answer in answers] == [["match"], ["match"]]

@@ -6,81 +6,16 @@ import csv
 import jax
 import numpy as np
 import pytest
-from mmjax.data.pipeline.process_shard import OwnDraws
 from PIL import Image
 
 from mmjax.data.dataset import Source
 from mmjax.data.datasets import DigitsMatch, Planted
-from mmjax.data.pipeline import process_shard
-from mmjax.data.pipeline.batches import train_batches, train_picks
+from mmjax.data.pipeline.batches import train_batches, train_rows
 from mmjax.data.tables.csv_rows import CsvRows
 from mmjax.data.transforms.augment import ImageAugment
 
 EVERY = ImageAugment(shift=1.0, rotation=10.0, scale=0.1, noise=9.0, cutout=2)
 STEPS = 3
-DRAWS = {
-    "random": lambda rng, n: rng.random(n),
-    "random in float32": lambda rng, n: rng.random((n, 2), dtype=np.float32),
-    "standard_normal": lambda rng, n: rng.standard_normal((n, 3), np.float32),
-    "normal": lambda rng, n: rng.normal(1.0, 2.0, size=(n, 3)),
-    "uniform": lambda rng, n: rng.uniform(-1.0, 1.0, (n, 2)),
-    "integers": lambda rng, n: rng.integers(1, 9, n),
-    "integers with the last": lambda rng, n: rng.integers(3, size=n, endpoint=True),
-    "one for all": lambda rng, n: rng.random(),
-}
-
-
-def _shares(count, rows=12, seed=5):
-    size = rows // count
-    return [
-        OwnDraws(
-            np.random.default_rng(seed), np.arange(rows), slice(size * part, size * (part + 1))
-        )
-        for part in range(count)
-    ]
-
-
-@pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
-def test_the_draws_of_all_shares_are_those_of_the_batch_and_so_are_the_ones_after(draw, count):
-    rng = np.random.default_rng(5)
-    expected, after = draw(rng, 12), rng.random(12)
-    shares = _shares(count)
-    found = [draw(own, 12 // count) for own in shares]
-    if np.ndim(expected):
-        found = [np.concatenate(found)]
-    for one in found:
-        np.testing.assert_array_equal(one, expected)
-        assert np.asarray(one).dtype == np.asarray(expected).dtype
-    np.testing.assert_array_equal(np.concatenate([x.random(12 // count) for x in shares]), after)
-
-
-def test_draws_for_some_rows_are_those_of_a_batch_of_these_rows():
-    there = np.array([0, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 1], bool)
-    expected = np.random.default_rng(5).random((7, 2))
-    counts = (2, 2, 3)  # of the four rows of each share
-    found = [
-        process_shard.among(own, there).random((n, 2))
-        for own, n in zip(_shares(3), counts, strict=True)
-    ]
-    np.testing.assert_array_equal(np.concatenate(found), expected)
-    rng = np.random.default_rng(5)
-    assert process_shard.among(rng, there) is rng
-    assert process_shard.whole(there, rng) is there
-    np.testing.assert_array_equal(
-        process_shard.whole(np.arange(4, 8), _shares(3)[1]), np.arange(12)
-    )
-
-
-def test_draws_that_cannot_be_cut_are_refused():
-    own, _ = _shares(2)
-    with pytest.raises(ValueError, match=r"draws for 6 examples.* got shape \(5, 2\)"):
-        own.random((5, 2))
-    with pytest.raises(ValueError, match=r"got shape \(6,\): the first axis"):
-        own.normal(np.zeros(6))
-    for name in ("permutation", "shuffle", "choice", "spawn"):
-        with pytest.raises(ValueError, match=f"a draw with '{name}' cannot be cut"):
-            getattr(own, name)
 
 
 @pytest.fixture
@@ -115,13 +50,13 @@ class _Counted(Source):
     def __len__(self):
         return len(self.source)
 
-    def read(self, indices, rng):
-        self.seen.extend(indices)
-        return self.source.read(indices, rng)
+    def read(self, indices, rng, own=slice(None)):
+        self.seen.extend(indices[own])
+        return self.source.read(indices, rng, own)
 
-    def pick(self, indices, rng):
-        self.seen.extend(indices)
-        return self.source.pick(indices, rng)
+    def pick(self, indices, rng, own=slice(None)):
+        self.seen.extend(indices[own])
+        return self.source.pick(indices, rng, own)
 
 
 def _taken(batches, data, source, preprocessing, part, count):
@@ -154,12 +89,12 @@ def test_shares_of_augmented_pictures_are_the_batch_whatever_is_missing(pictures
 
 def test_shares_of_drawn_pairs_are_the_batch(digits_dir):
     _assert_shares_make_the_batch(DigitsMatch(digits_dir, augment=EVERY, word_dropout=0.3))
-    _assert_shares_make_the_batch(DigitsMatch(digits_dir), _picks)
+    _assert_shares_make_the_batch(DigitsMatch(digits_dir), _rows)
 
 
-def _picks(data, source, preprocessing, **options):
+def _rows(data, source, preprocessing, **options):
     del data
-    return train_picks(source, preprocessing, **options)
+    return train_rows(source, preprocessing, **options)
 
 
 @pytest.mark.parametrize("task", ["synergy", "missing", "noisy", "misaligned"])

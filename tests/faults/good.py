@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import tarfile
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
 from tests.config.experiments import SMALL
 from tests.data.transforms.tokenizers import bert_json, gpt2_json
+from tests.stored.store import HERE
 
 _PIXELS = np.random.default_rng(0).integers(0, 256, (12, 16, 4), np.uint8)
 
@@ -117,10 +119,21 @@ def dumped(content: Any) -> bytes:
     return json.dumps(content, indent=1).encode()
 
 
+@cache
+def older(name: str) -> list[bytes]:
+    """The file of runs that earlier versions wrote."""
+    found = []
+    for path in sorted(HERE.glob("*.tar.xz")):
+        with tarfile.open(path) as archive:
+            content = json.load(archive.extractfile(f"run/{name}"))
+        found.append(dumped(content | {"checksum": None}))
+    return found
+
+
 def config() -> list[bytes]:
     """As of a run's folder."""
     # Without a checksum to be held against: it would find what is to be found behind it.
-    return [dumped({"checksum": None, **storage.to_json(SMALL)})]
+    return [dumped({"checksum": None, **storage.to_json(SMALL)}), *older("config.json")]
 
 
 def preprocessing() -> list[bytes]:
@@ -128,7 +141,7 @@ def preprocessing() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         ALL.save(folder)
         content = json.loads((Path(folder) / "preprocessing.json").read_bytes())
-    return [dumped(content | {"checksum": None})]
+    return [dumped(content | {"checksum": None}), *older("preprocessing.json")]
 
 
 SHARD = "model-1.safetensors"

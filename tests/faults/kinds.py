@@ -15,7 +15,6 @@ from mmjax.data.transforms import tokenizer
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.transform import Transform
 from mmjax.evaluation.predictions import read_csv
-from mmjax.io.rows import RowError
 from mmjax.runs import log
 from mmjax.types import Masked
 from mmjax.weights import files
@@ -87,12 +86,10 @@ def _table(path: Path) -> None:
 
 
 def _csv(path: Path) -> None:
-    for line, found in read_csv(path, ALL):
-        if isinstance(found, RowError):
-            if not str(found).startswith(f"{path}:{line}: "):
-                raise UnnamedError(f"{found!r:.300} does not name {path}:{line}")
-            continue
-        for name, value in found.items():
+    for found in read_csv(path, ALL):
+        if found.error and not str(found.error).startswith(f"{path}:{found.line}: "):
+            raise UnnamedError(f"{found.error!r:.300} does not name {path}:{found.line}")
+        for name, value in found.inputs.items():
             fine(ALL.transforms[name]([value, None]))
 
 

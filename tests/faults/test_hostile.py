@@ -54,7 +54,8 @@ def test_of_special_files(name, tmp_path, monkeypatch):
 def csv_rows(text, folder):
     """Of a CSV file: rows, and errors as texts."""
     path = write(KINDS["csv"], text.encode(), folder)
-    return {n: str(r) if isinstance(r, ValueError) else r for n, r in read_csv(path, good.ALL)}
+    rows = read_csv(path, good.ALL)
+    return {row.line: str(row.error) if row.error else row.inputs for row in rows}
 
 
 @pytest.mark.parametrize(

@@ -45,18 +45,19 @@ def average_pool(
 def max_pool(
     image: Float[Array, "batch height width channel"], size: int, stride: int, padding: int = 0
 ) -> Float[Array, "batch small_height small_width channel"]:
-    """Maxima of size x size windows, -inf around; of equal numbers the first has the gradient.
+    """Maxima of size x size windows, NaN where one holds NaN; borders are padded with -inf.
 
-    linen's of that name, as slices: on CPUs XLA would write the gradient as a slow scatter.
+    The first of equal numbers receives the gradient. Written as slices, since XLA computes the
+    gradient of linen's `max_pool` as a scatter, which is slow on CPUs.
     """
     around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
     image = jnp.pad(image, around, constant_values=-jnp.inf)
     height, width = (length - size + 1 for length in image.shape[1:3])
-    found = image[:, :height:stride, :width:stride]
+    maximum = image[:, :height:stride, :width:stride]
     for i, j in list(itertools.product(range(size), repeat=2))[1:]:
         other = image[:, i : i + height : stride, j : j + width : stride]
-        found = jnp.where(other > found, other, found)
-    return found
+        maximum = jnp.where((other > maximum) | jnp.isnan(other), other, maximum)
+    return maximum
 
 
 class AttentionPool(nn.Module):

@@ -32,3 +32,11 @@ def test_max_pool_and_its_gradient_are_linens(size, stride, padding):
     np.testing.assert_array_equal(found, expected)
     grad = jnp.cos(jnp.arange(found.size, dtype=jnp.float32)).reshape(found.shape)
     np.testing.assert_allclose(back(grad)[0], expected_back(grad)[0], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, 1), (1, 1)])
+def test_max_pool_propagates_nan_as_linens_does(place):
+    image = jnp.ones((1, 4, 4, 1)).at[0, *place, 0].set(jnp.nan)
+    expected = nn.max_pool(image, (2, 2), (2, 2))
+    assert np.isnan(expected).sum() == 1
+    np.testing.assert_array_equal(max_pool(image, 2, stride=2), expected)

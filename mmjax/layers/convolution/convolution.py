@@ -18,6 +18,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float, Shaped
 
+from mmjax.layers.tracing.forward_mode import in_either_mode
 from mmjax.layers.tracing.precision import in_kernel_dtype
 from mmjax.types import AnyArray
 
@@ -33,8 +34,8 @@ class Window(NamedTuple):
 class Conv(nn.Module):
     """y = x * K + b over any number of axes of space, in the type of its kernel.
 
-    linen's module of that name and its parameters, with what encoders use of it; its gradients are
-    fast in loops on CPUs. Reverse mode only: `jax.jvp`, and what is built on it, raises TypeError.
+    The parameters and results of linen's `Conv`, with gradients that are fast in loops on CPUs.
+    `jax.jvp` needs `mmjax.layers.tracing.forward_mode`.
     """
 
     features: int
@@ -72,7 +73,7 @@ def convolve(
     window: Window,
 ) -> Float[Array, "batch *results features"]:
     """`jax.lax.conv_general_dilated`, channels last."""
-    return _convolved(jnp.asarray(x), jnp.asarray(kernel), window)
+    return in_either_mode(_convolved, jnp.asarray(x), jnp.asarray(kernel), window)
 
 
 def _plain(x: Array, kernel: Array, window: Window, spread: Sequence[int] | None = None) -> Array:

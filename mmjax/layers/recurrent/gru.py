@@ -21,6 +21,7 @@ from mmjax.layers.recurrent.recurrent import (
     states_before,
     varying,
 )
+from mmjax.layers.tracing.forward_mode import in_either_mode
 
 
 def gru(
@@ -42,7 +43,7 @@ def gru(
     """
     tokens = jnp.swapaxes(x, 0, 1)
     tokens, *weights = varying(tokens, input_kernel, recurrent_kernel, bias, candidate_bias)
-    states = jnp.asarray(_gru(reverse, unroll, tokens, mask.T, *weights))
+    states = in_either_mode(_gru, reverse, unroll, tokens, mask.T, *weights)
     return jnp.swapaxes(states, 0, 1), last_state(states, reverse)
 
 

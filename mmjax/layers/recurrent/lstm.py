@@ -19,6 +19,7 @@ from mmjax.layers.recurrent.recurrent import (
     states_before,
     varying,
 )
+from mmjax.layers.tracing.forward_mode import in_either_mode
 from mmjax.layers.tracing.vendor import use_cudnn
 
 
@@ -45,7 +46,7 @@ def lstm(
     # several times smaller, is turned round in memory.
     tokens = jnp.swapaxes(x, 0, 1)
     tokens, *weights = varying(tokens, input_kernel, recurrent_kernel, bias)
-    states = jnp.asarray(_lstm(reverse, unroll, tokens, mask.T, *weights))
+    states = in_either_mode(_lstm, reverse, unroll, tokens, mask.T, *weights)
     return jnp.swapaxes(states, 0, 1), last_state(states, reverse)
 
 

@@ -1,40 +1,34 @@
 """Rematerialisation, Chen et al. 2016, arXiv:1604.06174: activations computed twice, not kept.
 
-What a block computes on its way to its output is forgotten, and computed again for the gradient:
-of a stack of n blocks there are n inputs in memory, and the inner activations of one. Nothing but
-memory and time changes. `with rematerialising(True): ...` holds while a model is traced.
+`with rematerialising(True): ...` holds while a model is traced. The activations inside a block are
+dropped after the forward pass and computed again in the backward pass. A stack of n blocks then
+keeps n block inputs and the activations of one block. Results do not change.
 """
 
-import contextlib
-import contextvars
 import functools
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from flax import linen as nn
 
-_wanted = contextvars.ContextVar("wanted", default=False)
+from mmjax.layers.tracing.switch import Switch
 
-
-@contextlib.contextmanager
-def rematerialising(wanted: bool) -> Iterator[None]:
-    """Within, blocks are rematerialised if that is `wanted`. A function jitted in here keeps it."""
-    token = _wanted.set(wanted)
-    try:
-        yield
-    finally:
-        _wanted.reset(token)
+rematerialising = Switch("rematerialising")
 
 
 def block(call: Callable) -> Callable:
-    """Mark the compact `__call__(self, *arrays, train)` of a module that is such a block."""
+    """Mark the compact `__call__` of a module as a block. One of its arguments must be `train`."""
+    signature = inspect.signature(call)
 
     @functools.wraps(call)
-    def again(self: nn.Module, *arrays: Any, train: bool | None = None) -> Any:
-        if train is None:  # given by position
-            *arrays, train = arrays
-        if not _wanted.get() or self.is_initializing():
-            return call(self, *arrays, train=train)
-        return nn.remat(lambda module, *given: call(module, *given, train=train))(self, *arrays)
+    def again(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if not rematerialising or self.is_initializing():
+            return call(self, *args, **kwargs)
+        arrays = signature.bind(self, *args, **kwargs).arguments
+        del arrays["self"]
+        train = arrays.pop("train")
+        compute = nn.remat(lambda module, arrays: call(module, **arrays, train=train))
+        return compute(self, arrays)
 
     return again

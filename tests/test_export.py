@@ -4,18 +4,27 @@ import functools
 
 import jax
 import jax.export
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import linen as nn
 
 from mmjax import testing
-from mmjax.encoders import Lstm
+from mmjax.encoders import Cnn, Lstm
+from mmjax.layers.tracing.rematerialisation import rematerialising
 from tests import samples
 
 BATCH = jax.export.symbolic_shape("batch")
 
 
-def symbolic(tree):
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((*BATCH, *x.shape[1:]), x.dtype), tree)
+def check_export(module, *given):
+    """Traced and lowered with a symbolic batch size; nothing is computed."""
+    start = functools.partial(module.init, train=False)
+    variables = jax.eval_shape(start, jax.random.key(0), *given)
+    symbolic = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*BATCH, *x.shape[1:]), x.dtype), given)
+    apply = jax.jit(functools.partial(module.apply, train=False))
+    exported = jax.export.export(apply, platforms=["cpu"])(variables, *symbolic)
+    assert exported.out_avals[0].shape[0] == BATCH[0]
 
 
 @pytest.mark.parametrize(
@@ -23,24 +32,41 @@ def symbolic(tree):
 )
 def test_an_encoder_exports_with_any_batch_size(encoder, make):
     given = make()
-    start = functools.partial(encoder.init, train=False)
-    variables = jax.eval_shape(start, jax.random.key(0), given.values, given.mask)
-    encode = functools.partial(encoder.apply, train=False)
-    tokens = jax.eval_shape(encode, variables, *symbolic((given.values, given.mask)))
-    assert tokens.mask.shape[0] == BATCH[0]
+    check_export(encoder, given.values, given.mask)
 
 
 @pytest.mark.parametrize("fusion", [pytest.param(m, id=n) for n, m in samples.fusions()])
 def test_a_fusion_exports_with_any_batch_size(fusion):
-    given = testing.tokens_of(("a", "b", "c"))
-    start = functools.partial(fusion.init, train=False)
-    variables = jax.eval_shape(start, jax.random.key(0), given)
-    fused = jax.eval_shape(functools.partial(fusion.apply, train=False), variables, symbolic(given))
-    assert fused.mask.shape[0] == BATCH[0]
+    check_export(fusion, testing.tokens_of(("a", "b", "c")))
 
 
-def test_train_may_be_given_by_position_as_lifted_transforms_ask():
-    text = samples.text()
-    again = nn.remat(Lstm, static_argnums=(3,))(vocabulary_size=20, dim=8)
-    variables = again.init(jax.random.key(0), text.values, text.mask, False)
-    assert again.apply(variables, text.values, text.mask, True).values.shape == (4, 1, 8)
+LIFTED = {
+    "remat": lambda cls: nn.remat(cls, static_argnums=(3,)),
+    "vmap": lambda cls: nn.vmap(
+        cls, in_axes=(0, 0, None), variable_axes={"params": 0}, split_rngs={"params": True}
+    ),
+}
+
+
+@pytest.mark.parametrize("lift", LIFTED)
+@pytest.mark.parametrize(
+    "encoder, make", [(Lstm(20, 6, 8), samples.text), (Cnn((3,), 8), samples.image)]
+)
+def test_lifted_transforms_give_train_by_position(lift, encoder, make):
+    given = make()
+    fields = {k: v for k, v in vars(encoder).items() if k in type(encoder).__annotations__}
+    lifted = LIFTED[lift](type(encoder))(**fields)
+    arrays = given.values, given.mask
+    if lift == "vmap":
+        arrays = jax.tree.map(lambda x: jnp.stack([x, x]), arrays)
+    tokens, _ = lifted.init_with_output(jax.random.key(0), *arrays, False)
+    assert tokens.values.shape == (*arrays[1].shape[: 1 + (lift == "vmap")], 1, 8)
+
+
+def test_a_rematerialised_block_takes_its_arguments_by_position_and_by_name():
+    given = samples.image()
+    variables = Cnn((3,), 8).init(jax.random.key(0), given.values, given.mask, False)
+    with rematerialising(True):
+        by_position = Cnn((3,), 8).apply(variables, given.values, given.mask, False)
+        by_name = Cnn((3,), 8).apply(variables, values=given.values, mask=given.mask, train=False)
+    np.testing.assert_array_equal(by_position.values, by_name.values)

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Int
 from mmjax.layers.attention.self_attention import SelfAttentionBlock
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_choice, size_of
+from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tokens.word_embedding import PositionEmbedding, WordEmbedding
 from mmjax.layers.tokens.word_tokens import word_tokens
 from mmjax.types import AnyArray, Tokens
@@ -59,7 +60,7 @@ class Bert(nn.Module):
         width, layers, heads = size_of(self, SIZES)
         words = WordEmbedding(self.vocabulary_size, width, 0.02, name="word")(values, mask)
         x = PositionEmbedding(self.positions, name="position")(words.values)
-        x = nn.LayerNorm(self.epsilon, use_fast_variance=False, name="norm")(x)
+        x = layer_norm("norm", self.epsilon)(x)
         x = Dropout(self.dropout)(x, train=train)
         for layer in range(layers):
             block = SelfAttentionBlock(

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 
 from mmjax.layers.attention.self_attention import SelfAttentionBlock
 from mmjax.layers.fields import require_at_least
+from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tokens.cells import CellEmbedding
 from mmjax.layers.tokens.masking import clear
 from mmjax.types import AnyArray, Tokens
@@ -53,5 +54,5 @@ class FtTransformer(nn.Module):
         for layer in range(self.layers):
             block = SelfAttentionBlock(self.heads, self.dropout, name=f"block_{layer}")
             x = block(x, mask, train=train)
-        x = nn.LayerNorm(1e-6, use_fast_variance=False, name="norm")(x)
+        x = layer_norm("norm")(x)
         return Tokens(clear(x, mask), mask)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 from mmjax.layers.attention.self_attention import SelfAttentionBlock
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_choice, size_of
+from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tokens.word_embedding import PositionEmbedding, WordEmbedding
 from mmjax.layers.tokens.word_tokens import word_tokens
 from mmjax.types import AnyArray, Tokens
@@ -58,14 +59,8 @@ class Gpt2(nn.Module):
         x = Dropout(self.dropout)(x, train=train)
         for layer in range(layers):
             block = SelfAttentionBlock(
-                heads,
-                self.dropout,
-                self.epsilon,
-                norm="first",
-                causal=True,
-                gelu="tanh",
-                name=f"block_{layer}",
+                heads, self.dropout, self.epsilon, causal=True, gelu="tanh", name=f"block_{layer}"
             )
             x = block(x, words.mask, train=train)
-        x = nn.LayerNorm(self.epsilon, use_fast_variance=False, name="norm")(x)
+        x = layer_norm("norm", self.epsilon)(x)
         return word_tokens(x, words.mask, self.dim, self.pooling)

@@ -108,16 +108,9 @@ class ResidualBlock(nn.Module):
 def _conv(x: Array, features: int, size: int, stride: int, name: str) -> Array:
     # As torch pads: with a stride, SAME would shift the grid.
     padding = [(size // 2, size // 2)] * 2
-    conv = Conv(
-        features,
-        (size, size),
-        stride,
-        padding,
-        use_bias=False,
-        kernel_init=_KERNEL,
-        name=name,
-    )
-    return conv(x)
+    return Conv(
+        features, (size, size), stride, padding, use_bias=False, kernel_init=_KERNEL, name=name
+    )(x)
 
 
 def _normed(x: Array, mask: Array, norm: str, train: bool, name: str) -> Array:

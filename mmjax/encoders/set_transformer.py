@@ -44,10 +44,8 @@ class SetTransformer(nn.Module):
         x = read(clear(jnp.asarray(values), mask))
         points = mask[:, None, :]
 
-        def block(name: str, x: Array, look: Array, context: Array) -> Array:
-            return Block(self.dim, self.heads, self.dropout, name=name)(
-                x, look, context, train=train
-            )
+        def block(name: str, x: Array, visible: Array, context: Array) -> Array:
+            return Block(self.dim, self.heads, self.dropout, name=name)(x, visible, train, context)
 
         everything = jnp.ones((x.shape[0], 1, self.inducing), bool)
         for layer in range(self.layers):

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from mmjax.layers.convolution.convolution import Conv
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_choice, require_share
+from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tokens.intervals import with_intervals
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tokens.pooling import masked_mean
@@ -48,7 +49,7 @@ class Tcn(nn.Module):
         x = with_intervals(jnp.asarray(values), mask, self.time)
         x = nn.Dense(self.dim, promote_dtype=in_kernel_dtype, name="input")(x)
         for layer in range(self.layers):
-            y = clear(nn.LayerNorm(1e-6, use_fast_variance=False, name=f"norm_{layer}")(x), mask)
+            y = clear(layer_norm(f"norm_{layer}")(x), mask)
             y = Conv(
                 self.dim,
                 (self.size,),

@@ -10,13 +10,13 @@ from mmjax.layers.attention.self_attention import SelfAttentionBlock
 from mmjax.layers.convolution.convolution import Conv
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import size_of
+from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tokens.image_tokens import image_tokens
 from mmjax.layers.tokens.masking import clear
 from mmjax.types import AnyArray, Tokens
 
 # Width, layers, heads.
 SIZES = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12)}
-_KERNEL = nn.initializers.xavier_uniform()
 
 
 @final
@@ -56,14 +56,9 @@ class Vit(nn.Module):
                 f"vit: an image must be at least one patch, {self.patch}x{self.patch} pixels, "
                 f"got {image[0]}x{image[1]}; choose a smaller patch"
             )
-        x = Conv(
-            width,
-            (self.patch, self.patch),
-            self.patch,
-            "VALID",
-            kernel_init=_KERNEL,
-            name="patch",
-        )(clear(values, mask))
+        window, init = (self.patch, self.patch), nn.initializers.xavier_uniform()
+        patches = Conv(width, window, self.patch, "VALID", kernel_init=init, name="patch")
+        x = patches(clear(values, mask))
         x = jnp.reshape(x, (x.shape[0], -1, width))
         first = self.param("class", nn.initializers.zeros, (1, width)).astype(x.dtype)
         x = jnp.concatenate([jnp.broadcast_to(first, (x.shape[0], 1, width)), x], axis=1)
@@ -74,5 +69,5 @@ class Vit(nn.Module):
         for layer in range(layers):
             block = SelfAttentionBlock(heads, self.dropout, self.epsilon, name=f"block_{layer}")
             x = block(x, everywhere, train=train)
-        x = nn.LayerNorm(self.epsilon, use_fast_variance=False, name="norm")(x)
+        x = layer_norm("norm", self.epsilon)(x)
         return image_tokens(x, mask, self.dim)

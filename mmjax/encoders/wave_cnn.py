@@ -8,6 +8,7 @@ from flax import linen as nn
 from jaxtyping import Bool, Float
 
 from mmjax.layers.fields import require_at_least, require_choice
+from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tokens.pooling import masked_mean
 from mmjax.layers.tokens.windows import WindowConv
@@ -46,7 +47,7 @@ class WaveCnn(nn.Module):
         for layer, features in enumerate(self.features):
             size = self.size if layer == 0 else 3 * self.stride
             x, mask = WindowConv(features, size, self.stride, name=f"conv_{layer}")(x, mask)
-            x = nn.LayerNorm(1e-6, use_fast_variance=False, name=f"norm_{layer}")(x)
+            x = layer_norm(f"norm_{layer}")(x)
             x = nn.relu(x)
         x = nn.Dense(self.dim, name="projection")(x)
         if self.pooling == "none":

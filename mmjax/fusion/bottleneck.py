@@ -51,9 +51,9 @@ class Bottleneck(nn.Module):
             written = []
             for name, x in streams.items():
                 mask = modalities[name].mask
-                look = jnp.pad(mask, ((0, 0), (0, f.shape[1])), constant_values=True)[:, None]
+                visible = jnp.pad(mask, ((0, 0), (0, f.shape[1])), constant_values=True)[:, None]
                 block = Block(self.dim, self.heads, self.dropout, name=f"{name}_{layer}")
-                x = block(jnp.concatenate([x, f], axis=1), look, train=train)
+                x = block(jnp.concatenate([x, f], axis=1), visible, train=train)
                 streams[name] = x[:, : mask.shape[1]]
                 written.append(x[:, mask.shape[1] :].reshape(x.shape[0], -1))
             there = jnp.stack([modalities[name].present() for name in streams], axis=1)

@@ -42,7 +42,7 @@ class CoAttention(nn.Module):
                 others = [other for other in before if other != name]
                 if others:
                     context = jnp.concatenate([before[other] for other in others], axis=1)
-                    look = jnp.concatenate([masks[other] for other in others], axis=1)[:, None]
-                    x = block("co", layer, name)(x, look, context, train=train)
-                streams[name] = block("self", layer, name)(x, masks[name][:, None], train=train)
+                    visible = jnp.concatenate([masks[other] for other in others], axis=1)[:, None]
+                    x = block("co", layer, name)(x, visible, train, context)
+                streams[name] = block("self", layer, name)(x, masks[name][:, None], train)
         return Normed(name="out")(side_by_side(streams, modalities))

@@ -31,7 +31,7 @@ class Mult(nn.Module):
         """Returns the tokens of all modalities, ordered by name, (M - 1) * dim wide."""
         require_at_least(self, 1, "layers")
         low = Streams(self.dim, name="streams")(modalities)
-        looks = {name: modalities[name].mask[:, None] for name in low}
+        visible = {name: modalities[name].mask[:, None] for name in low}
 
         def block(width: int, name: str) -> Block:
             return Block(width, self.heads, self.dropout, name=name)
@@ -43,10 +43,10 @@ class Mult(nn.Module):
                 x = low[target]
                 for layer in range(self.layers):
                     cross = block(self.dim, f"{source}_to_{target}_{layer}")
-                    x = cross(x, looks[source], low[source], train=train)
+                    x = cross(x, visible[source], train, low[source])
                 views.append(x)
             x = jnp.concatenate(views or [low[target]], axis=-1)
             for layer in range(self.layers):
-                x = block(x.shape[-1], f"{target}_{layer}")(x, looks[target], train=train)
+                x = block(x.shape[-1], f"{target}_{layer}")(x, visible[target], train=train)
             fused[target] = x
         return Normed(name="out")(side_by_side(fused, modalities))

@@ -34,7 +34,7 @@ class Perceiver(nn.Module):
         latents = self.param("latents", nn.initializers.normal(1.0), (self.latents, self.dim))
         x = jnp.broadcast_to(latents.astype(context.dtype)[None], (mask.shape[0], *latents.shape))
         read = Block(self.dim, self.heads, self.dropout, name="read")
-        x = read(x, mask[:, None], context, train=train)
+        x = read(x, mask[:, None], train, context)
         there = jnp.broadcast_to(present(modalities)[:, None], x.shape[:2])
         for layer in range(self.layers):
             block = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")

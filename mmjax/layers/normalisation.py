@@ -1,4 +1,4 @@
-"""Normalisations that are finite and exact for whatever comes: zeros, products, large means."""
+"""Normalisations that stay finite and exact for zeros, products and large means."""
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +20,10 @@ def l2_normalised(x: Float[Array, "*axis dim"]) -> Float[Array, "*axis dim"]:
     return x * jax.lax.rsqrt(jnp.maximum(square, jnp.full_like(square, EPSILON**2)))
 
 
-def layer_norm(name: str) -> nn.LayerNorm:
-    """The layer norm of our own transformers, Ba et al. 2016, arXiv:1607.06450.
+def layer_norm(name: str, epsilon: float = EPSILON) -> nn.LayerNorm:
+    """Layer normalisation, Ba et al. 2016, arXiv:1607.06450, as a submodule `name`.
 
-    Linen's default takes the variance as E[x^2] - E[x]^2: beside a mean of 10,000 deviations that
-    may be 0, and the norm a thousandfold.
+    Linen's default variance, E[x^2] - E[x]^2, may round to 0 where the mean is 10,000 times the
+    deviation. The result would then be a thousand times too large.
     """
-    return nn.LayerNorm(EPSILON, use_fast_variance=False, name=name)
+    return nn.LayerNorm(epsilon, use_fast_variance=False, name=name)

@@ -17,10 +17,10 @@ def attend(
     value: Float[Array, "batch key head dim"],
     mask: Bool[Array, "batch query key"],
 ) -> Float[Array, "batch query head dim"]:
-    """softmax(query . key / sqrt(dim)) . value over the keys that the mask shows.
+    """softmax(query . key / sqrt(dim)) . value over the keys that are visible to a query.
 
-    A query that may look at nothing gets zeros. (A softmax over nothing but masked keys is uniform:
-    it would return the mean of the padding.) The keys and values under the mask must be finite.
+    A query without any visible key gets zeros. (A softmax over masked keys alone is uniform and
+    would return the mean of the padding.) Masked keys and values must be finite.
     """
     attended = jax.nn.dot_product_attention(
         query, key, value, mask=mask[:, None], implementation=_implementation(query, key)
@@ -29,15 +29,23 @@ def attend(
 
 
 def _implementation(query: Array, key: Array) -> Literal["xla", "cudnn"]:
-    """cuDNN's flash attention (Dao 2023, arXiv:2307.08691) where it is wanted and takes these.
+    """cuDNN's flash attention (Dao 2023, arXiv:2307.08691) where it supports the arrays.
 
-    JAX's call has it for half precision, heads of 8, 16 ... 128 numbers, and, as a mask goes to it
-    as a bias, even lengths. NEVER RUN ON A GPU.
+    JAX's call requires half precision, heads of 8, 16 ... 128 numbers, and even lengths, since it
+    passes the mask as a bias. NEVER RUN ON A GPU.
     """
     half = query.dtype in (jnp.bfloat16, jnp.float16)
     heads = query.shape[-1] % 8 == 0 and query.shape[-1] <= 128
     even = query.shape[1] % 2 == 0 and key.shape[1] % 2 == 0 and 0 not in query.shape + key.shape
     return "cudnn" if use_cudnn() and half and heads and even else "xla"
+
+
+def by_head(heads: int, width: int, name: str) -> tuple[int, int]:
+    """(heads, width / heads); ValueError, which calls the width `name`, for an uneven division."""
+    if heads < 1 or width % heads:
+        divisors = [n for n in range(1, width + 1) if width % n == 0]
+        raise ValueError(f"heads={heads} must divide {name}={width}; choose from {divisors}")
+    return heads, width // heads
 
 
 class MultiHeadAttention(nn.Module):
@@ -53,16 +61,12 @@ class MultiHeadAttention(nn.Module):
         context: Float[Array, "batch key other_width"],
         mask: Bool[Array, "batch query key"],
     ) -> Float[Array, "batch query dim"]:
-        if self.heads < 1 or self.dim % self.heads:
-            raise ValueError(
-                f"attention: heads={self.heads} must divide dim={self.dim}; "
-                f"choose from {[n for n in range(1, self.dim + 1) if self.dim % n == 0]}"
-            )
-        shape = (self.heads, self.dim // self.heads)
+        """Raises ValueError where the heads do not divide `dim`."""
+        shape = by_head(self.heads, self.dim, "dim")
         # No key bias: it shifts all logits of a query alike, so its gradient would be zero.
         query = nn.DenseGeneral(shape, name="query")(queries)
         key = nn.DenseGeneral(shape, name="key", use_bias=False)(context)
         value = nn.DenseGeneral(shape, name="value")(context)
         attended = attend(query, key, value, mask)
-        # No output bias: what attends to nothing must stay exactly zero.
+        # No output bias: a query without visible keys must stay exactly zero.
         return nn.DenseGeneral(self.dim, axis=(-2, -1), name="out", use_bias=False)(attended)

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from mmjax.layers.attention.self_attention import SelfAttentionBlock
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_share
+from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tokens.position import sinusoids
 from mmjax.layers.tokens.windows import window_mask, windows
@@ -42,5 +43,5 @@ class PatchBlocks(nn.Module):
         for layer in range(self.layers):
             block = SelfAttentionBlock(self.heads, self.dropout, name=f"block_{layer}")
             x = block(x, mask, train=train)
-        x = nn.LayerNorm(1e-6, use_fast_variance=False, name="norm")(x)
+        x = layer_norm("norm")(x)
         return Tokens(clear(x, mask), mask)

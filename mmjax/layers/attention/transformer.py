@@ -12,10 +12,10 @@ from mmjax.layers.tracing.rematerialisation import block
 
 
 class Attend(nn.Module):
-    """x + attention(norm(x), [norm(context); nothing]); the context is x itself unless given.
+    """x + attention(norm(x), [norm(context); nothing]); without a context it is x itself.
 
-    One learned token `nothing` can always be looked at: what has nobody to ask gets a learned
-    answer, and even beside a single other token there is something to choose, and so to learn.
+    The learned token `nothing` is always visible: a token whose context is empty gets a learned
+    answer, and a context of one token still leaves a choice, so that queries and keys learn.
     """
 
     dim: int  # width of x
@@ -25,7 +25,7 @@ class Attend(nn.Module):
     def __call__(
         self,
         x: Float[Array, "batch query dim"],
-        look: Bool[Array, "batch #query key"],  # which keys of the context each query may look at
+        visible: Bool[Array, "batch #query key"],  # the context's keys that each query may read
         context: Float[Array, "batch key width"] | None = None,
     ) -> Float[Array, "batch query dim"]:
         normed = layer_norm("norm")(x)
@@ -33,10 +33,10 @@ class Attend(nn.Module):
         nothing = self.param("nothing", nn.initializers.normal(0.02), source.shape[-1:])
         nothing = jnp.broadcast_to(nothing.astype(x.dtype), (x.shape[0], 1, source.shape[-1]))
         source = jnp.concatenate([source, nothing], axis=1)
-        look = jnp.broadcast_to(look, (*x.shape[:2], look.shape[2]))
-        look = jnp.pad(look, ((0, 0), (0, 0), (0, 1)), constant_values=True)
+        visible = jnp.broadcast_to(visible, (*x.shape[:2], visible.shape[2]))
+        visible = jnp.pad(visible, ((0, 0), (0, 0), (0, 1)), constant_values=True)
         attention = MultiHeadAttention(self.dim, self.heads, name="attention")
-        return x + attention(normed, source, look)
+        return x + attention(normed, source, visible)
 
 
 class FeedForward(nn.Module):
@@ -65,10 +65,9 @@ class Block(nn.Module):
     def __call__(
         self,
         x: Float[Array, "batch query dim"],
-        look: Bool[Array, "batch #query key"],  # which keys of the context each query may look at
-        context: Float[Array, "batch key width"] | None = None,
-        *,
+        visible: Bool[Array, "batch #query key"],  # the context's keys that each query may read
         train: bool,
+        context: Float[Array, "batch key width"] | None = None,
     ) -> Float[Array, "batch query dim"]:
-        x = Attend(self.dim, self.heads, name="attend")(x, look, context)
-        return FeedForward(self.dim, self.dropout, name="feed_forward")(x, train=train)
+        x = Attend(self.dim, self.heads, name="attend")(x, visible, context)
+        return FeedForward(self.dim, self.dropout, name="feed_forward")(x, train)

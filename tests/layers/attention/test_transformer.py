@@ -10,13 +10,13 @@ from mmjax.types import Tokens
 def test_what_all_features_have_in_common_does_not_show_however_large_it_is():
     """The norms' variance beside a mean of 10,000 deviations; only the residual keeps the mean."""
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 8)).astype(np.float32))
-    mask, look = jnp.ones((2, 3), bool), jnp.ones((2, 1, 3), bool)
+    mask, visible = jnp.ones((2, 3), bool), jnp.ones((2, 1, 3), bool)
     attend, feed, normed = Attend(8, 2), FeedForward(8), Normed()
 
     @jax.jit
     def start(key):
         return [
-            attend.init(key, x, look),
+            attend.init(key, x, visible),
             feed.init(key, x, train=False),
             normed.init(key, Tokens(x, mask)),
         ]
@@ -24,7 +24,7 @@ def test_what_all_features_have_in_common_does_not_show_however_large_it_is():
     @jax.jit
     def read(variables, x):
         return [
-            attend.apply(variables[0], x, look) - x,
+            attend.apply(variables[0], x, visible) - x,
             feed.apply(variables[1], x, train=False) - x,
             normed.apply(variables[2], Tokens(x, mask)).values,
         ]

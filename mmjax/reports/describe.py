@@ -80,6 +80,7 @@ def describe(
     share of the batch) and the step of an evaluation are compiled.
     """
     compute = experiment.compute
+    parallel.request_host_devices(experiment.batch_size // compute.accumulate, compute.devices)
     mesh = parallel.choose(experiment.batch_size, compute.devices, parts=compute.accumulate)
     size, share = experiment.batch_size, experiment.batch_size // mesh.size
     evaluated = max(1, share // compute.accumulate)

@@ -8,7 +8,7 @@ import optax
 from mmjax.balance import JOINT, Balance
 from mmjax.config.compute import Compute, require_positive
 from mmjax.config.keeping import Keeping
-from mmjax.data.dataset import Dataset
+from mmjax.data.dataset import Dataset, Place
 from mmjax.errors import UserError
 from mmjax.models.base import Model
 from mmjax.objectives import Objective
@@ -31,6 +31,7 @@ class Experiment:
         seed: of parameters, order, pairing, augmentation and dropout
         ema: decay of an average of the parameters over the steps, which is then what is evaluated
             (Polyak and Juditsky 1992); 0: none
+        init: folder of a finished run whose variables the training begins with; none: fresh ones
         compute: how it is computed
         keeping: what is written down, and when
     """
@@ -45,6 +46,7 @@ class Experiment:
     batch_size: int = 128
     seed: int = 0
     ema: float = 0.0
+    init: Place = None
     compute: Compute = dataclasses.field(default_factory=Compute)
     keeping: Keeping = dataclasses.field(default_factory=Keeping)
 

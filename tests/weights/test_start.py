@@ -16,6 +16,7 @@ from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Masked, MetricName
 from mmjax.weights.start import start
 from tests.parity.closeness import assert_close
+from tests.samples import target
 from tests.weights.test_load import ENCODERS, published, saved, stored
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -39,7 +40,7 @@ def batch():
         "photo": Masked(image, np.ones(count, bool)),
         "text": Masked(text["word"][-count:], text["mask"][-count:]),
     }
-    labels = {"match": (np.arange(count) % 2).astype(np.float32)}
+    labels = {"match": target((np.arange(count) % 2).astype(np.float32))}
     return Batch(inputs, labels, np.ones(count, np.float32), np.arange(count))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmjax.data.dataset import Dataset, Source
 from mmjax.data.pipeline.buckets import cut, shortest
-from mmjax.data.pipeline.prefetch import ahead
+from mmjax.data.pipeline.prefetch import prefetch
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Share
 from mmjax.errors import UserError
@@ -66,7 +66,7 @@ def _from(make: Callable[[int], T], start: int, workers: int) -> Generator[T, No
         raise UserError(f"start: expected a step of 0 or more, got {start}")
     if workers < 0:
         raise UserError(f"workers: expected 0 or more, got {workers}")
-    return ahead(make, itertools.count(start), workers)
+    return prefetch(make, itertools.count(start), workers)
 
 
 class _Order:
@@ -177,7 +177,7 @@ def eval_batches(
         found = _batch(preprocessing(examples.inputs), targets, indices)
         return _filled(found, batch_size)
 
-    return ahead(batch, rows[::batch_size])
+    return prefetch(batch, rows[::batch_size])
 
 
 def _check(source: Source, batch_size: int) -> None:

@@ -1,10 +1,12 @@
 """Batches made ahead of their use: in a thread, or in processes of their own."""
 
+import atexit
 import contextlib
 import multiprocessing
 import os
 import signal
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,7 +20,10 @@ T = TypeVar("T")  # a batch, or what stands for one
 AHEAD = 4  # batches, and as many more as there are workers
 
 
-def ahead(
+_live: weakref.WeakSet[Generator] = weakref.WeakSet()
+
+
+def prefetch(
     make: Callable[[int], T], steps: Iterable[int], workers: int = 0
 ) -> Generator[T, None, None]:
     """make(step) for each step, in order. What computes them ends when the generator is closed.
@@ -26,8 +31,24 @@ def ahead(
     With `workers` processes `make` is pickled once for each; a batch travels back through a pipe.
 
     Raises:
-        OSError: a worker died.
+        StorageError: a worker died.
     """
+    batches = _prefetched(make, steps, workers)
+    _live.add(batches)
+    return batches
+
+
+@atexit.register
+def _close() -> None:
+    """Generators that are still open would fail when Python has taken down what they close with."""
+    for batches in list(_live):
+        with contextlib.suppress(ValueError):  # it is running, in a thread
+            batches.close()
+
+
+def _prefetched(
+    make: Callable[[int], T], steps: Iterable[int], workers: int
+) -> Generator[T, None, None]:
     pending: deque[Future[T]] = deque()
     executor, call = _executor(make, workers)
     try:

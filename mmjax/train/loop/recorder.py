@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from mmjax.config import Experiment
 from mmjax.devices import parallel
 from mmjax.devices.watchdog import Watchdog
@@ -100,9 +102,11 @@ class RunRecorder:
             UserError: the state is not finite, or cannot be measured or written.
         """
         step = int(now.step)
+        # One copy serves the look at it, its fingerprints and the file.
+        kept = parallel.on_host(now) if jax.process_count() == 1 else now
         if self._experiment.compute.on_nonfinite != "ignore":
-            parts = {"parameter": now.params, "optimiser": now.opt_state}
-            parts |= {"collection": now.collections, "average": now.average}
+            parts = {"parameter": kept.params, "optimiser": kept.opt_state}
+            parts |= {"collection": kept.collections, "average": kept.average}
             finite.require(step, parts)
         metrics = None
         if due:
@@ -110,7 +114,7 @@ class RunRecorder:
                 metrics = self._validated(now)
             self.log.record({"step": step, "split": "validation", **metrics})
         with self._watchdog.waiting(f"the checkpoint of step {step}"):
-            self._checkpoints.save(now, self._meter.progress, metrics)
+            self._checkpoints.save(kept, self._meter.progress, metrics)
             if not self._read_back:
                 self._checkpoints.wait()
                 if parallel.primary():

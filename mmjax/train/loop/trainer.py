@@ -22,7 +22,7 @@ from mmjax.train.loop import compatibility, multi_step
 from mmjax.train.step import gradient
 from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Masked
-from mmjax.weights import start
+from mmjax.weights import other_run, start
 
 
 class Trainer:
@@ -51,10 +51,14 @@ class Trainer:
     def begin(self, seed: int, *, weights: bool = True) -> tuple[TrainState, dict[str, str]]:
         """The state before the first step, and which modality's encoder comes from which file.
 
-        Without `weights` published ones are left out, as for a run that goes on.
+        Without `weights` those of files and of other runs are left out, as for a run that goes on.
         """
         state = self._initial(np.uint32(seed))
-        return start.start(state, self._experiment.model) if weights else (state, {})
+        if not weights:
+            return state, {}
+        if self._experiment.init is not None:
+            state = other_run.start(state, self._experiment.init)
+        return start.start(state, self._experiment.model)
 
     def update(self, columns: dict[str, Masked] | None) -> Callable:
         """(state, batch) -> state and means; the state's buffers are donated.

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from mmjax.data.pipeline.prefetch import ahead
+from mmjax.data.pipeline.prefetch import prefetch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Make:
 
 
 def test_two_workers_give_every_step_once_and_in_order():
-    found = cast(Any, list(ahead(Make(), range(20), workers=2)))
+    found = cast(Any, list(prefetch(Make(), range(20), workers=2)))
     assert [step for step, _ in found] == list(range(20))
     makers = {pid for _, pid in found}
     assert os.getpid() not in makers and len(makers) <= 2
@@ -37,11 +37,11 @@ def test_two_workers_give_every_step_once_and_in_order():
 
 def test_a_worker_that_dies_is_an_error_and_no_wait():
     with pytest.raises(OSError, match=r"a data worker died.*--workers"):
-        list(ahead(Make(deadly=3), range(20), workers=1))
+        list(prefetch(Make(deadly=3), range(20), workers=1))
 
 
 def test_a_worker_ignores_the_ctrl_c_of_its_terminal():
-    batches = cast(Any, ahead(Make(), range(100), workers=1))
+    batches = cast(Any, prefetch(Make(), range(100), workers=1))
     _, pid = next(batches)
     os.kill(pid, signal.SIGINT)
     assert [step for step, _ in batches] == list(range(1, 100))
@@ -53,11 +53,11 @@ def test_no_worker_outlives_a_parent_that_was_killed(tmp_path):
         textwrap.dedent(
             """
             import time
-            from mmjax.data.pipeline.prefetch import ahead
+            from mmjax.data.pipeline.prefetch import prefetch
             from tests.data.pipeline.test_prefetch import Make
 
             if __name__ == "__main__":
-                batches = ahead(Make(), range(10**6), workers=2)
+                batches = prefetch(Make(), range(10**6), workers=2)
                 print(*{next(batches)[1] for _ in range(60)}, flush=True)
                 time.sleep(600)
             """
@@ -117,3 +117,13 @@ def test_a_training_batch_is_the_same_wherever_it_is_made(digits_dir):
             joined = np.concatenate([x.inputs[name].values for x in (left, right)])
             np.testing.assert_array_equal(joined, batch.inputs[name].values)
         np.testing.assert_array_equal(np.concatenate([left.ids, right.ids]), batch.ids)
+
+
+def test_an_iterator_that_nobody_closed_ends_with_python_without_a_word():
+    code = (
+        "from mmjax.data.pipeline.prefetch import prefetch\n"
+        "batches = prefetch(lambda step: step, range(99))\n"
+        "print(next(batches))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n" and done.stderr == ""

@@ -8,7 +8,6 @@ shown views: dataclasses with the same fields, typed by what may stand in each.
 """
 
 import dataclasses
-import functools
 import sys
 import typing
 from collections.abc import Mapping, Sequence
@@ -17,11 +16,12 @@ from typing import Annotated, Any, NamedTuple, Union
 
 import tyro
 
+from mmjax.config.arguments import arranged, changed
 from mmjax.config.compute import Compute
 from mmjax.config.experiment import Experiment
 from mmjax.config.keeping import Keeping
 from mmjax.config.processes import Processes
-from mmjax.config.registry import FAMILIES, fields, required, siblings, tag, tags
+from mmjax.config.registry import fields, required, siblings, tag
 from mmjax.config.span import Span
 from mmjax.config.sweep import Axis, Point, combinations
 from mmjax.errors import UserError
@@ -58,7 +58,10 @@ def parse(
         points = (Point({}, chosen),)
         if axes:
             points = tuple(
-                Point(values, _changed(experiment, workdir, arguments, values))
+                Point(
+                    values,
+                    _parsed(experiment, workdir, changed(experiment, arguments, values), "")[1],
+                )
                 for values in combinations(axes)
             )
         command = Command(points, parsed.workdir, parsed.processes, span, parsed.seeds)
@@ -97,63 +100,15 @@ def _parsed(
     )
     values = {f.name: getattr(shown, f.name) for f in fields(type(shown))}
     values |= {"workdir": workdir, "processes": Processes(), "profile": None, "seeds": 1}
-    choices, flags = _sorted(arguments)
     parsed = tyro.cli(
         whole,
-        # tyro applies flags to the choices before them: choices first, and any order will do.
-        args=[*choices, *flags],
+        args=arranged(experiment, arguments),
         default=whole(**values, sweep=()),
         description=description,
         config=(tyro.conf.CascadeSubcommandArgs,),
     )
     values = {f.name: _real(getattr(parsed, f.name)) for f in fields(type(shown))}
     return parsed, Experiment(**values)
-
-
-def _changed(
-    experiment: Experiment, workdir: Path, arguments: Sequence[str], values: Mapping[str, str]
-) -> Experiment:
-    """The experiment of a point of a sweep: as if its values were on the command line, last."""
-    choices, flags = _sorted(arguments)
-    for path, value in values.items():
-        if _is_choice(f"{path}:{value}"):
-            choices = [choice for choice in choices if choice.partition(":")[0] != path]
-            choices.append(f"{path}:{value}")
-        else:
-            flags += [f"--{path.replace('_', '-')}", *value.split()]
-    return _parsed(experiment, workdir, [*choices, *flags], "")[1]
-
-
-def _sorted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The choices, and all else in its order. What follows a flag that takes a value is that."""
-    choices, rest, value = [], [], False
-    for argument in arguments:
-        if not value and _is_choice(argument):
-            choices.append(argument)
-            continue
-        rest.append(argument)
-        name = argument.removeprefix("--").rpartition(".")[2].replace("-", "_")
-        value = (
-            argument.startswith("--")
-            and "=" not in argument
-            and name.removeprefix("no_") not in _switches()
-        )
-    return choices, rest
-
-
-@functools.cache
-def _switches() -> frozenset[str]:
-    """The names of all fields that are yes or no: their flags take no value."""
-    kinds = [Compute, Keeping, Experiment, Processes, *(cls for _, cls in tags())]
-    return frozenset(f.name for kind in kinds for f in fields(kind) if f.type is bool)
-
-
-def _is_choice(argument: str) -> bool:
-    """`model.fusion:cross_attention` is one, the value in `--workdir data:1` is not."""
-    path, _, name = argument.partition(":")
-    places = {field.name for field in fields(Experiment)}
-    names = {name for table in FAMILIES.values() for name in table}
-    return path.split(".")[0] in places and name.replace("-", "_") in names
 
 
 def _view(value: Any) -> tuple[Any, Any]:

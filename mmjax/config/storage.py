@@ -1,6 +1,7 @@
 """An experiment as JSON, and back to an equal object; nothing is imported by name from a file."""
 
 import dataclasses
+import json
 import os
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -86,8 +87,8 @@ def _with_home(text: str) -> str:
 def require_restorable(experiment: Experiment) -> None:
     """UserError where an experiment would not come back equal from config.json."""
     try:
-        restored = from_json(to_json(experiment))
-    except UserError as error:
+        restored = from_json(json.loads(json.dumps(json_file.plain(to_json(experiment)))))
+    except (UserError, TypeError) as error:  # TypeError: JSON has nothing like it
         raise UserError(
             f"the experiment could not be restored from its config.json: {error}"
         ) from None
@@ -156,8 +157,19 @@ def _converter() -> cattrs.Converter:
             raise UserError(f"{data['type']} has no field {unknown}; its fields are {names}")
         return cls(**{k: converter.structure(v, hints[k]) for k, v in given.items()})
 
+    def listed_or_named(data: Any, hint: Any) -> Any:
+        for kind in typing.get_args(hint):
+            if (typing.get_origin(kind) is tuple) == isinstance(data, tuple | list):
+                return converter.structure(data, kind)
+        raise UserError(f"expected {hint}, got {data!r:.60}")
+
     converter.register_structure_hook_func(
         lambda hint: isinstance(hint, type) and issubclass(hint, ROOTS), registered
+    )
+    # Numbers, or the name of a rule for them: cattrs does not tell these apart.
+    converter.register_structure_hook_func(
+        lambda hint: set(map(typing.get_origin, typing.get_args(hint))) == {tuple, typing.Literal},
+        listed_or_named,
     )
     return converter
 
@@ -177,7 +189,7 @@ def _reason(error: BaseException, kind: Any) -> str:
 def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
     """One line per field in which two configurations in JSON differ."""
     if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        for key in sorted(set(ours) | set(theirs)):
+        for key in sorted(set(ours) | set(theirs), key=str):
             below = f"{path}.{key}" if path else key
             yield from differences(ours.get(key), theirs.get(key), below)
     elif ours != theirs:

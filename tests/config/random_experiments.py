@@ -11,17 +11,17 @@ from typing import Any, Literal, Union
 from hypothesis import strategies as st
 
 from mmjax.balance import BALANCES, Blend
-from mmjax.config import Experiment
+from mmjax.config import Compute, Experiment
 from mmjax.config.registry import FAMILIES, fields
 from mmjax.data.datasets import Planted
 from mmjax.fusion import MixtureOfExperts
-from mmjax.models.multimodal import PRESENT, Multimodal
+from mmjax.models import MODELS, Model, Multimodal
 
 COUNTS = st.integers(1, 64)
 # Every float of a configuration may be such a small positive number, down to the smallest one.
 SHARES = st.floats(0, 0.49, exclude_min=True)
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), min_size=1)
-OUTPUTS = NAMES.filter(lambda name: name not in (PRESENT, "auxiliary"))
+OBJECTIVES = NAMES.filter(lambda name: name != "auxiliary")
 TIMED = ("vision_touch", "camera_radar_lidar", "camera_radar_lidar_imu")
 
 
@@ -84,13 +84,16 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
         drawn["k"] += 1
     if cls is Planted and drawn["task"] == "misaligned":
         drawn["shape"] = draw(st.sampled_from(TIMED))
-    if cls is Experiment:
-        drawn["batch_size"] *= drawn["accumulate"]
-        drawn["eval_every"] *= drawn["steps_per_call"]
+    if cls is Compute:
         if drawn["fsdp"] > 1:
             drawn["parallel"] = "jit"
         if drawn["steps_per_call"] > 1:
             drawn["buckets"] = 1
+    if cls is Experiment:
+        compute, keeping = drawn["compute"], drawn["keeping"]
+        drawn["batch_size"] *= compute.accumulate
+        every = keeping.eval_every * compute.steps_per_call
+        drawn["keeping"] = dataclasses.replace(keeping, eval_every=every)
     return drawn
 
 
@@ -110,35 +113,52 @@ def balances(draw, modalities: list[str]) -> Any:
     return draw(instances(cls))
 
 
+PARTS = {
+    Multimodal: {"fusion": "fusion", "imputation": "imputation"},  # field: family
+}
+
+
 @st.composite
-def models(draw, unimodal: str, modalities: list[str], outputs: list[str]) -> Multimodal:
-    """Any encoders, fusion, heads and stand-ins for what is missing."""
+def models(draw, unimodal: str, modalities: list[str], outputs: list[str]) -> Model:
+    """Any registered model of any encoders, heads and other parts."""
+    cls = draw(st.sampled_from(list(MODELS.values())))
+    if cls not in PARTS:
+        raise LookupError(f"tests/config/random_experiments.py: say how to draw a {cls.__name__}")
+    parts = {field: draw(registered(family)) for field, family in PARTS[cls].items()}
     return draw(
         instances(
-            Multimodal,
+            cls,
             encoders={name: draw(registered("encoder")) for name in modalities},
-            fusion=draw(registered("fusion")),
             heads={name: draw(registered("head")) for name in outputs},
-            missing=draw(registered("missing")),
             unimodal=unimodal,
             frozen=tuple(draw(st.lists(st.sampled_from(modalities), unique=True))),
+            **parts,
         )
     )
 
 
 @st.composite
+def objectives(draw, outputs: list[str]) -> Any:
+    """Any objective; it reads one of the outputs, and any target or none."""
+    cls = FAMILIES["objective"][draw(st.sampled_from(sorted(FAMILIES["objective"])))]
+    target = draw(st.one_of(st.none(), NAMES))
+    return draw(instances(cls, output=draw(st.sampled_from(outputs)), target=target))
+
+
+@st.composite
 def experiments(draw) -> Experiment:
-    """Any model, data, objectives and optimiser."""
+    """Any model, data, objectives and optimiser, computed and kept in any way."""
     with beartype():
         modalities = draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
-        outputs = draw(st.lists(OUTPUTS, min_size=1, max_size=2, unique=True))
+        outputs = draw(st.lists(NAMES, min_size=1, max_size=2, unique=True))
+        names = draw(st.lists(OBJECTIVES, min_size=1, max_size=2, unique=True))
         balance = draw(balances(modalities))
         unimodal = draw(st.sampled_from(balance.unimodal))
         return draw(
             instances(
                 Experiment,
                 model=draw(models(unimodal, modalities, outputs)),
-                objectives={name: draw(registered("objective")) for name in outputs},
+                objectives={name: draw(objectives(outputs)) for name in names},
                 data=draw(registered("data")),
                 optim=draw(registered("optim")),
                 balance=balance,

@@ -4,26 +4,33 @@ from pathlib import Path
 import pytest
 
 from mmjax.balance import Blend, OgmGe
+from mmjax.config import Compute, Experiment, Keeping
 from mmjax.config.command_line import parse
+from mmjax.config.registry import fields, tags
 from mmjax.config.span import Span
-from mmjax.config.sweep import Axis
+from mmjax.data.datasets import CsvRows
 from mmjax.encoders import Lstm
-from mmjax.fusion import Concat, CrossAttention
+from mmjax.fusion import Concat, CrossAttention, Sum
 from mmjax.imputation import Generated
-from mmjax.objectives import BinaryCrossEntropy
+from mmjax.objectives import BinaryCrossEntropy, SoftmaxCrossEntropy
 from mmjax.optim import Adam, Sgd
 from tests.config.experiments import SMALL, small
 
 
 def parsed(*arguments, experiment=SMALL):
-    return parse(experiment, Path("runs/x"), arguments, "An experiment.")[:2]
+    """The one experiment that these arguments make, and the folder of its run."""
+    command = parse(experiment, Path("runs/x"), arguments, "An experiment.")
+    (point,) = command.points
+    assert point.name == "" and not command.many
+    return point.experiment, command.run
 
 
 def test_what_is_profiled_is_no_part_of_the_experiment():
     arguments = ["--profile", "10:20"]
-    experiment, _, _, span, *_ = parse(SMALL, Path("runs/x"), arguments, "An experiment.")
-    assert experiment == SMALL and span == Span(10, 20) and str(span) == "10:20"
-    assert parse(SMALL, Path("runs/x"), [], "An experiment.")[3] is None
+    command = parse(SMALL, Path("runs/x"), arguments, "An experiment.")
+    assert command.points[0].experiment == SMALL
+    assert command.profile == Span(10, 20) and str(command.profile) == "10:20"
+    assert parse(SMALL, Path("runs/x"), [], "An experiment.").profile is None
 
 
 def test_without_arguments_the_experiment_is_what_the_file_says():
@@ -59,7 +66,38 @@ def test_one_encoder_may_take_the_place_of_another():
 
 
 def test_a_value_that_looks_like_a_choice_stays_a_value():
-    assert parsed("--workdir", "data:x", "--steps", "9")[1] == Path("data:x")
+    assert parsed("--workdir", "data:csv", "--steps", "9")[1] == Path("data:csv")
+    experiment, _ = parsed("--data.file", "model.fusion:mult", "--data.texts", "c", "data:csv")
+    assert experiment.data == CsvRows(file="model.fusion:mult", texts=("c",))
+    assert experiment.model.fusion == Concat()
+    # A flag that is yes or no takes no value, and what follows it may be a choice.
+    experiment, _ = parsed("--remat", "model.fusion:sum", "--no-tensorboard", "optim:sgd")
+    assert experiment.compute.remat and experiment.model.fusion == Sum()
+    assert experiment.optim == Sgd(peak_lr=1e-3)
+
+
+def test_what_is_on_in_the_file_can_be_switched_off():
+    text = SMALL.model.encoders["text"].clone(bidirectional=True)
+    encoders = {**SMALL.model.encoders, "text": text}
+    model = dataclasses.replace(SMALL.model, encoders=encoders)
+    given = small(model=model, optim=Sgd(momentum=0.5, nesterov=True))
+    arguments = ("--model.encoders.text.no-bidirectional", "--optim.no-nesterov")
+    experiment, _ = parsed(*arguments, experiment=given)
+    assert experiment == small(optim=Sgd(momentum=0.5))
+
+
+def test_no_flag_is_yes_or_no_in_one_class_and_takes_a_text_in_another():
+    kinds = [Compute, Keeping, Experiment, *(cls for _, cls in tags())]
+    hints = [(f.name, f.type) for kind in kinds for f in fields(kind)]
+    switches = {name for name, kind in hints if kind is bool}
+    assert not [(n, kind) for n, kind in hints if n in switches and kind not in (bool, float, int)]
+
+
+def test_how_it_is_computed_and_kept_needs_no_prefix():
+    experiment, _ = parsed(
+        "--devices", "2", "--eval-every", "10", "--remat", "--accumulate", "2", "--tensorboard"
+    )
+    assert experiment == small(devices=2, eval_every=10, remat=True, accumulate=2, tensorboard=True)
 
 
 @pytest.mark.parametrize(
@@ -103,10 +141,10 @@ def test_help_explains_the_flags_and_shows_defaults(capsys):
 
 def test_what_is_missing_and_what_balances_are_choices_too():
     experiment, _ = parsed(
-        "model.missing:generated", "--model.missing.weight", "0.5", "balance:ogm_ge",
+        "model.imputation:generated", "--model.imputation.weight", "0.5", "balance:ogm_ge",
         "--model.unimodal", "probe", "--balance.alpha", "0.2", "--model.modality-dropout", "0.3",
     )  # fmt: skip
-    assert experiment.model.missing == Generated(weight=0.5)
+    assert experiment.model.imputation == Generated(weight=0.5)
     assert experiment.balance == OgmGe(alpha=0.2)
     assert experiment.model.modality_dropout == 0.3
     experiment, _ = parsed(
@@ -124,27 +162,35 @@ def test_a_balance_that_needs_heads_for_single_modalities_says_so(capsys):
     )
 
 
+def test_objectives_are_choices_that_keep_what_they_read():
+    experiment, _ = parsed(
+        "model.heads.match:classes", "objectives.match:softmax_cross_entropy",
+        "--objectives.match.class-weights", "balanced", "--objectives.match.target", "digit",
+        "data:digits_class",
+    )  # fmt: skip
+    expected = SoftmaxCrossEntropy(output="match", target="digit", class_weights="balanced")
+    assert experiment.objectives == {"match": expected}
+    experiment, _ = parsed(
+        "--objectives.match.class-weights", "1", "0.5", "objectives.match:softmax_cross_entropy"
+    )
+    assert experiment.objectives["match"].class_weights == (1.0, 0.5)
+
+
 def test_an_objective_may_not_have_the_name_of_something_else():
     for name in ("auxiliary", "match/image"):
-        with pytest.raises(ValueError, match="would be read as a part of another's name"):
-            small(objectives={name: BinaryCrossEntropy()})
+        with pytest.raises(ValueError, match="would be read as another's in the log"):
+            small(objectives={name: SMALL.objectives["match"]})
+
+
+def test_an_objective_reads_a_head_that_there_is():
+    objective = BinaryCrossEntropy(output="pair", target="match")
+    with pytest.raises(
+        ValueError, match=r"objectives.x: the model has no head 'pair'; .*from match"
+    ):
+        small(objectives={"x": objective})
 
 
 def test_a_weight_of_a_modality_that_there_is_not_is_refused():
     network = dataclasses.replace(SMALL.model, unimodal="train")
     with pytest.raises(ValueError, match=r"unknown modalities \['imgae'\]; choose from \['image'"):
         small(model=network, balance=Blend(weights={"imgae": 5.0}))
-
-
-def test_sweeps_are_read_with_their_seeds():
-    arguments = ["--sweep", "optim.peak-lr=1e-4,3e-4", "ema=0.5,0.9", "--seeds", "2"]
-    command = parse(SMALL, Path("runs/x"), arguments, "An experiment.")
-    assert command.axes == (Axis("optim.peak_lr", (1e-4, 3e-4)), Axis("ema", (0.5, 0.9)))
-    assert command.seeds == 2 and command.experiment == SMALL
-
-
-def test_a_sweep_that_cannot_be_read_ends_the_process_with_the_form(capsys):
-    with pytest.raises(SystemExit) as ended:
-        parse(SMALL, Path("runs/x"), ["--sweep", "optim.peak-lr"], "An experiment.")
-    assert ended.value.code == 2
-    assert "expected a path and numbers, such as" in capsys.readouterr().err

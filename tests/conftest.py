@@ -28,7 +28,7 @@ from jaxtyping import install_import_hook
 
 
 def _commit() -> int:
-    """A number of the commit that is tested: what is drawn, and which slow tests run, is its own."""
+    """A number of the commit that is tested: it chooses what is drawn and which slow tests run."""
     command = ["git", "-C", os.path.dirname(__file__), "rev-parse", "HEAD"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return int(found.stdout[:8], 16) if found.returncode == 0 else 0

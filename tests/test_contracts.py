@@ -9,6 +9,7 @@ import pytest
 
 from mmjax import testing
 from mmjax.fusion import Sum
+from mmjax.objectives import Objective
 from mmjax.types import Tokens, WeightedMean
 from tests import samples
 
@@ -96,15 +97,24 @@ def test_a_head_that_reads_masked_tokens_is_found_out():
         def __call__(self, tokens, train):
             return nn.Dense(1)(jnp.mean(tokens.values, axis=1))[:, 0]
 
-    with pytest.raises(AssertionError, match="NaN or infinity|masked tokens affect"):
+    with pytest.raises(AssertionError, match=r"NaN or infinity|masked tokens affect"):
         testing.check_head(Blind())
 
 
 def test_an_objective_that_counts_missing_targets_is_found_out():
-    _, objective, output, target = next(iter(samples.objectives()))
+    _, _, output, target = next(iter(samples.objectives()))
 
     @dataclasses.dataclass(frozen=True)
-    class Careless(type(objective)):
+    class Careless(Objective):
+        def record(self, outputs, batch):
+            return {}
+
+        def metrics(self, records, kind):
+            return {}
+
+        def predictions(self, outputs, kind):
+            return []
+
         def __call__(self, outputs, batch):
             error = outputs.values["y"] - batch.targets["t"].values
             return {"loss": WeightedMean(jnp.sum(error**2), jnp.asarray(6.0))}

@@ -12,7 +12,7 @@ from mmjax.cli.table import table
 app = tyro.extras.SubcommandApp()
 for command in (evaluate, predict, describe, table):
     app.command(command)
-app.command(list_parts, name="list")
+app.command(name="list")(list_parts)
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ def measured(finished):
     experiment = folder.require(run)
     restored = restore(run)
 
-    def measure(devices, chunk=folder.chunk(run)):
+    def measure(devices, chunk=None):
+        chunk = chunk or folder.chunk(run)
         evaluate = Evaluator(experiment, restored.preprocessing, parallel.mesh_of(devices), chunk)
         return evaluate(restored.variables, "test")
 

@@ -1,5 +1,7 @@
 """The examples in a user's CSV file: those that can be read, and what is wrong with the others."""
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -160,3 +162,13 @@ class CsvSource(Source):
 
 def _targets(rows: list[Row]) -> dict[str, list[Any]]:
     return {name: [row.targets[name] for row in rows] for name in rows[0].targets}
+
+
+def drawn_split(alike: Any, shares: tuple[float, float]) -> str:
+    """The split of rows that are `alike`: as good as drawn, the same for ever whatever is added."""
+    bits = hashlib.sha256(json.dumps(alike).encode()).digest()[:8]
+    drawn = int.from_bytes(bits, "big") / 2**64
+    validation, test = shares
+    if drawn < validation:
+        return "validation"
+    return "test" if drawn < validation + test else "train"

@@ -1,8 +1,6 @@
 """A data set of the user's own: a CSV file whose columns are modalities and labels."""
 
-import hashlib
 import itertools
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -17,8 +15,8 @@ from mmjax.data.dataset import SPLITS, Dataset, Place, check_split
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Share
 from mmjax.data.tables.csv_cells import FeatureReader, Reader, TableReader, read_text
-from mmjax.data.tables.csv_examples import Cells, CsvSource, Policy, Row
-from mmjax.data.tables.csv_targets import fit_targets, target_readers
+from mmjax.data.tables.csv_examples import Cells, CsvSource, Policy, Row, drawn_split
+from mmjax.data.tables.csv_targets import Columns, fit_targets, target_readers
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.augment import ImageAugment, WordDropout
 from mmjax.data.transforms.features import FeatureTransform
@@ -143,7 +141,7 @@ class CsvRows(Dataset):
                 fitted[name] = self._fitted(name, there)
             except ValueError as error:
                 raise UserError(f"{self.path}: column {name!r}: {error}") from error
-        return Preprocessing(fitted, fit_targets(self, rows, self._found[0]))
+        return Preprocessing(fitted, fit_targets(self._targets, rows, self._found[0]))
 
     @property
     def perturbs(self) -> bool:
@@ -169,6 +167,11 @@ class CsvRows(Dataset):
             if isinstance(transform, TextTransform):
                 changed[name] = dropout(inputs[name], transform, rng, share)
         return changed
+
+    @property
+    def _targets(self) -> Columns:
+        kinds = self.labels, self.classes, self.multi_labels, self.numbers
+        return Columns(self.path, *kinds, self.unknown_class)
 
     @cached_property
     def _readers(self) -> dict[str, Reader]:
@@ -214,17 +217,17 @@ class CsvRows(Dataset):
     @cached_property
     def _found(self) -> tuple[dict[str, list[Row]], list[Fault]]:
         """The rows of each split, and what was wrong in the file."""
-        targets = (self.labels, self.classes, self.multi_labels, self.numbers)
-        fields = (self.images, self.texts, self.recordings, self.tables, self.features, *targets)
+        targets = self._targets.names
+        fields = (self.images, self.texts, self.recordings, self.tables, self.features, targets)
         extra = [name for name in (self.split,) if name is not None]
         columns = [*itertools.chain.from_iterable(fields), *extra]
         if twice := [name for name, count in Counter(columns).items() if count > 1]:
             raise UserError(f"--data: expected different columns, got {twice[0]!r} twice")
-        if not self._readers or not any(targets):
+        if not self._readers or not targets:
             raise UserError("--data: expected a modality and a target, or more of them")
         extra += [self.group] if self.group is not None and self.split is None else []
         cells = Cells(
-            self.path, self._readers, target_readers(self), (self.split or "", self._place)
+            self.path, self._readers, target_readers(self._targets), (self.split or "", self._place)
         )
         rows, faults = cells.read({*columns, *extra}, self.on_bad_row)
         splits = {split: [row for row in rows if row.split == split] for split in SPLITS}
@@ -242,9 +245,4 @@ class CsvRows(Dataset):
             check_split(cells[self.split])
             return cells[self.split]
         alike = [cells[name] for name in self._readers] if self.group is None else cells[self.group]
-        bits = hashlib.sha256(json.dumps(alike).encode()).digest()[:8]
-        drawn = int.from_bytes(bits, "big") / 2**64
-        validation, test = self.shares
-        if drawn < validation:
-            return "validation"
-        return "test" if drawn < validation + test else "train"
+        return drawn_split(alike, self.shares)

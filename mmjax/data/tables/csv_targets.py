@@ -4,7 +4,7 @@ import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple
 
 from mmjax.data.tables.csv_examples import Row
 from mmjax.data.targets import Binary, Category, MultiLabel, Number, Target
@@ -12,10 +12,10 @@ from mmjax.errors import UserError
 from mmjax.io.rows import RowError
 
 
-@runtime_checkable
-class Columns(Protocol):
+class Columns(NamedTuple):
     """The columns of a file that are targets, by their kind."""
 
+    path: Path  # the file
     labels: tuple[str, ...]
     classes: tuple[str, ...]
     multi_labels: tuple[str, ...]
@@ -23,9 +23,9 @@ class Columns(Protocol):
     unknown_class: Literal["error", "missing"]
 
     @property
-    def path(self) -> Path:
-        """The file."""
-        ...
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.labels + self.classes + self.multi_labels + self.numbers
 
 
 def target_readers(columns: Columns) -> dict[str, Callable[[str], Any]]:

@@ -26,7 +26,7 @@ class Number(Target):
             raise UserError(f"expected a finite mean and std above 0, got {self.mean}, {self.std}")
 
     @classmethod
-    def fit(cls, rows: Sequence, *, unit: str = "") -> "Number":
+    def fit(cls, rows: Sequence | np.ndarray, *, unit: str = "") -> "Number":
         """Mean and standard deviation of the training rows; a constant is only centred."""
         present = np.array([row for row in rows if row is not None], np.float64)
         if not present.size:

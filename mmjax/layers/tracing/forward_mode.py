@@ -12,9 +12,9 @@ switch. Reverse mode, and forward over reverse (`jax.hessian`), need no switch.
 """
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
-import jax
 from jax import Array
 
 from mmjax.layers.tracing.switch import Switch
@@ -22,7 +22,7 @@ from mmjax.layers.tracing.switch import Switch
 forward_mode = Switch("forward_mode")
 
 
-def in_either_mode(function: jax.custom_vjp, *args: Any) -> Array:
+def in_either_mode(function: Callable, *args: Any) -> Array:
     """function(*args); within `forward_mode` without its gradient.
 
     Raises:

@@ -79,7 +79,7 @@ class Trainer:
         return multi_step.scanned(self._step) if self._several else self._step
 
     @functools.cached_property
-    def _initial(self) -> Callable[[int], TrainState]:
+    def _initial(self) -> Callable[[Any], TrainState]:
         """Compiled once for all seeds."""
         return jax.jit(self._fresh)
 

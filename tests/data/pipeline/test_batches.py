@@ -165,7 +165,7 @@ def test_a_label_other_than_zero_or_one_is_refused_with_its_example(label):
     where = r"target 'match', examples 0 to 3: row 3: expected 0 or 1, got np\.float32"
     with pytest.raises(ValueError, match=where):
         next(eval_batches(_Numbers(10, label=label), _PREPROCESSING, batch_size=4))
-    with pytest.raises(ValueError, match="target 'match', examples .*: expected 0 or 1"):
+    with pytest.raises(ValueError, match=r"target 'match', examples .*: expected 0 or 1"):
         next(_train(label=label))
 
 

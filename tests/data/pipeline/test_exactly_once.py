@@ -16,7 +16,8 @@ from mmjax.data.pipeline.batches import eval_batches, train_batches
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.targets import Number
 from mmjax.data.transforms.features import FeatureTransform
-from mmjax.devices import parallel, processes
+from mmjax.devices import parallel
+from mmjax.devices import processes as others
 from mmjax.evaluation.evaluator import Evaluator
 from mmjax.models import Model
 from mmjax.objectives import Objective
@@ -252,5 +253,5 @@ def test_processes_evaluate_every_example_once_and_in_even_shares(
     assert sum(rows) == length and max(chunks) - min(chunks) <= 1 and rows[0] > 0
     expected = evaluate({}, str(length))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "gathered", lambda own: shares)
+        patch.setattr(others, "gathered", lambda own: shares)
         assert evaluate({}, str(length)) == expected

@@ -112,3 +112,12 @@ def test_the_examples_of_an_evaluation_are_those_of_a_devices_part_of_a_batch(tm
     assert folder.chunk(tmp_path) == folder.CHUNK  # of older versions
     folder.claim(tmp_path, small(accumulate=2), 4, print)
     assert folder.chunk(tmp_path) == 16 // (4 * 2)
+
+
+def test_what_changes_last_digits_is_said_when_a_run_goes_on(tmp_path):
+    folder.claim(tmp_path, SMALL, 8, print)
+    said = []
+    folder.claim(tmp_path, small(accumulate=2, buckets=2), 8, said.append)
+    assert [text.split(" since")[0] for text in said] == [
+        "accumulate changed from 1 to 2", "buckets changed from 1 to 2",
+    ]  # fmt: skip

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from mmjax.errors import UserError
 from mmjax.evaluation.cost import Cost
+from mmjax.metrics.statistics import SIGNIFICANCE, differ
 
 SOLVED = 0.98  # share of the best possible score from which on a task counts as solved
-LEVEL = 0.05  # of the test that tells two methods apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Comparison:
         Not corrected for the number of methods: with many, some ties are called differences.
         """
         best = self.scores[task][self.winner(task)]
-        return {name for name, found in self.scores[task].items() if not _differ(best, found)}
+        return {name for name, found in self.scores[task].items() if not differ(best, found)}
 
     def solved(self, task: str, method: str) -> bool:
         """Whether its mean reaches 0.98 of what the best decisions score; False if unknown."""
@@ -77,7 +76,7 @@ class Comparison:
         legend = (
             f"Test accuracy in percent, mean ± standard deviation over seeds. **Bold**: at least "
             f"{SOLVED:g} of what the best possible decisions score on these examples. ≈: the seeds "
-            f"cannot tell it from the column's best fusion (Welch's t-test, p ≥ {LEVEL:g}, not "
+            f"cannot tell it from the column's best fusion (Welch's t-test, p ≥ {SIGNIFICANCE:g}, not "
             "corrected for the number of rows)."
         )
         return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{legend}\n"
@@ -135,21 +134,3 @@ def _percent(score: float | None) -> str:
 
 def _short(count: int) -> str:
     return f"{count / 1000:.1f}k" if count >= 1000 else str(count)
-
-
-def _differ(left: Sequence[float], right: Sequence[float]) -> bool:
-    """Whether Welch's t-test tells the means apart; without any spread, whether they differ."""
-    spreads = np.std(left, ddof=1), np.std(right, ddof=1)
-    if max(spreads) < 1e-9:
-        return bool(np.mean(left) != np.mean(right))
-    # From the moments: scipy warns of scores that are all alike, which is what a solved task gives.
-    test = stats.ttest_ind_from_stats(
-        np.mean(left),
-        spreads[0],
-        len(left),
-        np.mean(right),
-        spreads[1],
-        len(right),
-        equal_var=False,
-    )
-    return bool(test.pvalue < LEVEL)

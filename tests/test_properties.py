@@ -23,7 +23,7 @@ from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.tokenizer import parse
 from mmjax.metrics import CalibrationBins, auroc, average_precision, binary_metrics
 from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy
-from mmjax.types import Batch
+from mmjax.types import Batch, Masked, Outputs
 from tests.data.pipeline.test_exactly_once import train_from
 from tests.drawn import drawn
 from tests.metrics.splits import splits
@@ -88,8 +88,9 @@ def test_ranks_depend_on_the_order_of_the_scores_alone(split):
 
 LOGITS = st.floats(-100, 100, width=32, allow_subnormal=False)
 _sums = jax.jit(
-    lambda logits, labels, weight: BinaryCrossEntropy()(
-        "y", {"y": logits}, Batch({}, {"y": labels}, weight, jnp.arange(len(weight)))
+    lambda logits, labels, weight: BinaryCrossEntropy(output="y", target="t")(
+        Outputs({"y": logits}),
+        Batch({}, {"t": Masked(labels, weight >= 0)}, weight, jnp.arange(len(weight))),
     )
 )
 

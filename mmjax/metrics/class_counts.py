@@ -65,4 +65,5 @@ def class_sums(
 ) -> Float[np.ndarray, "class"]:
     """The summed weight of each class of `members`; the order of examples changes no bit."""
     order = np.lexsort((weight, members))
-    return np.bincount(members[order], weight[order], minlength=classes)
+    sums = np.bincount(members[order], weight[order], minlength=classes)
+    return sums.astype(np.float64)  # of no example at all they are integers

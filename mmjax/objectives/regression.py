@@ -86,5 +86,5 @@ def _in_unit(values: np.ndarray, kind: Any) -> np.ndarray:
     if kind is None:
         return values
     # Standardised in float32, which has 7 digits: a score of exactly 0 must come back as 0.
-    digits = 6 - math.ceil(math.log10(max(abs(kind.mean), kind.std)))
-    return np.round(kind.mean + kind.std * values, digits)
+    digits = min(6 - math.ceil(math.log10(kind.std)), 300)
+    return np.round(kind.mean + kind.std * values, digits) + 0.0  # no -0

@@ -10,13 +10,13 @@ from mmjax.layers.fields import is_zero
 
 
 class Dropout(nn.Module):
-    """Zeroes numbers at random in training, and scales the others up so that their mean stays.
+    """In training, sets numbers to zero at random and divides the others by 1 - rate.
 
-    linen's module of that name and its masks, but for a rate that may be an input of the compiled
-    program, as where several trainings differ in it.
+    Draws the same masks as linen's `Dropout`. The rate may also be an input of the compiled
+    program, for several trainings that differ in it.
     """
 
-    rate: float | Array  # share that is zeroed, 0 to below 1
+    rate: float | Array  # share that is set to zero, 0 to below 1
 
     @nn.compact
     def __call__(self, x: Float[Array, "*axis"], train: bool) -> Float[Array, "*axis"]:

@@ -1,4 +1,4 @@
-"""Fields of modules that were set to what cannot be."""
+"""Checks of the fields of modules."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ def require_at_least(module: nn.Module, least: int, *names: str) -> None:
 
 
 def require_choice(module: nn.Module, name: str, *choices: str) -> None:
-    """ValueError for a field of the module that is none of the choices."""
+    """ValueError for a field of the module that is not one of the choices."""
     if getattr(module, name) not in choices:
         raise ValueError(
             f"{type(module).__name__}.{name}: got {getattr(module, name)!r}, "
@@ -27,14 +27,14 @@ def require_choice(module: nn.Module, name: str, *choices: str) -> None:
 
 
 def is_zero(number: Any) -> bool:
-    """Whether a field is 0. One that is an input of the program may be anything: it is not."""
+    """Whether a field is 0; False for an input of the compiled program, whose value is unknown."""
     return not isinstance(number, Tracer) and number == 0
 
 
 def require_share(module: nn.Module, name: str) -> None:
     """ValueError for a field of the module that is not from 0 to below 1.
 
-    An input of the program cannot be looked at: who gives it has checked it.
+    An input of the compiled program has no value yet and is not checked.
     """
     share = getattr(module, name)
     if not isinstance(share, Tracer) and not 0 <= share < 1:
@@ -45,7 +45,7 @@ def size_of(module: nn.Module, sizes: Mapping[str, tuple[int, int, int]]) -> tup
     """Width, layers and heads of a transformer: its fields, or where None those of its `size`.
 
     Raises:
-        ValueError: `size` is none of the sizes, or there are fewer than 0 layers.
+        ValueError: `size` is unknown, or `layers` is negative.
     """
     require_choice(module, "size", *sizes)
     size, *chosen = (getattr(module, name) for name in ("size", "width", "layers", "heads"))

@@ -1,9 +1,9 @@
 """Alignment of sequences: any number of tokens, at any rate, to a common number of steps.
 
 Each module is `(values [batch token width], mask [batch token]) -> [batch step dim or width]`. An
-example without tokens gives zeros. What stands where is known to `Resample` by the order of the
-tokens and to the others by what the encoder put into the tokens; only the loss of `CtcAlign` asks
-that the order be kept.
+example without tokens gives zeros. `Resample` reads the order of the tokens; the other modules read
+only their values, in which the encoder may have put positions. The loss of `CtcAlign` assumes that
+the order is kept.
 """
 
 from typing import final
@@ -25,7 +25,7 @@ from mmjax.layers.tracing.auxiliary import add_loss
 
 @final
 class Resample(nn.Module):
-    """z_s = the tokens interpolated at s / (steps - 1) of the way from the first to the last."""
+    """z_s = the tokens, interpolated linearly at s / (steps - 1) of their length; see `resample`."""
 
     steps: int  # at least 1
 
@@ -38,7 +38,7 @@ class Resample(nn.Module):
 
 @final
 class AttentionAlign(nn.Module):
-    """z_s = out(attend(q_s, k(x), v(x))), q_s learned: no alignment is assumed, not even an order.
+    """z_s = out(attend(q_s, k(x), v(x))), q_s learned. It assumes no order of the tokens.
 
     After Lee et al. 2019, arXiv:1810.00825 (PMA, k = steps).
     """
@@ -55,18 +55,17 @@ class AttentionAlign(nn.Module):
         query = self.param("query", nn.initializers.normal(1.0), (self.steps, self.dim))
         shape = (values.shape[0], self.steps, self.dim)
         query = jnp.broadcast_to(query[None].astype(values.dtype), shape)
-        may_look = jnp.broadcast_to(mask[:, None, :], (shape[0], self.steps, mask.shape[1]))
+        visible = jnp.broadcast_to(mask[:, None, :], (shape[0], self.steps, mask.shape[1]))
         attention = MultiHeadAttention(self.dim, self.heads, name="attention")
-        return attention(query, clear(values, mask), may_look)
+        return attention(query, clear(values, mask), visible)
 
 
 @final
 class CtcAlign(nn.Module):
     """z_s = sum_t p(s | t) x_t / sum_t p(s | t),  p(. | t) = softmax(W x_t + b) with a blank.
 
-    In training the CTC loss of the path through the steps in their order is added, for examples
-    with at least as many tokens as steps: the others have no such path. It asks for the order and
-    nothing else (alone, it finds some order); which token belongs where, the task has to teach.
+    Training adds the CTC loss of passing through all steps in order, for examples with at least as
+    many tokens as steps. It teaches only the order; where each token belongs, the task teaches.
     """
 
     steps: int  # at least 1
@@ -89,12 +88,12 @@ class CtcAlign(nn.Module):
 class SinkhornAlign(nn.Module):
     """z_s = steps * sum_t P_ts x_t,  P = sinkhorn(cos(x_t, prototype_s)).
 
-    Optimal transport kernel embedding, Mialon et al. 2021, arXiv:2006.12065, scaled to be a mean:
-    each learned prototype receives the same share of the tokens, so that none goes unused.
+    Optimal transport kernel embedding, Mialon et al. 2021, arXiv:2006.12065, scaled to a mean. Each
+    learned prototype receives the same share of the tokens, so that none stays unused.
     """
 
-    steps: int  # at least 2: a single prototype takes all tokens alike, and learns nothing
-    temperature: float = 0.1  # of the transport, where scores are cosines; greater than 0
+    steps: int  # at least 2: a single prototype weighs all tokens alike and learns nothing
+    temperature: float = 0.1  # of the transport, in units of cosines; greater than 0
     iterations: int = 20  # Sinkhorn updates, at least 1
 
     @nn.compact

@@ -16,10 +16,10 @@ from mmjax.layers.tokens.masking import clear
 def ctc_weights(
     logits: Float[Array, "batch token position"], mask: Bool[Array, "batch token"]
 ) -> Float[Array, "batch token position-1"]:
-    """w_ts = p(s | t) / sum_t' p(s | t'): the share that each token has in each step.
+    """w_ts = p(s | t) / sum_t' p(s | t'): the share of each token in each step.
 
-    The shares of a step sum to 1 over the tokens that are there; under the mask they are zero.
-    (Computed as a softmax over tokens of log p, so a step that no token predicts is still finite.)
+    The shares of a step sum to 1 over the unmasked tokens; those of masked tokens are zero. It is
+    a softmax over tokens of log p, which is finite for a step that no token predicts.
     """
     log_p = jax.nn.log_softmax(logits, axis=-1)[:, :, 1:]
     hidden = jnp.full_like(log_p, jnp.finfo(log_p.dtype).min)
@@ -31,11 +31,11 @@ def ctc_path_loss(
 ) -> tuple[Float[Array, "batch"], Bool[Array, "batch"]]:
     """-log p(the tokens pass through the positions 1, 2, ..., steps in this order).
 
-    Summed over all paths with blanks and repetitions.
+    The probability is summed over all paths with blanks and repetitions.
 
     Returns:
-        the loss, and which examples it counts for: with fewer tokens than steps there is no path,
-        and the loss is 0.
+        the loss, and the examples that count. With fewer tokens than steps there is no path: the
+        loss is 0 and the example does not count.
     """
     (batch, token, position), steps = logits.shape, logits.shape[2] - 1
     counted = jnp.sum(mask, axis=1) >= steps
@@ -44,7 +44,7 @@ def ctc_path_loss(
     labels = jnp.broadcast_to(jnp.arange(1, position), (batch, steps))
     loss = optax.ctc_loss(
         clear(logits, mask).astype(jnp.float32),
-        # Over padding optax holds its state, so padding may stand anywhere.
+        # Over padding optax keeps its state, so padding may be anywhere.
         logit_paddings=(~mask).astype(jnp.float32),
         labels=labels,
         label_paddings=jnp.zeros((batch, steps), jnp.float32),

@@ -13,10 +13,10 @@ def resample(
 ) -> Float[Array, "batch step dim"]:
     """z_s = sum_i max(0, 1 - |p_s - i|) x_i,  p_s = s (n - 1) / (steps - 1).
 
-    Linear interpolation at equally spaced points from the first of the n tokens that are there to
-    the last. They are numbered in their order, so padding may stand anywhere. One token is
-    repeated; none gives zeros; `steps = 1` reads the first token. There is no smoothing: with more
-    tokens than steps, a token that no point comes near (within one token) is not read.
+    Linear interpolation at equally spaced points from the first of the n unmasked tokens to the
+    last. Padding is left out before they are numbered and may be anywhere. A single token is
+    repeated, no token gives zeros, and `steps = 1` reads the first token. There is no smoothing:
+    with more tokens than steps, a token that is not within one token of a point is not read.
 
     Raises:
         ValueError: `steps` is less than 1.
@@ -25,8 +25,8 @@ def resample(
         raise ValueError(f"resample: steps must be at least 1, got {steps}")
     rank = (jnp.cumsum(mask, axis=1) - 1).astype(jnp.float32)
     last = jnp.maximum(jnp.sum(mask, axis=1) - 1, 0).astype(jnp.float32)
-    # Product first, then division: a point that falls on a token falls on it exactly.
+    # Product first, then division: a point at a token must be exact.
     points = jnp.arange(steps, dtype=jnp.float32)[None, :] * last[:, None] / max(steps - 1, 1)
     weights = jax.nn.relu(1 - jnp.abs(points[:, :, None] - rank[:, None, :])).astype(values.dtype)
-    # Not the default precision, with which an accelerator would round the values that it copies.
+    # At the default precision an accelerator would round the values that it copies.
     return jnp.einsum("bst,btd->bsd", weights, clear(values, mask), precision="highest")

@@ -16,11 +16,11 @@ def sinkhorn(
 ) -> Float[Array, "batch row column"]:
     """argmax_P <P, scores> + temperature * entropy(P),  P 1 = 1 / rows,  P^T 1 = 1 / columns.
 
-    Rows and columns are those that are there: each row sends and each column receives the same
-    share, and the plan sums to 1; it is zero under the masks and where a side has nothing. Solved
-    in the log domain by `iterations` updates of both potentials, that of the columns last: the
-    columns' sums are exact, those of the rows as good as the updates are many. The lower the
-    temperature (in the unit of the scores), the sharper the plan and the more updates it takes.
+    Each unmasked row sends and each unmasked column receives the same share; the plan sums to 1. It
+    is zero for masked rows and columns, and where one side has none. `iterations` updates of both
+    potentials are made in the log domain, the columns' last: column sums are exact, and row sums
+    converge with the iterations. A lower temperature (in the unit of the scores) gives a sharper
+    plan and needs more iterations.
 
     Raises:
         ValueError: `temperature` is not greater than 0, or `iterations` is less than 1.
@@ -30,9 +30,9 @@ def sinkhorn(
     if iterations < 1:
         raise ValueError(f"sinkhorn: iterations must be at least 1, got {iterations}")
     both = row_mask[:, :, None] & column_mask[:, None, :]
-    # Potentials are sums over the updates: half precision would lose too much.
+    # Potentials add up over the updates: half precision would lose too much.
     logits = scores.astype(jnp.float32) / temperature
-    # Its exp is exactly 0, and it is finite, so that no potential is ever infinite.
+    # exp(-1e9) is exactly 0, and the potentials stay finite.
     hidden = jnp.full_like(logits, -1e9)
     log_row, log_column = _log_share(row_mask), _log_share(column_mask)
 
@@ -50,6 +50,6 @@ def sinkhorn(
 
 
 def _log_share(mask: Bool[Array, "batch side"]) -> Float[Array, "batch 1"]:
-    """log(1 / n) for n that are there."""
+    """log(1 / n) for n unmasked rows or columns."""
     count = jnp.sum(mask, axis=1, keepdims=True)
     return -jnp.log(jnp.maximum(count, 1).astype(jnp.float32))

@@ -17,24 +17,24 @@ from mmjax.types import Tokens
 
 
 class PatchBlocks(nn.Module):
-    """x = W [steps of a window; which of them are there] + position; x = block(x); norm(x)."""
+    """x = W [steps of a window; their mask] + position; x = block(x); norm(x)."""
 
     patch: int  # steps of a window
     dim: int  # width of a token
     layers: int
     heads: int  # must divide dim
-    dropout: float  # share of embeddings and of what a sublayer adds dropped in training
+    dropout: float  # share of embeddings and of a sublayer's result dropped in training
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "batch step feature"], mask: Bool[Array, "batch step"], train: bool
     ) -> Tokens:
-        """Returns one token for each window, the last one filled up."""
+        """Returns one token for each window; the last window is padded."""
         require_at_least(self, 1, "patch", "dim")
         require_at_least(self, 0, "layers")
         require_share(self, "dropout")
-        there = mask[:, :, None].astype(x.dtype)
-        x = windows(jnp.concatenate([clear(x, mask), there], axis=-1), self.patch)
+        x = jnp.concatenate([clear(x, mask), mask[:, :, None].astype(x.dtype)], axis=-1)
+        x = windows(x, self.patch)
         x = jnp.reshape(x, (*x.shape[:2], x.shape[2] * x.shape[3]))
         x = nn.Dense(self.dim, promote_dtype=in_kernel_dtype, name="patch")(x)
         x = x + sinusoids(x.shape[1], self.dim)[None].astype(x.dtype)

@@ -15,23 +15,23 @@ from mmjax.types import AnyArray
 
 
 class Moments(NamedTuple):
-    """Of every channel, over the examples of all devices; zeros where there is none."""
+    """Statistics of each channel over the examples of all devices; zeros without an example."""
 
     mean: Float[AnyArray, "channel"]
-    variance: Float[AnyArray, "channel"]  # biased: the sum of squares over `count`
-    count: Float[Array, ""]  # values that a channel has
+    variance: Float[AnyArray, "channel"]  # biased: the sum of squares divided by `count`
+    count: Float[Array, ""]  # values in a channel
 
 
 def global_moments(
     x: Float[Array, "batch *position channel"], mask: Bool[Array, "batch"]
 ) -> Moments:
-    """Sums and counts over all devices, divided once; two passes, so that nothing cancels."""
+    """Moments of the unmasked examples of all devices, in two passes to avoid cancellation."""
     positions = tuple(range(1, x.ndim - 1))
     examples = total(jnp.sum(mask, dtype=x.dtype))
     divisor = jnp.maximum(examples, jnp.ones_like(examples))
 
     def mean_over_batch(y):
-        # Examples are as large as each other: a mean of means, exact where one sum would not be.
+        # All examples have the same size: a mean of means rounds less than one large sum.
         return total(jnp.sum(clear(jnp.mean(y, axis=positions), mask), axis=0)) / divisor
 
     mean = mean_over_batch(x)
@@ -42,8 +42,8 @@ def global_moments(
 class BatchNorm(nn.Module):
     """y = scale (x - mean) / sqrt(variance + epsilon) + bias, channel by channel.
 
-    In training mean and variance are those of the global batch, without the examples that are
-    missing, and running ones follow: r' = (1 - momentum) r + momentum * new, with the unbiased
+    In training, mean and variance are taken over the unmasked examples of the global batch, and the
+    running statistics are updated: r' = (1 - momentum) r + momentum * new, with the unbiased
     variance, as in PyTorch (Flax's momentum is 1 minus this one). Statistics are float32.
     """
 
@@ -75,7 +75,7 @@ class BatchNorm(nn.Module):
         return y.astype(x.dtype)
 
     def _follow(self, mean: AnyArray, variance: AnyArray, new: Moments) -> tuple[Array, Array]:
-        """No value says nothing about the mean, and a single one nothing about the variance."""
+        """The mean is updated from one value on, the variance from two values on."""
         unbiased = new.variance * new.count / jnp.maximum(new.count - 1, 1)
         there, several = new.count > 0, new.count > 1
         return (
@@ -87,5 +87,5 @@ class BatchNorm(nn.Module):
 def _along(
     channel: Float[AnyArray, "channel"], x: Float[Array, "*axis channel"]
 ) -> Float[AnyArray, "*one channel"]:
-    """With as many axes as x."""
+    """The channels with axes of size 1 before them, as many axes as x."""
     return jnp.reshape(channel, (1,) * (x.ndim - 1) + channel.shape)

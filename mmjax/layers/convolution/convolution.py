@@ -1,9 +1,9 @@
-"""A convolution whose gradients CPUs compute about as fast in a loop as outside of it.
+"""A convolution whose gradients are as fast in a loop as outside of it on CPUs.
 
-XLA's compiler for CPUs turns convolutions into the one layout that its fast kernels take, but not
-inside loops: in a `jax.lax.scan` the gradient of a kernel falls back on code that takes more than
-a hundred times as long (experiments/benchmarks/README.md, "In a loop"). Here both gradients are
-written in that layout. Other devices compute XLA's own.
+XLA's CPU compiler converts convolutions to the layout of its fast kernels, but not inside loops: in
+a `jax.lax.scan` the gradient of a kernel takes more than a hundred times as long
+(experiments/benchmarks/README.md, "In a loop"). Here both gradients are written in that layout.
+Other devices use XLA's own gradients.
 """
 
 import functools
@@ -24,7 +24,7 @@ from mmjax.types import AnyArray
 
 
 class Window(NamedTuple):
-    """How a kernel passes over its input, per axis of space."""
+    """Strides, padding and dilation of a convolution, for each axis of space."""
 
     strides: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]  # before, after
@@ -77,14 +77,14 @@ def convolve(
 
 
 def _plain(x: Array, kernel: Array, window: Window, spread: Sequence[int] | None = None) -> Array:
-    """The layout of XLA's fast kernels. `spread`: how far apart the input's places are laid."""
+    """A convolution in the layout of XLA's fast kernels; `spread` is the dilation of the input."""
     sizes, reach = x.shape[1:-1], _dilated(kernel.shape[:-2], window.dilation)
     before = [pair[0] for pair in window.padding]
     if any(map(operator.lt, sizes, reach)) or min(before, default=0) < 0:
-        # Padding as an array. As a setting XLA (jaxlib 0.10.2) lets input and kernel change places
-        # where the input alone is smaller, which is 80 times slower on CPUs at the end of a ResNet,
-        # and reads past an array of which an axis is cropped before and padded after, as the
-        # gradients of inputs may ask. The barrier keeps it from taking the padding back.
+        # Pad first, behind a barrier that keeps XLA from merging the padding again. If XLA pads
+        # (jaxlib 0.10.2), it swaps input and kernel where the input is the smaller one, which is 80
+        # times slower on CPUs at the end of a ResNet. It also reads past the end of an axis that is
+        # cropped before and padded after, as gradients of inputs may require.
         steps = spread or (1,) * len(sizes)
         pads = [(*pair, step - 1) for pair, step in zip(window.padding, steps, strict=True)]
         x = jax.lax.optimization_barrier(
@@ -116,7 +116,7 @@ def _forward(x: Array, kernel: Array, window: Window) -> tuple[Array, tuple[Arra
 
 def _backward(window: Window, kept: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
     def laid_out(x: Array, kernel: Array, grad: Array) -> tuple[Array, Array]:
-        if kernel.size > x.size:  # to bring it into the layout would take longer than the rest
+        if kernel.size > x.size:  # transposing the kernel would take longer than the product
             return jax.vjp(lambda x, kernel: _product(x, kernel, window), x, kernel)[1](grad)
         return _of_input(x, kernel, grad, window), _of_kernel(x, kernel, grad, window)
 
@@ -135,7 +135,7 @@ _convolved.defvjp(_forward, _backward)
 
 
 def _product(x: Array, kernel: Array, window: Window) -> Array:
-    """The convolution as one product of matrices: all that a result sees, in a row."""
+    """The convolution as one matrix product; a row holds the receptive field of a result."""
     strides, padding, dilation = window
     x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*p, 0) for p in padding), (0, 0, 0)])
     reach = _dilated(kernel.shape[:-2], dilation)
@@ -149,7 +149,7 @@ def _product(x: Array, kernel: Array, window: Window) -> Array:
 
 
 def _of_input(x: Array, kernel: Array, grad: Array, window: Window) -> Array:
-    """The results' gradient, spread by the strides, under the flipped kernel."""
+    """The gradient of the input: that of the results, dilated, convolved with the flipped kernel."""
     strides, padding, dilation = window
     axes = tuple(range(len(strides)))
     reach = [size - 1 for size in _dilated(kernel.shape[:-2], dilation)]
@@ -162,7 +162,7 @@ def _of_input(x: Array, kernel: Array, grad: Array, window: Window) -> Array:
 
 
 def _of_kernel(x: Array, kernel: Array, grad: Array, window: Window) -> Array:
-    """The input under the results' gradient: batch and channels change places."""
+    """The gradient of the kernel: the input convolved with that of the results."""
     strides, padding, dilation = window
     space = tuple(range(1, x.ndim - 1))
     reach = [size - 1 for size in _dilated(kernel.shape[:-2], dilation)]
@@ -176,5 +176,5 @@ def _of_kernel(x: Array, kernel: Array, grad: Array, window: Window) -> Array:
 
 
 def _dilated(sizes: Sequence[int], steps: Sequence[int]) -> list[int]:
-    """What an axis takes whose places lie `steps` apart."""
+    """The extent of each axis after dilation by `steps`."""
     return [(size - 1) * step + 1 for size, step in zip(sizes, steps, strict=True)]

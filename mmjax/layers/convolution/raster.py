@@ -13,10 +13,10 @@ def rasterise(
     extent: tuple[float, float, float, float],
     cells: tuple[int, int],
 ) -> Float[Array, "batch row cell channel"]:
-    """log(1 + points in a cell), and the mean of each of their features; zeros in empty cells.
+    """log(1 + points in a cell), and the mean of each feature of its points; zeros in empty cells.
 
-    The first two features are x and y; rows run along x from the lowest. `extent` is the x and y
-    where the grid begins and ends, as (x, x, y, y); points outside it are left out.
+    The first two features are x and y. `extent` is the grid's range in their unit, (x from, to, y
+    from, to); points outside it are ignored. Rows are along x, from the lowest.
     """
     (rows, columns), (x_low, x_high, y_low, y_high) = cells, extent
     points = clear(points, mask).astype(jnp.float32)
@@ -24,10 +24,10 @@ def rasterise(
     column = jnp.floor((points[:, :, 1] - y_low) / (y_high - y_low) * columns)
     inside = mask & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     cell = clear(row * columns + column, inside).astype(jnp.int32)
-    given = jnp.concatenate([inside[:, :, None].astype(points.dtype), points], axis=-1)
+    counted = jnp.concatenate([inside[:, :, None].astype(points.dtype), points], axis=-1)
     example = jnp.broadcast_to(jnp.arange(points.shape[0])[:, None], cell.shape)
-    total = jnp.zeros((points.shape[0], rows * columns, given.shape[-1]), given.dtype)
-    total = total.at[example, cell].add(clear(given, inside))
+    total = jnp.zeros((points.shape[0], rows * columns, counted.shape[-1]), counted.dtype)
+    total = total.at[example, cell].add(clear(counted, inside))
     count, sums = total[:, :, :1], total[:, :, 1:]
     grid = jnp.concatenate([jnp.log1p(count), sums / jnp.maximum(count, 1.0)], axis=-1)
     return jnp.reshape(grid, (points.shape[0], rows, columns, -1))

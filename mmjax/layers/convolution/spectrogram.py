@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tokens.windows import window_mask
 
-FLOOR = 1e-6  # added to the power before the logarithm: below what 16 bits can tell
+FLOOR = 1e-6  # added to the power before the logarithm: below the resolution of 16 bits
 
 
 def mel_filters(
@@ -22,7 +22,7 @@ def mel_filters(
     of 6.4), as in Slaney's Auditory Toolbox (1998) and librosa. `high=None` is half the rate.
 
     Raises:
-        ValueError: a filter would lie between two frequencies of the transform, and see nothing.
+        ValueError: a filter lies between two frequencies of the transform and is empty.
     """
     high = sample_rate / 2 if high is None else high
     edges = _hertz(np.linspace(_mel(low), _mel(high), mels + 2))
@@ -53,14 +53,14 @@ def power_spectrogram(
 ) -> Float[Array, "batch frame frequency"]:
     """|DFT(Hann window * samples)|^2 of frames centred on samples 0, hop, 2 hop ...
 
-    Zeros stand before and after the samples; each window is centred in `fft` samples.
+    The samples are padded with zeros on both sides; each window is centred in `fft` samples.
     """
     frames = -(-samples.shape[1] // hop)
     before = fft // 2
     after = max(0, (frames - 1) * hop + fft - before - samples.shape[1])
     padded = jnp.pad(samples, ((0, 0), (before, after)))
     place = jnp.arange(frames)[:, None] * hop + jnp.arange(fft)[None]
-    # The periodic Hann window, as spectral analysis wants it.
+    # The periodic Hann window, as usual in spectral analysis.
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     left = (fft - window) // 2
     hann = np.pad(hann, (left, fft - window - left)).astype(np.float32)
@@ -79,9 +79,9 @@ def log_mel(
 ) -> tuple[Float[Array, "batch frame mel"], Bool[Array, "batch frame"]]:
     """log(power in each mel band), frames of `window` seconds every `hop` seconds, standardised.
 
-    Mean and deviation are those of all bands and frames of an example: how loud it was recorded
-    does not show. A frame is there if any of the `hop` seconds from its centre on is. Computed in
-    float32, whatever the samples are.
+    Each example is standardised over its bands and frames, which removes the recording level. A
+    frame is unmasked if any sample in the `hop` seconds from its centre is. Computed in float32 for
+    any type of samples.
 
     Raises:
         ValueError: the hop is less than a sample, or the window shorter than the hop.
@@ -103,7 +103,7 @@ def log_mel(
 def _standardised(
     bands: Float[Array, "batch frame mel"], mask: Bool[Array, "batch frame"]
 ) -> Float[Array, "batch frame mel"]:
-    """Zeros under the mask."""
+    """Mean 0 and variance 1 over the unmasked frames of each example; masked frames are zeros."""
     count = jnp.maximum(jnp.sum(mask, axis=1), 1).astype(bands.dtype) * bands.shape[-1]
 
     def mean(x):

@@ -1,1 +1,1 @@
-"""LSTM and GRU, with gradients of their own."""
+"""LSTM and GRU, with hand-written gradients."""

@@ -37,9 +37,8 @@ def gru(
 ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
     """r, z, n = x_t W + b;  u, v, w = h U;  y = s(z + v);  h' = (1 - y) tanh(...) + y h.
 
-    The candidate state is tanh(n + s(r + u) (w + c)).
-    `candidate_bias` is c; `gates` is 3 * dim, in the order reset, update, candidate. Masks,
-    `unroll` and what is returned: as for `lstm`.
+    The candidate state is tanh(n + s(r + u) (w + c)). `candidate_bias` is c; `gates` is 3 * dim, in
+    the order reset, update, candidate. Masks, `unroll` and results are those of `lstm`.
     """
     tokens = jnp.swapaxes(x, 0, 1)
     tokens, *weights = varying(tokens, input_kernel, recurrent_kernel, bias, candidate_bias)
@@ -63,7 +62,7 @@ def _gru(
 
 
 def _forward(reverse, unroll, x, mask, kernel, recurrent, bias, candidate_bias):
-    """The states, and what the gradient is computed from."""
+    """The states, and the residuals for the backward pass."""
     # The product with the input does not depend on the state: one large product outside the scan.
     projected = jnp.einsum("tbw,wg->tbg", x, kernel)
 
@@ -84,9 +83,9 @@ def _forward(reverse, unroll, x, mask, kernel, recurrent, bias, candidate_bias):
 
 
 def _backward(reverse, unroll, kept, given):
-    """The gradients, those of kernels as one product each over all tokens, after the scan.
+    """The gradients. Those of the kernels are one product each over all tokens, after the scan.
 
-    The gates are kept: unlike the LSTM's, computing them again was slower on CPUs, by half.
+    The gates are kept: on CPUs, computing them again took half as long again (not so for LSTM).
     """
     x, mask, kernel, recurrent, states, gates = kept
     back = [part.T for part in jnp.split(recurrent, 3, axis=1)]
@@ -127,7 +126,7 @@ class GruLayer(nn.Module):
 
     dim: int  # width of the state
     reverse: bool = False  # read from the last token to the first
-    unroll: int = 1  # tokens in one turn of the compiled loop
+    unroll: int = 1  # tokens in one iteration of the compiled loop
 
     @nn.compact
     def __call__(

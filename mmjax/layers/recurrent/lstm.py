@@ -35,15 +35,14 @@ def lstm(
 ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
     """i, f, g, o = x_t W + h U + b;  c' = s(f) c + s(i) tanh(g);  h' = s(o) tanh(c').
 
-    Where the mask is False the state stays as it was, so padding may stand anywhere, and a sequence
-    of length 0 ends in the initial state, zeros. `gates` is 4 * dim, in the order i, f, g, o.
-    `unroll` tokens are one turn of the compiled loop: the same result, other costs.
+    A masked token leaves the state unchanged, so padding may be anywhere, and a sequence of length 0
+    ends in the initial state, zeros. `gates` is 4 * dim, in the order i, f, g, o. `unroll` is the
+    number of tokens in one iteration of the compiled loop; it changes the speed, not the result.
 
     Returns:
-        the state h after every token (held over padding), and after the last one that was read.
+        the state h after each token, and the state after the last token.
     """
-    # Tokens first, and before the product: then the loop reads it in place, and only the input,
-    # several times smaller, is turned round in memory.
+    # Transposed before the product with the kernel, which is several times larger than the input.
     tokens = jnp.swapaxes(x, 0, 1)
     tokens, *weights = varying(tokens, input_kernel, recurrent_kernel, bias)
     states = in_either_mode(_lstm, reverse, unroll, tokens, mask.T, *weights)
@@ -59,7 +58,7 @@ def _lstm(
 
 
 def _forward(reverse, unroll, x, mask, kernel, recurrent, bias):
-    """The states, and what the gradient is computed from."""
+    """The states, and the residuals for the backward pass."""
     scaled, scaled_bias = recurrent * _halves(recurrent), bias * _halves(bias)
     # The product with the input does not depend on the state: one large product outside the scan.
     projected = jnp.einsum("tbw,wg->tbg", x, kernel * _halves(kernel))
@@ -81,10 +80,10 @@ def _forward(reverse, unroll, x, mask, kernel, recurrent, bias):
 
 
 def _backward(reverse, unroll, kept, given):
-    """The gradients, those of kernels as one product each over all tokens, after the scan.
+    """The gradients. Those of the kernels are one product each over all tokens, after the scan.
 
-    The four gates stay apart: joining them in every step costs more than three more products.
-    Their values are computed again, which costs less than fresh memory to keep them in.
+    The four gates stay separate: joining them in each step costs more than three more products.
+    Their values are computed again, which is faster than storing them.
     """
     x, mask, kernel, recurrent, bias, projected, states, cells = kept
     scaled, scaled_bias = recurrent * _halves(recurrent), bias * _halves(bias)
@@ -138,7 +137,7 @@ class LstmLayer(nn.Module):
 
     dim: int  # width of the state
     reverse: bool = False  # read from the last token to the first
-    unroll: int = 1  # tokens in one turn of the compiled loop
+    unroll: int = 1  # tokens in one iteration of the compiled loop
 
     @nn.compact
     def __call__(

@@ -1,4 +1,4 @@
-"""What recurrent layers share: parameters, ends of the sequence, and a gradient by hand."""
+"""Parts of LSTM and GRU: parameters, first and last states, and gradients."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 
 def gate_parameters(layer: nn.Module, width: int, dim: int, gates: int) -> dict[str, Array]:
-    """The parameters of all gates: LeCun normal for the input, orthogonal by gate for the state."""
+    """The parameters of all gates: LeCun normal for the input, orthogonal per gate for the state."""
 
     def orthogonal(key, shape):
         gate = nn.initializers.orthogonal()
@@ -26,10 +26,10 @@ def gate_parameters(layer: nn.Module, width: int, dim: int, gates: int) -> dict[
 
 
 def varying(*arrays: Array) -> list[Array]:
-    """The same arrays; inside shard_map all vary over every device that one of them varies over.
+    """The same arrays; inside shard_map, all vary over each device axis that one varies over.
 
-    There a gradient written by hand must be of its argument's kind. What these sums add is nothing,
-    but their gradient is the sum over devices that an argument equal on all of them has.
+    There a hand-written gradient must vary over the same axes as its argument. Adding these zeros
+    changes no value; its gradient sums over devices for an argument that is equal on all of them.
     """
     zeros = [jnp.zeros_like(x, shape=()) for x in arrays]
     return [x + jnp.asarray(sum(zeros)).astype(x.dtype) for x in arrays]
@@ -38,18 +38,18 @@ def varying(*arrays: Array) -> list[Array]:
 def initial_state(
     projected: Float[Array, "token batch gates"], recurrent_kernel: Float[Array, "dim gates"]
 ) -> Float[Array, "batch dim"]:
-    """The first state. Of an input: inside shard_map it must vary over devices as that does."""
+    """Zeros, made from an input so that inside shard_map they vary over devices as it does."""
     return jnp.zeros_like(projected, shape=(projected.shape[1], recurrent_kernel.shape[0]))
 
 
 def states_before(states: Float[Array, "token batch dim"], reverse: bool) -> Array:
-    """The states that each token found, zeros the first."""
+    """The state before each token; zeros before the first."""
     zeros = jnp.zeros_like(states[:1])
     return jnp.concatenate([states[1:], zeros] if reverse else [zeros, states[:-1]])
 
 
 def last_state(states: Float[Array, "token batch dim"], reverse: bool) -> Float[Array, "batch dim"]:
-    """The state after the last token that was read."""
+    """The state after the last token in reading order."""
     if states.shape[0] == 0:
         return jnp.zeros_like(states, shape=states.shape[1:])
     return states[0 if reverse else -1]
@@ -58,7 +58,7 @@ def last_state(states: Float[Array, "token batch dim"], reverse: bool) -> Float[
 def input_gradient(
     gates: Sequence[Float[Array, "token batch dim"]], kernel: Float[Array, "width gates"]
 ) -> Float[Array, "token batch width"]:
-    """Of the gates' gradients: that of what the kernel was multiplied with."""
+    """The gradient of x from those of the gates, x @ kernel."""
     parts = jnp.split(kernel, len(gates), axis=1)
     products = (jnp.einsum("tbd,wd->tbw", *pair) for pair in zip(gates, parts, strict=True))
     return jnp.asarray(sum(products))
@@ -67,10 +67,10 @@ def input_gradient(
 def kernel_gradient(
     gates: Sequence[Float[Array, "token batch dim"]], read: Float[Array, "token batch width"]
 ) -> Float[Array, "width gates"]:
-    """Of the gates' gradients: that of a kernel which was multiplied with what was read."""
+    """The gradient of a kernel from those of the gates, read @ kernel."""
     return jnp.concatenate([jnp.einsum("tbw,tbd->wd", read, gate) for gate in gates], axis=1)
 
 
 def bias_gradient(gates: Sequence[Float[Array, "token batch dim"]]) -> Float[Array, "gates"]:
-    """Of the gates' gradients: that of the bias added to them."""
+    """The gradient of a bias from those of the gates that it was added to."""
     return jnp.concatenate([jnp.sum(gate, axis=(0, 1)) for gate in gates])

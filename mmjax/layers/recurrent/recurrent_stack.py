@@ -1,4 +1,4 @@
-"""Several recurrent layers, in one direction or in both, and how their states become tokens."""
+"""Recurrent layers in one or both directions, and tokens from their states."""
 
 from typing import Literal
 
@@ -19,17 +19,15 @@ CELLS = {"lstm": LstmLayer, "gru": GruLayer}
 
 
 class RecurrentStack(nn.Module):
-    """Each layer reads the states of the one below; a layer of two directions joins both."""
+    """Each layer reads the states of the layer below; both directions are concatenated."""
 
     cell: Literal["lstm", "gru"]
     dim: int  # width of the state of each direction
     layers: int
     bidirectional: bool
     dropout: float  # share of inputs dropped before each layer in training
-    pooling: Literal[
-        "last", "mean", "none"
-    ]  # last state, mean state, or a token for each that is read
-    unroll: int = 1  # tokens in one turn of the compiled loop
+    pooling: Literal["last", "mean", "none"]  # last state, mean state, or one token per input
+    unroll: int = 1  # tokens in one iteration of the compiled loop
 
     @nn.compact
     def __call__(
@@ -38,14 +36,12 @@ class RecurrentStack(nn.Module):
         mask: Bool[Array, "batch token"],
         train: bool,
     ) -> Tokens:
-        """Returns one token, or one for each that was read with `pooling="none"`."""
+        """Returns one token, or one for each input token with `pooling="none"`."""
         require_at_least(self, 1, "layers", "dim", "unroll")
         require_share(self, "dropout")
         require_choice(self, "pooling", "last", "mean", "none")
         layer_of = CELLS[self.cell]
-        directions = (
-            {"forward": False, "backward": True} if self.bidirectional else {"forward": False}
-        )
+        directions = {"forward": False} | ({"backward": True} if self.bidirectional else {})
         finals = []
         for layer in range(self.layers):
             x = Dropout(self.dropout)(x, train=train)
@@ -57,7 +53,6 @@ class RecurrentStack(nn.Module):
             finals = [final for _, final in reads]
         if self.pooling == "none":
             return Tokens(clear(x, mask), mask)
-        vector = (
-            masked_mean(x, mask) if self.pooling == "mean" else jnp.concatenate(finals, axis=-1)
-        )
+        last = jnp.concatenate(finals, axis=-1)
+        vector = masked_mean(x, mask) if self.pooling == "mean" else last
         return Tokens(vector[:, None, :], jnp.any(mask, axis=1, keepdims=True))

@@ -1,7 +1,7 @@
 """A planted regression: the product of two numbers, one shown to vision and the other to touch.
 
-Neither modality alone tells anything of the mean (R2 0); the best possible R2 of both is 0.9615, and
-the best RMSE 0.2, the noise that nobody can know.
+Neither modality alone tells anything of the mean (R2 0); with both the best possible R2 is 0.9615,
+and the best RMSE 0.2, the noise that nobody can know.
 
     python experiments/planted_number.py
 

@@ -76,8 +76,8 @@ class Comparison:
         legend = (
             f"Test accuracy in percent, mean ± standard deviation over seeds. **Bold**: at least "
             f"{SOLVED:g} of what the best possible decisions score on these examples. ≈: the seeds "
-            f"cannot tell it from the column's best fusion (Welch's t-test, p ≥ {SIGNIFICANCE:g}, not "
-            "corrected for the number of rows)."
+            f"cannot tell it from the column's best fusion (Welch's t-test, p ≥ {SIGNIFICANCE:g}, "
+            "not corrected for the number of rows)."
         )
         return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{legend}\n"
 

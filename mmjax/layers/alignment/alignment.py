@@ -25,7 +25,7 @@ from mmjax.layers.tracing.auxiliary import add_loss
 
 @final
 class Resample(nn.Module):
-    """z_s = the tokens, interpolated linearly at s / (steps - 1) of their length; see `resample`."""
+    """z_s = the tokens, interpolated at s / (steps - 1) of their length; see `resample`."""
 
     steps: int  # at least 1
 

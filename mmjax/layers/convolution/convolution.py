@@ -149,7 +149,7 @@ def _product(x: Array, kernel: Array, window: Window) -> Array:
 
 
 def _of_input(x: Array, kernel: Array, grad: Array, window: Window) -> Array:
-    """The gradient of the input: that of the results, dilated, convolved with the flipped kernel."""
+    """The gradient of the input: the results' one, dilated, convolved with the flipped kernel."""
     strides, padding, dilation = window
     axes = tuple(range(len(strides)))
     reach = [size - 1 for size in _dilated(kernel.shape[:-2], dilation)]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 
 def gate_parameters(layer: nn.Module, width: int, dim: int, gates: int) -> dict[str, Array]:
-    """The parameters of all gates: LeCun normal for the input, orthogonal per gate for the state."""
+    """The parameters of all gates: LeCun normal for inputs, orthogonal per gate for states."""
 
     def orthogonal(key, shape):
         gate = nn.initializers.orthogonal()

@@ -7,9 +7,9 @@ import pytest
 
 from mmjax.encoders import ENCODERS
 from mmjax.layers.recurrent.recurrent_stack import RecurrentStack
+from mmjax.testing.checks import init
 from mmjax.types import Masked
 from tests import samples
-from tests.test_contracts import init
 
 MODULES = {name: samples.ENCODER_VARIANTS[name][0] for name in ENCODERS}
 

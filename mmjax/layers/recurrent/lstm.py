@@ -35,7 +35,7 @@ def lstm(
 ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
     """i, f, g, o = x_t W + h U + b;  c' = s(f) c + s(i) tanh(g);  h' = s(o) tanh(c').
 
-    A masked token leaves the state unchanged, so padding may be anywhere, and a sequence of no tokens
+    A masked token leaves the state unchanged, so padding may be anywhere; a sequence of no tokens
     ends in the initial state, zeros. `gates` is 4 * dim, in the order i, f, g, o. `unroll` is the
     number of tokens in one iteration of the compiled loop; it changes the speed, not the result.
 

@@ -1,3 +1,1 @@
-"""Training: state, pure step, devices, loop, checkpoints, log."""
-
-from mmjax.devices import parallel as parallel
+"""Training: the pure step, and the loop around it."""

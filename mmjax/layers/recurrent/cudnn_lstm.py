@@ -21,25 +21,23 @@ def cudnn_lstm(
     bias: Float[Array, "gates"],
     reverse: bool = False,
 ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
-    """What `lstm` computes, and its gradient, on an NVIDIA GPU.
+    """The results of `lstm`, and its gradient, on an NVIDIA GPU.
 
-    cuDNN reads the first so many tokens of each sequence: it knows lengths, no masks, and no length
-    of 0. So the tokens that are there move to the front, in their order, and each place takes the
-    state after the last of them that stands at it or before. Masks may therefore have gaps here as
-    well, padding is invisible, and without a token all states are zeros.
+    cuDNN takes lengths of at least 1 and no masks. The unmasked tokens are therefore moved to the
+    front, and each place reads the state after the last unmasked token up to it: masks may have
+    gaps, and a sequence without tokens has states of zeros.
 
-    cuDNN computes in float32 (other types are cast, there and back), in TF32 where
-    `jax_default_matmul_precision` allows it. JAX knows neither a vmap of it, as several seeds on
-    one device are, nor how to split it: let `pmap` divide the batch, under `jit` each device would
-    compute all of it.
+    cuDNN computes in float32 (other types are cast), in TF32 where `jax_default_matmul_precision`
+    allows it. JAX cannot vmap the call, as for several seeds on one device, and cannot partition
+    it: divide the batch with `pmap`; under `jit` each device would compute the whole batch.
 
     Returns:
-        the state h after every token (held over padding), and after the last one that was read.
+        the state h after each token, and the state after the last token.
 
     Raises:
         ValueError: inside shard_map, unless its `check_vma` is False, as it is in pmap.
     """
-    # Here, for what is experimental may go: the other way must not go with it.
+    # Imported here: if the experimental module is removed, the plain LSTM must still work.
     from jax.experimental import rnn
 
     batch, length, width = x.shape
@@ -48,7 +46,7 @@ def cudnn_lstm(
         return jnp.zeros((batch, 0, dim), x.dtype), jnp.zeros((batch, dim), x.dtype)
     if reverse:
         x, mask = x[:, ::-1], mask[:, ::-1]
-    read = jnp.cumsum(mask, axis=1, dtype=jnp.int32)  # so many tokens up to this one
+    read = jnp.cumsum(mask, axis=1, dtype=jnp.int32)  # unmasked tokens up to this one
     there = jnp.arange(length)[None] < read[:, -1:]
     order = jnp.argsort(~mask, axis=1, stable=True)
     packed = jnp.take_along_axis(x, order[:, :, None], axis=1)
@@ -63,12 +61,12 @@ def cudnn_lstm(
         input_size=width,
         hidden_size=dim,
         num_layers=1,
-        dropout=False,  # a float by its type, and this in JAX's own example
+        dropout=False,  # annotated as a float, but False in JAX's own example
         bidirectional=False,
     )
     states = found[0]
     if jax.typeof(states[:, :, :1]) != jax.typeof(packed[:, :, :1]):
-        # JAX would take the states to be equal on all devices, and add up their gradients.
+        # JAX would treat the states as equal on all devices and add up their gradients.
         raise ValueError("cuDNN's LSTM inside shard_map: expected check_vma=False")
     place = jnp.maximum(read - 1, 0)[:, :, None]
     states = jnp.take_along_axis(states.astype(x.dtype), place, axis=1)
@@ -77,6 +75,6 @@ def cudnn_lstm(
 
 
 def _flat(input_kernel: Array, recurrent_kernel: Array, bias: Array) -> Float[Array, "weights"]:
-    """One layer's weights as cuDNN has them: its gates' order is ours, its second bias zeros."""
+    """The weights in cuDNN's layout: the same order of gates, and a second bias, zeros."""
     parts = (input_kernel.T, recurrent_kernel.T, bias, jnp.zeros_like(bias))
     return jnp.concatenate([jnp.ravel(part) for part in parts]).astype(jnp.float32)

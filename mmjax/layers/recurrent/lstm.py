@@ -42,7 +42,7 @@ def lstm(
     Returns:
         the state h after each token, and the state after the last token.
     """
-    # Transposed before the product with the kernel, which is several times larger than the input.
+    # Transpose the input, not its product with the kernel, which is several times larger.
     tokens = jnp.swapaxes(x, 0, 1)
     tokens, *weights = varying(tokens, input_kernel, recurrent_kernel, bias)
     states = in_either_mode(_lstm, reverse, unroll, tokens, mask.T, *weights)

@@ -1,4 +1,4 @@
-"""Cells of a table: numbers, categories, and what is not filled in."""
+"""Cells of a table: numbers, categories and empty cells."""
 
 from typing import NamedTuple
 
@@ -20,19 +20,19 @@ class Cells(NamedTuple):
 
 
 class CellEmbedding(nn.Module):
-    """Splits the columns, and embeds the categories of each in a table of its own.
+    """Splits numeric from categorical columns and embeds the categories, each column separately.
 
-    A categorical cell holds its category's number, 0 to n - 1; any other number is an unknown one.
+    A categorical cell holds its category's number, 0 to n - 1; any other number is unknown.
     """
 
-    categories: tuple[int, ...]  # of each column; 0 for a number; () means all are numbers
+    categories: tuple[int, ...]  # number per column, 0 for a numeric column; (): all are numeric
     width: int  # of an embedding
 
     @nn.compact
     def __call__(
         self, values: Float[Array, "batch column"], mask: Bool[Array, "batch column"]
     ) -> Cells:
-        """Raises ValueError where there are not as many columns as `categories`."""
+        """Raises ValueError if `categories` does not have one entry for each column."""
         count = np.array(self.categories or (0,) * values.shape[1])
         if len(count) != values.shape[1] or count.min(initial=0) < 0:
             raise ValueError(
@@ -46,7 +46,7 @@ class CellEmbedding(nn.Module):
         shown = jnp.zeros((values.shape[0], 0, self.width), values.dtype)
         if len(categorical):
             total = count[categorical]
-            # Column by column in one table: a category's row is its number behind those before.
+            # One table for all columns: a category's row is offset by the columns before it.
             first = jnp.asarray(np.cumsum(total) - total)[None]
             row = clear(values, mask)[:, categorical].astype(first.dtype) + first
             shown = nn.Embed(int(total.sum()), self.width, name="categories")(row)

@@ -1,4 +1,4 @@
-"""Tokens of an image, which is there or missing as a whole."""
+"""Tokens of an image, which is present or missing as a whole."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -12,7 +12,7 @@ from mmjax.types import Tokens
 def image_tokens(
     x: Float[Array, "batch *position channel"], mask: Bool[Array, "batch"], dim: int | None
 ) -> Tokens:
-    """One token for each position, in the order of rows; a missing image has none.
+    """One token for each position, row by row; all are masked for a missing image.
 
     With `dim` the calling module gets a layer `projection`, W x + b, to that width.
     """

@@ -1,7 +1,4 @@
-"""Irregular time stamps: how long after the one before a token comes, Che et al. 2018 (GRU-D).
-
-arXiv:1606.01865.
-"""
+"""Intervals between irregular time stamps, Che et al. 2018 (GRU-D), arXiv:1606.01865."""
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +13,14 @@ def with_intervals(
     mask: Bool[Array, "batch token"],
     channel: int | None,
 ) -> Float[Array, "batch token _"]:
-    """The values, zeros under the mask, and behind them log(1 + |t_i - t_j|), t = values[channel].
+    """The values, zeros where masked, with log(1 + |t_i - t_j|) appended, t = values[channel].
 
-    Time in any unit in which intervals are about 1, from the start of the series on: in float32 the
-    seconds since 1970 tell no two minutes apart. j is the token before i of those that are there;
-    the first one's interval is 0. With `channel=None` there are no time stamps: nothing is added.
+    j is the unmasked token before i; the first interval is 0. Choose a unit in which intervals are
+    about 1, and count from the start of the series: float32 cannot represent minutes in seconds
+    since 1970. With `channel=None` nothing is appended.
 
     Raises:
-        ValueError: there is no such channel.
+        ValueError: `channel` is out of range.
     """
     values = clear(values, mask)
     if channel is None:

@@ -1,4 +1,4 @@
-"""Masks: what is not there must neither change a result nor receive a gradient."""
+"""Masks: masked values must not affect any output and receive zero gradient."""
 
 import functools
 import operator
@@ -15,10 +15,9 @@ from mmjax.types import AnyArray, Tokens
 def clear(
     values: Shaped[AnyArray, "*position_and_element"], mask: Bool[AnyArray, "*position"]
 ) -> Shaped[Array, "*position_and_element"]:
-    """Put exact zeros under a False mask; the mask's axes are the leading axes of `values`.
+    """Set masked values to exact zeros; the mask's axes are the leading axes of `values`.
 
-    `where`, not a product: garbage times zero is not zero when the garbage overflows, and only
-    `where` gives the garbage exactly no gradient.
+    `where` instead of a product: infinity or NaN times zero is NaN, in the gradient too.
     """
     values = jnp.asarray(values)
     mask = jnp.reshape(mask, mask.shape + (1,) * (values.ndim - mask.ndim))
@@ -28,7 +27,7 @@ def clear(
 def masked_softmax(
     scores: Float[Array, "batch choice"], mask: Bool[Array, "batch choice"]
 ) -> Float[Array, "batch choice"]:
-    """softmax over what the mask shows; over nothing it is uniform, and its gradient finite."""
+    """softmax over the unmasked choices; uniform, with a finite gradient, if all are masked."""
     lowest = jnp.full_like(scores, jnp.finfo(scores.dtype).min)
     return jax.nn.softmax(jnp.where(mask, scores, lowest), axis=1)
 
@@ -37,18 +36,18 @@ def masked_product(
     factors: Sequence[Float[Array, "batch *axis"] | Complex[Array, "batch *axis"]],
     masks: Sequence[Bool[Array, "batch"]],
 ) -> Float[Array, "batch *axis"] | Complex[Array, "batch *axis"]:
-    """The product of the factors that are there; ones for an example without any."""
-    there = (
+    """The product of the unmasked factors; ones for an example without any."""
+    present = (
         jnp.where(mask.reshape(-1, *(1,) * (factor.ndim - 1)), factor, jnp.ones_like(factor))
         for factor, mask in zip(factors, masks, strict=True)
     )
-    return functools.reduce(operator.mul, there)
+    return functools.reduce(operator.mul, present)
 
 
 def stand_in(
     tokens: Tokens, token: Float[Array, "batch dim"], possible: Bool[Array, "batch"]
 ) -> Tokens:
-    """Put `token` in the first place of the examples that have none, where that is possible."""
+    """Put `token` in the first place of examples without tokens, where `possible`."""
     fill = possible & ~tokens.present()
     first = jnp.where(fill[:, None], token, tokens.values[:, 0])
     return Tokens(

@@ -1,4 +1,4 @@
-"""Several modalities side by side: `{name: Tokens}`, always read in the order of their names."""
+"""Several modalities, `{name: Tokens}`, always read in alphabetical order of their names."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -16,10 +16,10 @@ from mmjax.types import Tokens
 
 
 def ordered(modalities: Mapping[str, Tokens]) -> list[tuple[str, Tokens]]:
-    """The modalities by name, so that the order of a dict can never matter.
+    """The modalities sorted by name, so that the order of the dict has no effect.
 
     Raises:
-        ValueError: there is none, a mask does not fit its values, or their batches differ.
+        ValueError: the dict is empty, a mask does not fit its values, or batch sizes differ.
     """
     if not modalities:
         raise ValueError("a fusion needs at least one modality, got an empty dict")
@@ -36,7 +36,7 @@ def ordered(modalities: Mapping[str, Tokens]) -> list[tuple[str, Tokens]]:
 
 
 def present(modalities: Mapping[str, Tokens]) -> Bool[Array, "batch"]:
-    """Which examples have any modality at all."""
+    """Which examples have at least one modality."""
     return jnp.any(jnp.stack([tokens.present() for tokens in modalities.values()]), axis=0)
 
 
@@ -48,7 +48,7 @@ class Vector(NamedTuple):
 
 
 def pooled(modalities: Mapping[str, Tokens]) -> dict[str, Vector]:
-    """Every modality as a vector, in the order of the names. Raises as `ordered` does."""
+    """The mean token of each modality, ordered by name; raises ValueError as `ordered` does."""
     return {
         name: Vector(masked_mean(tokens.values, tokens.mask), tokens.present())
         for name, tokens in ordered(modalities)
@@ -56,19 +56,19 @@ def pooled(modalities: Mapping[str, Tokens]) -> dict[str, Vector]:
 
 
 def one_token(fused: Float[Array, "batch dim"], modalities: Mapping[str, Tokens]) -> Tokens:
-    """A fused vector as a token, which is there where any modality is."""
+    """A fused vector as one token; masked for examples without any modality."""
     mask = present(modalities)[:, None]
     return Tokens(clear(fused[:, None, :], mask), mask)
 
 
 class Projections(nn.Module):
-    """W_m z_m for every modality m; no bias, so that a missing one, zeros, stays zeros."""
+    """W_m z_m for every modality m. Without a bias, the zeros of a missing modality stay zeros."""
 
     dim: int | None  # width of the results; None: no W_m, and all widths must be equal
 
     @nn.compact
     def __call__(self, vectors: Mapping[str, Vector]) -> dict[str, Vector]:
-        """Raises ValueError without `dim` when the modalities' widths differ."""
+        """Raises ValueError if `dim` is None and the modalities' widths differ."""
         if self.dim is not None:
             require_at_least(self, 1, "dim")
             return {
@@ -85,16 +85,13 @@ class Projections(nn.Module):
 
 
 class Streams(nn.Module):
-    """x_m = W_m z_m + e_m for the tokens of every modality m: all at one width.
-
-    What stands under a mask is then finite, and is not nothing: e_m.
-    """
+    """x_m = W_m z_m + e_m for the tokens of every modality m; masked tokens become e_m."""
 
     dim: int  # width of the tokens
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens]) -> dict[str, Float[Array, "batch _ dim"]]:
-        """In the order of the names."""
+        """Returns the streams ordered by name."""
         require_at_least(self, 1, "dim")
         # The layer's bias is e_m.
         return {
@@ -106,7 +103,7 @@ class Streams(nn.Module):
 def side_by_side(
     streams: Mapping[str, Float[Array, "batch _ dim"]], modalities: Mapping[str, Tokens]
 ) -> Tokens:
-    """All streams in one sequence, ordered by name; not cleared under the mask."""
+    """All streams in one sequence, ordered by name; masked tokens are not cleared."""
     names = sorted(streams)
     return Tokens(
         jnp.concatenate([streams[name] for name in names], axis=1),
@@ -121,12 +118,12 @@ class Join(nn.Module):
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens]) -> Tokens:
-        """Ordered by name, not cleared under the mask."""
+        """Returns the sequence ordered by name; masked tokens are not cleared."""
         return side_by_side(Streams(self.dim, name="streams")(modalities), modalities)
 
 
 class Normed(nn.Module):
-    """norm(x), cleared under the mask: the end of a pre-norm transformer."""
+    """norm(x), zeros where masked: the last layer of a pre-norm transformer."""
 
     @nn.compact
     def __call__(self, tokens: Tokens) -> Tokens:

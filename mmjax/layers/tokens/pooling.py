@@ -1,4 +1,4 @@
-"""Pooling: many tokens to one vector, reading only what the mask shows."""
+"""Pooling: one vector from the unmasked tokens, and smaller images from larger ones."""
 
 import itertools
 
@@ -14,7 +14,7 @@ from mmjax.layers.tokens.masking import clear
 def masked_mean(
     values: Float[Array, "batch token dim"], mask: Bool[Array, "batch token"]
 ) -> Float[Array, "batch dim"]:
-    """The mean over the tokens that are there; zeros for an example without any."""
+    """The mean of the unmasked tokens; zeros for an example without any."""
     total = jnp.sum(clear(values, mask), axis=1)
     count = jnp.sum(mask, axis=1, keepdims=True).astype(values.dtype)
     return total / jnp.maximum(count, jnp.ones_like(count))
@@ -23,7 +23,7 @@ def masked_mean(
 def masked_max(
     values: Float[Array, "batch token dim"], mask: Bool[Array, "batch token"]
 ) -> Float[Array, "batch dim"]:
-    """The maximum over the tokens that are there; zeros for an example without any."""
+    """The maximum of the unmasked tokens; zeros for an example without any."""
     lowest = float(jnp.finfo(values.dtype).min)
     shown = jnp.where(mask[:, :, None], values, jnp.full_like(values, lowest))
     return clear(jnp.max(shown, axis=1, initial=lowest), jnp.any(mask, axis=1))
@@ -32,12 +32,12 @@ def masked_max(
 def average_pool(
     image: Float[Array, "batch height width channel"], size: int
 ) -> Float[Array, "batch small_height small_width channel"]:
-    """Means of size x size blocks; rows and columns that fill no block are left out."""
+    """Means of size x size blocks; rows and columns that do not fill a block are left out."""
     batch, height, width, channel = image.shape
     rows, columns = height // size, width // size
     blocks = image[:, : rows * size, : columns * size]
     blocks = jnp.reshape(blocks, (batch, rows, size, columns, size, channel))
-    # A sum of slices, not jnp.mean: XLA's CPU compiler fuses it with what comes before.
+    # A sum of slices, not jnp.mean: XLA's CPU compiler fuses it with the operations before it.
     pixels = [blocks[:, :, i, :, j] for i in range(size) for j in range(size)]
     return sum(pixels[1:], pixels[0]) / size**2
 

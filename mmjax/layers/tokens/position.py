@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 
 def sinusoids(token: int, width: int) -> Float[np.ndarray, "token width"]:
-    """sin(t f_k), cos(t f_k) of every place t, f_k from 1 down to 1/10000 geometrically."""
+    """sin(t f_k) and cos(t f_k) for every place t; f_k falls geometrically from 1 to 1/10000."""
     half = (width + 1) // 2
     frequency = 10_000.0 ** (-np.arange(half) / max(half - 1, 1))
     angle = np.arange(token)[:, None] * frequency[None]

@@ -1,4 +1,4 @@
-"""Windows along time that start at the first step, so that longer padding shifts nothing."""
+"""Windows along time from the first step on, so that longer padding does not shift them."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -12,25 +12,25 @@ from mmjax.layers.tokens.masking import clear
 def windows(
     x: Shaped[Array, "batch step *axis"], size: int
 ) -> Shaped[Array, "batch window size *axis"]:
-    """Consecutive windows of `size` steps, the last one filled up with zeros (False)."""
+    """Consecutive windows of `size` steps; the last one is padded with zeros (False)."""
     count = -(-x.shape[1] // size)
     widths = [(0, 0), (0, count * size - x.shape[1])] + [(0, 0)] * (x.ndim - 2)
     return jnp.reshape(jnp.pad(x, widths), (x.shape[0], count, size, *x.shape[2:]))
 
 
 def window_mask(mask: Bool[Array, "batch step"], size: int) -> Bool[Array, "batch window"]:
-    """A window is there if any of its steps is."""
+    """A window is unmasked if any of its steps is."""
     return jnp.any(windows(mask, size), axis=2)
 
 
 class WindowConv(nn.Module):
     """A convolution along time whose t-th result is centred on the t-th window of `stride` steps.
 
-    Steps under the mask are zeros. Returns the results and which windows are there.
+    Masked steps are read as zeros. Returns the results and their mask.
     """
 
     features: int
-    size: int  # steps that a kernel sees, at least `stride`
+    size: int  # steps of the kernel, at least `stride`
     stride: int = 1
 
     @nn.compact

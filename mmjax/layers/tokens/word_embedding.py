@@ -1,4 +1,4 @@
-"""Embeddings of the words of a padded text, and of their places in it."""
+"""Embeddings of the words of a padded text and of their positions."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,15 +10,15 @@ from mmjax.types import AnyArray, Tokens
 
 
 class WordEmbedding(nn.Module):
-    """x_i = E[id_i]; zeros and masked where there is no word.
+    """x_i = E[id_i]; zeros for masked words.
 
-    An id outside 0..vocabulary_size - 1 is no word. (Indexing would clip it to another word, and
-    Flax's own embedding answers it with NaN.)
+    A word whose id is outside 0..vocabulary_size - 1 is masked. (Indexing would clip it to another
+    word; Flax's `Embed` returns NaN.)
     """
 
     vocabulary_size: int  # rows of E
-    width: int  # of a row
-    scale: float | None = None  # standard deviation of fresh entries; None: 1 / sqrt(width)
+    width: int  # columns of E
+    scale: float | None = None  # standard deviation of initial entries; None: 1 / sqrt(width)
 
     @nn.compact
     def __call__(
@@ -34,13 +34,13 @@ class WordEmbedding(nn.Module):
 
 
 class PositionEmbedding(nn.Module):
-    """x_i = x_i + P[i], i counting every place of the text, padding too."""
+    """x_i = x_i + P[i]; i counts padding too."""
 
     positions: int  # rows of P: words of the longest text
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch word width"]) -> Float[Array, "batch word width"]:
-        """Raises ValueError for a longer text, were it only for its padding."""
+        """Raises ValueError for a text longer than `positions`, padding included."""
         _, length, width = x.shape
         table = self.param("table", nn.initializers.normal(0.02), (self.positions, width))
         if length > self.positions:

@@ -1,4 +1,4 @@
-"""Tokens of a text: one for each word, or one for all."""
+"""Tokens of a text: one for each word, or one for the text."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ def word_tokens(
     dim: int | None,
     pooling: Literal["none", "mean", "first", "last"],
 ) -> Tokens:
-    """The words that are there, their mean, or the first or last of them; none of an empty text.
+    """The unmasked words, their mean, or the first or last of them; no token for an empty text.
 
     With `dim` the calling module gets a layer `projection`, W x + b, to that width.
     """
@@ -31,7 +31,7 @@ def word_tokens(
 
 
 def _end(x: Array, mask: Array, which: str) -> Array:
-    """The first or last word that is there."""
+    """The first or last unmasked word."""
     if mask.shape[1] == 0:
         return jnp.zeros((x.shape[0], x.shape[2]), x.dtype)
     place = jnp.argmax(mask, axis=1)

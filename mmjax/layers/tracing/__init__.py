@@ -1,1 +1,1 @@
-"""What holds while a model is traced: sums over devices, precision, rematerialisation, kernels."""
+"""Settings while a model is traced: sums over devices, precision, rematerialisation, kernels."""

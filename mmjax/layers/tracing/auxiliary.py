@@ -1,4 +1,4 @@
-"""Auxiliary losses: what a module adds to the training loss beside the objectives."""
+"""Auxiliary losses, which modules add to the loss of the objectives."""
 
 from flax import linen as nn
 from jax import Array
@@ -15,17 +15,17 @@ def add_loss(
     counted: Bool[Array, "batch"],
     weight: float,
 ) -> None:
-    """Record `weight * loss` of the examples that are `counted`, under the module's own path.
+    """Record `weight * loss` of the `counted` examples under the module's path.
 
-    Per example, not summed: the training step knows which examples count, and divides the global
-    total by the global count. Outside training nothing is recorded.
+    It is recorded per example: the training step knows the examples' weights and divides the global
+    total by the global count. It is recorded only if the collection "losses" is mutable.
     """
-    if module.is_initializing():  # a loss is no variable of the model
+    if module.is_initializing():  # a loss is not a variable of the model
         return
     loss = loss.astype(jnp.float32)
     counts = counted.astype(loss.dtype)
-    # `where`: what is not counted may be anything, and must get no gradient.
+    # `where`: a loss that does not count may be NaN and must receive zero gradient.
     kept = weight * jnp.where(counted, loss, jnp.zeros_like(loss))
-    # Linen would collect the records of several calls in a tuple; there is one call.
-    found = kept, counts
-    module.sow(COLLECTION, name, found, reduce_fn=lambda _, new: new, init_fn=lambda: found)
+    # Without these functions linen would append the record to a tuple.
+    record = kept, counts
+    module.sow(COLLECTION, name, record, reduce_fn=lambda _, new: new, init_fn=lambda: record)

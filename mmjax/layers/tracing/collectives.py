@@ -1,8 +1,8 @@
-"""Collectives over the global batch, for code that sees one device's share of it.
+"""Collectives over the global batch, for code that sees one device's part of it.
 
-Modules and objectives name no axis. The training step says which axis the batch is split over while
-it is traced: `with over("data"): ...`. Outside of that, and under jit with shardings, where every
-program sees the global batch, both functions are identities.
+Modules and objectives do not name the axis. The training step sets the axis over which the batch is
+split while it is traced: `with over("data"): ...`. Outside of it both functions are identities, as
+under jit with shardings, where the program sees the global batch.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ _axis = contextvars.ContextVar[str | None]("axis", default=None)
 
 @contextlib.contextmanager
 def over(axis: str | None) -> Iterator[None]:
-    """The named axis that `total` and `gather` cross within; None: they are identities.
+    """Set the axis of `total` and `gather`; with None they are identities.
 
-    A function that is jitted within, and called elsewhere, keeps the axis.
+    A function that is jitted within keeps the axis when it is called elsewhere.
     """
     token = _axis.set(axis)
     try:
@@ -37,9 +37,9 @@ def total(tree: Any) -> Any:
 def gather(tree: Any) -> Any:
     """Arrays `[batch, ...]` of every device, joined along their first axis in device order.
 
-    A loss over pairs of the global batch compares its own rows with the gathered ones, and returns
-    the total over its own rows: the sum over devices is then the loss of the global batch, and its
-    gradient, which flows back through the gathered rows too, is exact.
+    A loss over pairs of the global batch compares its own rows with the gathered rows and returns
+    the total over its own rows. The sum over devices is the loss of the global batch, and its
+    gradient, which also flows through the gathered rows, is exact.
     """
     axis = _axis.get()
     if axis is None:

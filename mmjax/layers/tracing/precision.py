@@ -1,7 +1,7 @@
 """Mixed precision, Micikevicius et al. 2018, arXiv:1710.03740: half-precision compute.
 
-Nothing here or in any module names a precision: each computes in that of the parameters that it is
-given, and reads its raw input in whatever that comes in. Statistics and losses are float32.
+Modules do not name a precision: each computes in the type of its parameters and reads raw input in
+the type of that input. Statistics and losses are float32.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from mmjax.types import AnyArray
 
 
 def in_kernel_dtype(*arrays: AnyArray | None, dtype: Any = None, inexact: bool = True) -> list:
-    """For linen's `promote_dtype`: input and bias in the kernel's type, whatever the input's is.
+    """Input, kernel and bias in the type of the kernel, as linen's `promote_dtype`.
 
-    For the first layer that reads raw input. Time stamps, samples of sound and numbers of
-    categories would be wrong in bfloat16, so they come as float32 and are read before this.
+    For the first layer that reads raw input, which stays float32 until then: time stamps, sound
+    samples and numbers of categories would be wrong in bfloat16.
     """
     del dtype, inexact
     kernel = jnp.asarray(arrays[1])
@@ -27,7 +27,7 @@ def in_kernel_dtype(*arrays: AnyArray | None, dtype: Any = None, inexact: bool =
 
 
 def cast_floats(dtype: DTypeLike) -> Callable[[Any], Any]:
-    """tree -> the tree with its floats as `dtype`; integers, masks and keys as they are."""
+    """tree -> the tree with its floats cast to `dtype`; integers, masks and keys are unchanged."""
 
     def cast(x: Array) -> Array:
         return x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x

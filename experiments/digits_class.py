@@ -4,8 +4,8 @@ scikit-learn's 1,797 handwritten digits (8x8); the target is one class of ten.
 
     python experiments/digits_class.py
 
-On 2 CPU cores about 0.9 minutes; test accuracy 98.9 ± 0.3 % (mean ± standard deviation over 3
-seeds: `--seeds 3`). Whoever reads the caption alone is right in 80 %.
+On 2 CPU cores about 0.9 minutes; test accuracy 98.9 ± 0.3 % (mean ± standard deviation over
+3 seeds: `--seeds 3`). Whoever reads the caption alone is right in 80 %.
 """
 
 import mmjax

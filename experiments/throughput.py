@@ -15,7 +15,8 @@ import tyro
 from mnist_match import experiment
 
 import mmjax
-from mmjax import parallel, train_batches
+from mmjax import train_batches
+from mmjax.devices import parallel
 from mmjax.types import MetricName
 
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-import mmjax
+from mmjax.devices import parallel
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "benchmarks"
 _WHY = "PyTorch is not installed: that the benchmark's two sides agree is not tested"
@@ -91,8 +91,8 @@ def test_the_tutorials_network_has_pytorchs_losses_for_three_steps(load):
     pairs, net = made_up.pairs(8), theirs.network()
     given, params = tutorial.batch(pairs), tutorial.mapped(peer.arrays(net))
     theirs = peer.trainer(net, theirs.loss_of(pairs, True), made_up.LR)
-    mesh = mmjax.parallel.choose(8, 2)
-    update = mmjax.parallel.WRAPPERS["pmap"](tutorial.step(), mesh)
+    mesh = parallel.choose(8, 2)
+    update = parallel.WRAPPERS["pmap"](tutorial.step(), mesh)
     found = row.losses(update, given, params, mesh)
     agreement.require_same(found, [theirs() for _ in range(row.STEPS)], "loss")
 

@@ -10,7 +10,7 @@ AIM, EVERY, MOST = 0.9879, 107, 4280  # test accuracy; steps between evaluations
 
 def run(side: str, settings: dict) -> dict:
     """Adam at a constant rate, the test split measured every quarter of an epoch."""
-    from mmjax import parallel
+    from mmjax.devices import parallel
 
     parallel.keep_memory()
     parallel.request_host_devices(made_up.BATCH, None)
@@ -34,8 +34,7 @@ def _ours(task: captions.Task, seed: int):
     import tutorial
 
     import mmjax
-    from mmjax import parallel
-    from mmjax.devices import compilation_cache
+    from mmjax.devices import compilation_cache, parallel
     from mmjax.evaluation.evaluator import Evaluator
     from mmjax.runs import folder
 

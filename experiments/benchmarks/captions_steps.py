@@ -9,7 +9,7 @@ import limits
 import tutorial
 
 import mmjax
-from mmjax import parallel
+from mmjax.devices import parallel
 from mmjax.train.loop import multi_step
 from mmjax.types import MetricName
 

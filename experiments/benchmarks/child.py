@@ -35,8 +35,8 @@ def _ours(given) -> float:
     """As users get it: pmap over the cores, programs kept in the cache folder."""
     import tutorial
 
-    from mmjax import MetricName, parallel
-    from mmjax.devices import compilation_cache
+    from mmjax import MetricName
+    from mmjax.devices import compilation_cache, parallel
 
     compilation_cache.enable()
     parallel.keep_memory()

@@ -48,7 +48,7 @@ def main(
         data_dir: where prepared data sets lie
     """
     wanted = chosen(rows)
-    from mmjax import parallel
+    from mmjax.devices import parallel
 
     parallel.keep_memory()  # for both sides
     parallel.request_host_devices(128, None)
@@ -90,7 +90,7 @@ def chosen(rows: str) -> list[int]:
 
 def describe(machine) -> str:
     """Cores, rates and versions."""
-    from mmjax import parallel
+    from mmjax.devices import parallel
 
     found = ", ".join(f"{name} {version}" for name, version in versions().items())
     return (

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from mmjax import parallel
+from mmjax.devices import parallel
 from mmjax.evaluation.flops import flops, wanted
 
 PRODUCT, COPIED = 2048, 2**28  # rows of the matrices; bytes

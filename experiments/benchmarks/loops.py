@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from mmjax import parallel
+from mmjax.devices import parallel
 from mmjax.layers.convolution.convolution import Conv
 
 BATCH, SIDE, CHANNELS, FEATURES = (

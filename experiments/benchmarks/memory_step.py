@@ -32,7 +32,7 @@ def _ours(fusion: str, accumulate: int, remat: bool) -> tuple[float, float]:
     import tutorial
 
     import mmjax
-    from mmjax import parallel
+    from mmjax.devices import parallel
     from mmjax.layers.tracing.rematerialisation import rematerialising
     from mmjax.train.step import gradient
 

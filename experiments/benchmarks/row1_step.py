@@ -11,7 +11,7 @@ import result
 import tutorial
 from peer import torch
 
-from mmjax import parallel
+from mmjax.devices import parallel
 from mmjax.types import MetricName
 
 STEPS = 3  # before which the losses must agree: weights, gradients and Adam's update

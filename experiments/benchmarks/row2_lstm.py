@@ -17,7 +17,7 @@ from jax import Array
 from peer import torch
 
 import mmjax
-from mmjax import parallel
+from mmjax.devices import parallel
 
 LENGTHS = (10, 100, 400)
 ENCODER = mmjax.encoders.Lstm(made_up.VOCABULARY)

@@ -18,7 +18,7 @@ import tutorial
 from peer import torch
 
 import mmjax
-from mmjax import parallel
+from mmjax.devices import parallel
 from mmjax.types import MetricName
 
 BATCH, ONE, MANY = 32, 1, 256

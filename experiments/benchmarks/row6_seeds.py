@@ -10,7 +10,7 @@ import result
 import timing
 import tutorial
 
-from mmjax import parallel
+from mmjax.devices import parallel
 from mmjax.types import MetricName
 
 SEEDS, LARGEST = 8, 0.6  # of the cost of eight runs

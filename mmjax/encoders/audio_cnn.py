@@ -18,10 +18,10 @@ from mmjax.types import AnyArray, Tokens
 
 @final
 class AudioCnn(nn.Module):
-    """Audio: 3x3 convolutions with ReLU over frames and bands, each followed by a 2x2 average."""
+    """Audio: 3x3 convolutions over frames and bands, each followed by ReLU and a 2x2 average."""
 
     sample_rate: int = 16_000  # of the samples, in Hz
-    window: float = 0.025  # seconds that a frame sees
+    window: float = 0.025  # seconds in a frame
     hop: float = 0.010  # seconds from one frame to the next
     mels: int = 64  # bands
     features: tuple[int, ...] = (32, 64, 64)  # channels of each convolution
@@ -36,10 +36,10 @@ class AudioCnn(nn.Module):
         mask: Bool[AnyArray, "batch sample"],
         train: bool,
     ) -> Tokens:
-        """Returns one token, or one for every few frames with `pooling="none"`.
+        """Returns one token, or one for each 2^len(features) frames with `pooling="none"`.
 
         Raises:
-            ValueError: there are fewer than 2^len(features) bands, or `log_mel`'s reasons.
+            ValueError: there are fewer than 2^len(features) bands, or `log_mel` raises it.
         """
         del train
         require_choice(self, "pooling", "mean", "none")
@@ -50,8 +50,8 @@ class AudioCnn(nn.Module):
         )  # fmt: skip
         x = x[:, :, :, None]
         for layer, features in enumerate(self.features):
-            x = nn.relu(self._conv(features, f"conv_{layer}")(clear(x, mask)))
-            # Filled up to an even number: the last frame must not be left out.
+            x = nn.relu(Conv(features, (3, 3), name=f"conv_{layer}")(clear(x, mask)))
+            # Padded to an even number: the average must include the last frame.
             x = jnp.pad(clear(x, mask), ((0, 0), (0, x.shape[1] % 2), (0, 0), (0, 0)))
             x, mask = average_pool(x, 2), window_mask(mask, 2)
         x = jnp.reshape(x, (*x.shape[:2], x.shape[2] * x.shape[3]))
@@ -59,6 +59,3 @@ class AudioCnn(nn.Module):
         if self.pooling == "none":
             return Tokens(clear(x, mask), mask)
         return Tokens(masked_mean(x, mask)[:, None], jnp.any(mask, axis=1, keepdims=True))
-
-    def _conv(self, features: int, name: str) -> Conv:
-        return Conv(features, (3, 3), name=name)

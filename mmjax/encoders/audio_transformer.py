@@ -13,17 +13,17 @@ from mmjax.types import AnyArray, Tokens
 
 @final
 class AudioTransformer(nn.Module):
-    """Audio: tokens of `patch` frames with all their bands, through transformer blocks."""
+    """Audio: transformer blocks over tokens of `patch` frames with all their bands."""
 
     sample_rate: int = 16_000  # of the samples, in Hz
-    window: float = 0.025  # seconds that a frame sees
+    window: float = 0.025  # seconds in a frame
     hop: float = 0.010  # seconds from one frame to the next
     mels: int = 64  # bands
-    patch: int = 4  # frames of a token
+    patch: int = 4  # frames in a token
     dim: int = 64  # width of a token
     layers: int = 2  # blocks
     heads: int = 4  # must divide dim
-    dropout: float = 0.0  # share of embeddings and of what a sublayer adds dropped in training
+    dropout: float = 0.0  # share of embeddings and of sublayers' results dropped in training
 
     @nn.compact
     def __call__(
@@ -32,7 +32,7 @@ class AudioTransformer(nn.Module):
         mask: Bool[AnyArray, "batch sample"],
         train: bool,
     ) -> Tokens:
-        """Returns one token for each `patch` frames; raises as `log_mel` does."""
+        """Returns one token for each `patch` frames; raises ValueError as `log_mel` does."""
         x, mask = log_mel(
             jnp.asarray(values), jnp.asarray(mask),
             sample_rate=self.sample_rate, window=self.window, hop=self.hop, mels=self.mels,

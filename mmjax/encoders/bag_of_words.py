@@ -1,4 +1,4 @@
-"""BagOfWords of embeddings, Iyyer et al. 2015 (deep averaging), doi:10.3115/v1/P15-1162."""
+"""Bag of word embeddings, Iyyer et al. 2015 (deep averaging), doi:10.3115/v1/P15-1162."""
 
 from typing import Literal, final
 
@@ -14,11 +14,11 @@ from mmjax.types import AnyArray, Tokens
 
 @final
 class BagOfWords(nn.Module):
-    """Text: z = mean of the words' embeddings: which words, in whatever order."""
+    """Text: z = mean of the words' embeddings, which ignores their order."""
 
-    vocabulary_size: int = 10_000  # ids run from 0; others are no words, and masked
+    vocabulary_size: int = 10_000  # ids run from 0; words with other ids are masked
     dim: int = 64  # width of a token
-    pooling: Literal["mean", "none"] = "mean"  # their mean, or one token a word
+    pooling: Literal["mean", "none"] = "mean"  # one token, or one per word
 
     @nn.compact
     def __call__(

@@ -25,10 +25,10 @@ SIZES = {
 
 @final
 class Bert(nn.Module):
-    """Text: x = norm(word + position); x = block(x); every word sees every other.
+    """Text: x = norm(word + position); x = block(x); every word attends to every other.
 
-    One segment: its embedding is part of the positions. An id outside 0..vocabulary_size - 1 is no
-    word: it is masked. Exact against transformers' BertModel, without its pooler.
+    The embedding of the only segment is part of the positions. A word whose id is outside
+    0..vocabulary_size - 1 is masked. Exact against transformers' BertModel, without its pooler.
     """
 
     size: Literal["tiny", "mini", "small", "medium", "base"] = "tiny"
@@ -38,9 +38,9 @@ class Bert(nn.Module):
     layers: int | None = None  # blocks; None: that of `size`
     heads: int | None = None  # must divide the width; None: that of `size`
     dim: int | None = None  # width of a token; None: that of a block
-    dropout: float = 0.0  # share of embeddings and of what a sublayer adds dropped in training
+    dropout: float = 0.0  # share of embeddings and of sublayers' results dropped in training
     epsilon: float = 1e-12  # of the norms
-    pooling: Literal["none", "mean", "first"] = "none"  # one token a word, the mean, the first word
+    pooling: Literal["none", "mean", "first"] = "none"  # one token per word, mean, or first word
     weights: str | None = None  # safetensors of published weights, read when a training begins
 
     @nn.compact
@@ -53,8 +53,8 @@ class Bert(nn.Module):
         """Returns one token for each word, or one with `pooling`.
 
         Raises:
-            ValueError: texts are longer than `positions`, `size` or `pooling` is none of the
-                choices, or the heads do not divide the width.
+            ValueError: texts are longer than `positions`, `size` or `pooling` is unknown, or the
+                heads do not divide the width.
         """
         require_choice(self, "pooling", "none", "mean", "first")
         width, layers, heads = size_of(self, SIZES)

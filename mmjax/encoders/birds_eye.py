@@ -18,15 +18,15 @@ from mmjax.types import AnyArray, Tokens
 class BirdsEye(nn.Module):
     """Points (lidar, radar): counted and averaged in the cells of a grid, then 3x3 convolutions.
 
-    The first two features are x and y, in whatever unit `extent` is in. Empty space is something
-    that was seen: every place of the grid gives a token, wherever there is any point.
+    The first two features are x and y, in the unit of `extent`. Empty cells are information too:
+    every place of the grid gives a token, unless the set has no point at all.
     """
 
     extent: tuple[float, float, float, float] = (-3.0, 3.0, -3.0, 3.0)  # x from, to; y from, to
     cells: tuple[int, int] = (16, 16)  # along x and along y
-    features: tuple[int, ...] = (32, 64)  # channels of each convolution, a 2x2 average after each
+    features: tuple[int, ...] = (32, 64)  # channels of each convolution, before a 2x2 average
     dim: int = 64  # width of a token
-    pooling: Literal["flatten", "none"] = "flatten"  # one token, or one for each place that is left
+    pooling: Literal["flatten", "none"] = "flatten"  # one token, or one per place that remains
 
     @nn.compact
     def __call__(
@@ -35,10 +35,11 @@ class BirdsEye(nn.Module):
         mask: Bool[AnyArray, "batch point"],
         train: bool,
     ) -> Tokens:
-        """Returns one token, or cells / 4^len(features) of them with `pooling="none"`.
+        """Returns one token, or cells / 4^len(features) tokens with `pooling="none"`.
 
         Raises:
-            ValueError: the grid is empty, or too small for its averages; a point has no x and y.
+            ValueError: the grid is empty or too small for the averages, or points have fewer than
+                2 features.
         """
         del train
         require_at_least(self, 1, "dim")

@@ -18,8 +18,8 @@ from mmjax.types import AnyArray, Tokens
 class Cnn(nn.Module):
     """Image: 3x3 convolutions with ReLU, one 2x2 average pool, then tokens of width `dim`.
 
-    `flatten` keeps where things are, and so fixes the image's size; `mean` forgets it (on MNIST it
-    loses the digit); `attention` learns where to look; `none` gives one token per position.
+    `flatten` keeps positions and so fixes the image's size; `mean` discards them (and on MNIST the
+    digit with them); `attention` learns where to look; `none` gives one token per position.
     """
 
     features: tuple[int, ...] = (32, 64)  # channels of each 3x3 convolution
@@ -35,7 +35,11 @@ class Cnn(nn.Module):
         mask: Bool[AnyArray, "batch"],
         train: bool,
     ) -> Tokens:
-        """Returns one token, or height/2 * width/2 of them with `pooling="none"`."""
+        """Returns one token, or height/2 * width/2 tokens with `pooling="none"`.
+
+        Raises:
+            ValueError: the image is smaller than 2x2 pixels, or `pooling` is unknown.
+        """
         del train
         require_choice(self, "pooling", "flatten", "mean", "attention", "none")
         batch, height, width, _ = values.shape

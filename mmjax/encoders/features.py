@@ -15,7 +15,7 @@ from mmjax.types import AnyArray, Tokens
 class Features(nn.Module):
     """Features: token = mlp(x), each token by itself; with `hidden=()` a linear projection W x + b.
 
-    For whatever comes as rows of numbers: frames of sound or touch, points, one row of a table.
+    For any rows of numbers: frames of sound or touch, points, one row of a table.
     """
 
     dim: int = 64  # width of a token
@@ -29,7 +29,7 @@ class Features(nn.Module):
         mask: Bool[AnyArray, "batch token"],
         train: bool,
     ) -> Tokens:
-        """Returns one token for each that is given."""
+        """Returns one token for each input token."""
         mask = jnp.asarray(mask)
         mlp = Mlp(hidden=self.hidden, dim=self.dim, dropout=self.dropout, name="mlp")
         return Tokens(clear(mlp(clear(values, mask), train=train), mask), mask)

@@ -18,15 +18,15 @@ from mmjax.types import AnyArray, Tokens
 class FtTransformer(nn.Module):
     """Table: x_j = number_j w_j + b_j, or embedding_j + b_j; [class, x] through blocks; norm.
 
-    The class token comes first, then numeric columns, then categorical ones. An empty cell, or an
-    unknown category, is a token that is not there. A row without any cell is not there at all.
+    The class token comes first, then numeric columns, then categorical ones. Empty cells and
+    unknown categories are masked tokens; a row without any cell has no tokens.
     """
 
     dim: int = 64  # width of a token
     layers: int = 2  # blocks
     heads: int = 4  # must divide dim
-    categories: tuple[int, ...] = ()  # of each column; 0 for a number; () means all are numbers
-    dropout: float = 0.0  # share of what a sublayer adds dropped in training
+    categories: tuple[int, ...] = ()  # per column, 0 for a numeric one; (): all are numeric
+    dropout: float = 0.0  # share of sublayers' results dropped in training
 
     @nn.compact
     def __call__(
@@ -35,7 +35,7 @@ class FtTransformer(nn.Module):
         mask: Bool[AnyArray, "batch column"],
         train: bool,
     ) -> Tokens:
-        """Returns 1 + columns tokens; raises ValueError where `categories` does not fit them."""
+        """Returns 1 + columns tokens; raises ValueError if `categories` does not fit them."""
         require_at_least(self, 0, "layers")
         embedding = CellEmbedding(self.categories, self.dim, name="cells")
         cells = embedding(jnp.asarray(values), jnp.asarray(mask))

@@ -15,15 +15,15 @@ from mmjax.layers.tokens.word_embedding import PositionEmbedding, WordEmbedding
 from mmjax.layers.tokens.word_tokens import word_tokens
 from mmjax.types import AnyArray, Tokens
 
-# Width, layers, heads: those of the paper, and one to try things with.
+# Width, layers, heads: those of the paper, and a tiny one for experiments.
 SIZES = {"tiny": (128, 2, 2), "small": (768, 12, 12), "medium": (1024, 24, 16)}
 
 
 @final
 class Gpt2(nn.Module):
-    """Text: x = word + position; x = block(x); token = norm(x); a word sees the ones before it.
+    """Text: x = word + position; x = block(x); token = norm(x); words attend to earlier words.
 
-    An id outside 0..vocabulary_size - 1 is no word: it is masked. Exact against transformers'
+    A word whose id is outside 0..vocabulary_size - 1 is masked. Exact against transformers'
     GPT2Model with padding at the end.
     """
 
@@ -34,9 +34,9 @@ class Gpt2(nn.Module):
     layers: int | None = None  # blocks; None: that of `size`
     heads: int | None = None  # must divide the width; None: that of `size`
     dim: int | None = None  # width of a token; None: that of a block
-    dropout: float = 0.0  # share of embeddings and of what a sublayer adds dropped in training
+    dropout: float = 0.0  # share of embeddings and of sublayers' results dropped in training
     epsilon: float = 1e-5  # of the norms
-    pooling: Literal["none", "mean", "last"] = "none"  # one token a word, the mean, the last word
+    pooling: Literal["none", "mean", "last"] = "none"  # one token per word, mean, or last word
     weights: str | None = None  # safetensors of published weights, read when a training begins
 
     @nn.compact
@@ -49,8 +49,8 @@ class Gpt2(nn.Module):
         """Returns one token for each word, or one with `pooling`.
 
         Raises:
-            ValueError: texts are longer than `positions`, `size` or `pooling` is none of the
-                choices, or the heads do not divide the width.
+            ValueError: texts are longer than `positions`, `size` or `pooling` is unknown, or the
+                heads do not divide the width.
         """
         require_choice(self, "pooling", "none", "mean", "last")
         width, layers, heads = size_of(self, SIZES)

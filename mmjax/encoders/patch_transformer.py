@@ -13,16 +13,16 @@ from mmjax.types import AnyArray, Tokens
 
 @final
 class PatchTransformer(nn.Module):
-    """Series: tokens of `patch` consecutive steps with all their channels, through blocks.
+    """Series: transformer blocks over tokens of `patch` consecutive steps with all their channels.
 
-    Channels are mixed, where the paper keeps each to itself: they are of one object here.
+    The paper reads each channel separately; here they are mixed, as they describe one object.
     """
 
-    patch: int = 4  # steps of a token
+    patch: int = 4  # steps in a token
     dim: int = 64  # width of a token
     layers: int = 2  # blocks
     heads: int = 4  # must divide dim
-    dropout: float = 0.0  # share of embeddings and of what a sublayer adds dropped in training
+    dropout: float = 0.0  # share of embeddings and of sublayers' results dropped in training
     time: int | None = None  # the channel of irregular time stamps
 
     @nn.compact

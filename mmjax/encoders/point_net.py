@@ -16,16 +16,16 @@ from mmjax.types import AnyArray, Tokens
 
 @final
 class PointNet(nn.Module):
-    """Points: z = max over points of mlp(x), whatever their order and number.
+    """Points: z = max over points of mlp(x), for any order and number of points.
 
-    With `align` the first so many features (3 for x, y, z) are first turned by a matrix that a
-    small PointNet finds for each set (the paper's T-Net): x A, A = 1 + W max mlp(x).
+    With `align`, the first `align` features (3 for x, y, z) are first multiplied by a matrix that a
+    small PointNet computes for each set (the paper's T-Net): x A, A = 1 + W max mlp(x).
     """
 
     dim: int = 64  # width of a token
     hidden: tuple[int, ...] = (64, 64)  # widths of hidden ReLU layers
-    align: int = 0  # how many features are turned; 0: none
-    pooling: Literal["max", "none"] = "max"  # the set, or one token a point
+    align: int = 0  # features that the matrix transforms; 0: none
+    pooling: Literal["max", "none"] = "max"  # one token, or one per point
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
@@ -38,7 +38,7 @@ class PointNet(nn.Module):
         """Returns one token, or one for each point with `pooling="none"`.
 
         Raises:
-            ValueError: `align` is more than there are features.
+            ValueError: `align` exceeds the number of features.
         """
         require_choice(self, "pooling", "max", "none")
         mask = jnp.asarray(mask)

@@ -24,11 +24,11 @@ _KERNEL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")  # He 2015,
 class ResNet(nn.Module):
     """Image: four stages of residual blocks; one token for each position of the last stage.
 
-    Exact against torchvision, whose deeper networks stride in the 3x3 convolution ("v1.5").
+    Exact against torchvision, which puts the stride of bottlenecks in the 3x3 convolution ("v1.5").
     """
 
     depth: Literal[18, 34, 50, 101] = 18  # layers; from 50 on with bottlenecks
-    # statistics over the batch (not for small batches), or in each example over channel groups
+    # statistics over the batch (not for small batches), or over groups of channels per example
     norm: Literal["batch", "group"] = "batch"
     dim: int | None = None  # width of a token; None: the last stage's, 8 or 32 times `width`
     small_images: bool = False  # a 3x3 stem that keeps the size: for 8x8 to about 64x64 pixels
@@ -42,10 +42,10 @@ class ResNet(nn.Module):
         mask: Bool[AnyArray, "batch"],
         train: bool,
     ) -> Tokens:
-        """Returns height/32 * width/32 tokens, rounded up; with `small_images` /8.
+        """Returns height/32 * width/32 tokens, rounded up; /8 with `small_images`.
 
         Raises:
-            ValueError: the image is smaller than the stride, 32x32 or 8x8 pixels.
+            ValueError: the image is smaller than 32x32 pixels, or 8x8 with `small_images`.
         """
         mask, stride = jnp.asarray(mask), 8 if self.small_images else 32
         height, width = values.shape[1:3]
@@ -106,7 +106,7 @@ class ResidualBlock(nn.Module):
 
 
 def _conv(x: Array, features: int, size: int, stride: int, name: str) -> Array:
-    # As torch pads: with a stride, SAME would shift the grid.
+    # torch's padding: with a stride, SAME would shift the grid.
     padding = [(size // 2, size // 2)] * 2
     return Conv(
         features, (size, size), stride, padding, use_bias=False, kernel_init=_KERNEL, name=name
@@ -114,7 +114,7 @@ def _conv(x: Array, features: int, size: int, stride: int, name: str) -> Array:
 
 
 def _normed(x: Array, mask: Array, norm: str, train: bool, name: str) -> Array:
-    # Scales start at 1 in every norm: at 0, as some start a block's last, all before it were dead.
+    # Every scale starts at 1: a zero last scale would give the block's other layers no gradient.
     if norm == "batch":
         return BatchNorm(name=name)(x, mask, train=train)
     # 32 groups, Wu & He 2018, arXiv:1803.08494; fewer where a group would be a single channel.

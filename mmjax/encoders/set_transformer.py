@@ -16,16 +16,16 @@ from mmjax.types import AnyArray, Tokens
 
 @final
 class SetTransformer(nn.Module):
-    """Points: x = block(x, block(inducing, x)) in each layer; z = block(seeds, x), in any order.
+    """Points: x = block(x, block(inducing, x)) in each layer; z = block(seeds, x).
 
-    Induced attention costs points * inducing instead of points * points.
+    The order of points has no effect. Attention costs points * inducing, not points * points.
     """
 
     dim: int = 64  # width of a token
     layers: int = 2  # induced set attention blocks
     heads: int = 4  # must divide dim
-    inducing: int = 16  # learned points that each layer goes through
-    seeds: int = 1  # tokens that the set becomes
+    inducing: int = 16  # learned points through which each layer attends
+    seeds: int = 1  # tokens of the result
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact

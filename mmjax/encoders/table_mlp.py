@@ -14,15 +14,14 @@ from mmjax.types import AnyArray, Tokens
 
 @final
 class TableMlp(nn.Module):
-    """Table: z = mlp([numbers; embeddings of the categories; which cells are filled]).
+    """Table: z = mlp([numbers; embeddings of the categories; mask of the cells]).
 
-    An empty cell, or an unknown category, is a zero that says so. A row without any cell is a row
-    that is not there.
+    Empty cells and unknown categories are zeros and masked; a row without any cell has no token.
     """
 
     dim: int = 64  # width of a token
     hidden: tuple[int, ...] = (64,)  # widths of hidden ReLU layers
-    categories: tuple[int, ...] = ()  # of each column; 0 for a number; () means all are numbers
+    categories: tuple[int, ...] = ()  # per column, 0 for a numeric one; (): all are numeric
     embedding_dim: int = 8  # width of a category's embedding
     dropout: float = 0.0  # share of hidden units dropped in training
 
@@ -33,7 +32,7 @@ class TableMlp(nn.Module):
         mask: Bool[AnyArray, "batch column"],
         train: bool,
     ) -> Tokens:
-        """Returns one token; raises ValueError where `categories` does not fit the columns."""
+        """Returns one token; raises ValueError if `categories` does not fit the columns."""
         embedding = CellEmbedding(self.categories, self.embedding_dim, name="cells")
         cells = embedding(jnp.asarray(values), jnp.asarray(mask))
         flat = jnp.reshape(cells.categories, (values.shape[0], -1))

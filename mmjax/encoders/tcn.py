@@ -19,18 +19,18 @@ from mmjax.types import AnyArray, Tokens
 
 @final
 class Tcn(nn.Module):
-    """Series: x = x + W relu(conv(norm(x))), the conv's taps 2^i steps apart in layer i.
+    """Series: x = x + W relu(conv(norm(x))), with a dilation of 2^i in layer i.
 
-    Norms and residuals as in a transformer, instead of the paper's weight normalisation. A step
-    sees (size - 1) (2^layers - 1) others. Steps that are not there are zeros to their neighbours.
+    Norms and residuals are a transformer's instead of the paper's weight normalisation. A token
+    depends on (size - 1) (2^layers - 1) other steps. Masked steps are read as zeros.
     """
 
     dim: int = 64  # width of a token and of every layer
     layers: int = 4
     size: int = 3  # taps of a convolution
-    causal: bool = False  # a step sees itself and the ones before it
+    causal: bool = False  # a token depends on its own and earlier steps only
     dropout: float = 0.0  # share of hidden units dropped in training
-    pooling: Literal["mean", "none"] = "mean"  # their mean, or one token a step
+    pooling: Literal["mean", "none"] = "mean"  # one token, or one per step
     time: int | None = None  # the channel of irregular time stamps
 
     @nn.compact

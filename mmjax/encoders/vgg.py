@@ -20,13 +20,13 @@ STRIDE = 32
 
 @final
 class Vgg(nn.Module):
-    """Image: five stages of 3x3 convolutions, each ending in a 2x2 maximum; a token a position.
+    """Image: five stages of 3x3 convolutions and a 2x2 maximum; one token per position.
 
-    The feature layers, without the classifier. Convolutions before BatchNorm have no bias: it
-    would be subtracted again, and never learn.
+    The feature layers without the classifier. Convolutions before BatchNorm have no bias: the norm
+    would subtract it, and its gradient would be zero.
     """
 
-    depth: Literal[11, 16, 19] = 11  # layers, counting the three of the classifier
+    depth: Literal[11, 16, 19] = 11  # layers, including the three of the classifier
     batch_norm: bool = True  # after each convolution
     dim: int | None = None  # width of a token; None: the last stage's, 8 times `width`
     width: int = 64  # channels of the first stage; they double up to 8 times as many

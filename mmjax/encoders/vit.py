@@ -24,7 +24,7 @@ class Vit(nn.Module):
     """Image: x = [class, W patch] + position; x = block(x); token = norm(x).
 
     The class token comes first, then the patches row by row. Positions are learned for one size of
-    image; rows and columns that fill no patch are left out.
+    image; rows and columns that do not fill a patch are left out.
     """
 
     size: Literal["tiny", "small", "base"] = "tiny"
@@ -33,7 +33,7 @@ class Vit(nn.Module):
     layers: int | None = None  # blocks; None: that of `size`
     heads: int | None = None  # must divide the width; None: that of `size`
     dim: int | None = None  # width of a token; None: that of a block
-    dropout: float = 0.0  # share of embeddings and of what a sublayer adds dropped in training
+    dropout: float = 0.0  # share of embeddings and of sublayers' results dropped in training
     epsilon: float = 1e-6  # of the norms; transformers' checkpoints have 1e-12
     weights: str | None = None  # safetensors of published weights, read when a training begins
 
@@ -65,7 +65,7 @@ class Vit(nn.Module):
         position = self.param("position", nn.initializers.normal(0.02), x.shape[1:])
         x = x + position[None].astype(x.dtype)
         x = Dropout(self.dropout)(x, train=train)
-        everywhere = jnp.ones(x.shape[:2], bool)  # an image is there as a whole, or masked below
+        everywhere = jnp.ones(x.shape[:2], bool)  # a missing image is masked below
         for layer in range(layers):
             block = SelfAttentionBlock(heads, self.dropout, self.epsilon, name=f"block_{layer}")
             x = block(x, everywhere, train=train)

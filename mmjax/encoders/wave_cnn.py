@@ -17,16 +17,16 @@ from mmjax.types import AnyArray, Tokens
 
 @final
 class WaveCnn(nn.Module):
-    """Audio: strided convolutions straight on the samples, each with LayerNorm and ReLU.
+    """Audio: strided convolutions on the samples, each followed by LayerNorm and ReLU.
 
-    The samples are divided by their root mean square: how loud it was recorded does not show.
+    The samples are divided by their root mean square, which removes the recording level.
     """
 
     features: tuple[int, ...] = (32, 32, 64, 64)  # channels of each convolution
-    size: int = 80  # samples that the first convolution sees; the others see 3 windows
+    size: int = 80  # samples in the first kernel; the others span 3 strides
     stride: int = 4  # of each convolution; at most `size`
     dim: int = 64  # width of a token
-    pooling: Literal["mean", "none"] = "mean"  # one token, or one for stride^len(features) samples
+    pooling: Literal["mean", "none"] = "mean"  # one token, or one per stride^len(features) samples
 
     @nn.compact
     def __call__(
@@ -35,7 +35,7 @@ class WaveCnn(nn.Module):
         mask: Bool[AnyArray, "batch sample"],
         train: bool,
     ) -> Tokens:
-        """Returns one token, or one for every so many samples with `pooling="none"`."""
+        """Returns one token, or one per stride^len(features) samples with `pooling="none"`."""
         del train
         require_choice(self, "pooling", "mean", "none")
         require_at_least(self, 1, "stride")

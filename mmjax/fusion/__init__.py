@@ -1,4 +1,4 @@
-"""Fusions: `({modality: Tokens}, train) -> Tokens`, any modality may be missing."""
+"""Fusions: `({modality: Tokens}, train) -> Tokens`; any modality may be missing."""
 
 from mmjax.fusion.aligned import Aligned as Aligned
 from mmjax.fusion.attention_sum import AttentionSum as AttentionSum
@@ -29,7 +29,7 @@ from mmjax.fusion.sum import Sum as Sum
 from mmjax.fusion.tensor import Tensor as Tensor
 
 FUSIONS = {
-    # one token: vectors joined
+    # one token from one vector per modality
     "sum": Sum,
     "mean": Mean,
     "max": Max,
@@ -42,7 +42,7 @@ FUSIONS = {
     "mixture_of_experts": MixtureOfExperts,
     "deep_sets": DeepSets,
     "late_transformer": LateTransformer,
-    # one token: products
+    # one token from products of vectors
     "tensor": Tensor,
     "low_rank": LowRank,
     "multiplicative": Multiplicative,
@@ -50,9 +50,9 @@ FUSIONS = {
     "mlb": Mlb,
     "mutan": Mutan,
     "mfb": Mfb,
-    # many tokens: steps that are joined one by one
+    # many tokens, joined step by step
     "aligned": Aligned,
-    # many tokens: attention
+    # many tokens, by attention
     "early": Early,
     "cross_attention": CrossAttention,
     "co_attention": CoAttention,

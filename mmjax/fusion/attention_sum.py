@@ -14,7 +14,7 @@ from mmjax.types import Tokens
 
 @final
 class AttentionSum(nn.Module):
-    """z = sum_m a_m x_m;  a = softmax_m(v . tanh(U x_m)) over what is there;  x_m = W_m z_m."""
+    """z = sum_m a_m x_m;  a = softmax_m(v . tanh(U x_m)), unmasked m only;  x_m = W_m z_m."""
 
     dim: int = 64  # width of the fused vector
 
@@ -25,11 +25,11 @@ class AttentionSum(nn.Module):
         require_at_least(self, 1, "dim")
         vectors = Projections(self.dim, name="projection")(pooled(modalities)).values()
         values = jnp.stack([vector.value for vector in vectors], axis=1)
-        if len(vectors) == 1:  # its weight is 1: there is nothing to score
+        if len(vectors) == 1:  # its weight is 1: scores would have no gradient
             return one_token(values[:, 0], modalities)
         there = jnp.stack([vector.present for vector in vectors], axis=1)
         hidden = nn.tanh(nn.Dense(self.dim, name="hidden")(values))
-        # No bias: the same number added to all scores changes nothing.
+        # No bias: a number added to all scores does not change their softmax.
         scores = nn.Dense(1, use_bias=False, name="score")(hidden)[:, :, 0]
         weights = masked_softmax(scores, there)
         self.sow("intermediates", "attention", weights)

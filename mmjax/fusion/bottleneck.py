@@ -15,23 +15,23 @@ from mmjax.types import Tokens
 
 @final
 class Bottleneck(nn.Module):
-    """[x_m; f_m] = block_m([x_m; f]) for every modality m;  f = mean of the f_m that are there.
+    """[x_m; f_m] = block_m([x_m; f]) for every modality m;  f = mean of f_m, unmasked m only.
 
-    All that passes between modalities passes through the few tokens f: written in one layer, read
-    in the next. Without them (`bottlenecks=0`) every modality has a plain transformer of its own.
-    No positions are added: of the order of tokens it knows what the encoders put into them.
+    Modalities exchange information only through the few tokens f, which one layer writes and the
+    next one reads. With `bottlenecks=0` each modality has a plain transformer of its own. No
+    positions are added; encoders may add them.
     """
 
     bottlenecks: int = 4  # tokens in f
-    layers: int = 2  # transformer blocks of each modality; to meet, modalities need 2
-    fuse_from: int = 0  # blocks before which each modality is alone
+    layers: int = 2  # transformer blocks of each modality; at least 2 to exchange information
+    fuse_from: int = 0  # first block with f; before it each modality is alone
     dim: int = 64  # width of the fused tokens
     heads: int = 4  # attention heads, must divide dim
     dropout: float = 0.0  # share of hidden units dropped in training
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
-        """Returns the tokens of all modalities, ordered by name; not f."""
+        """Returns the tokens of all modalities, ordered by name, without f."""
         require_at_least(self, 1, "layers")
         require_at_least(self, 0, "bottlenecks", "fuse_from")
         if self.bottlenecks and self.layers - self.fuse_from < 2:

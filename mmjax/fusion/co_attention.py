@@ -16,9 +16,8 @@ from mmjax.types import Tokens
 class CoAttention(nn.Module):
     """One stream x_m per modality: x_m = block(x_m, [x_n for n != m]);  x_m = block(x_m).
 
-    x_m = W_m z_m + e_m; all streams look at the others as they were before the layer. With one
-    modality there is only the second block. No positions are added: of the order of tokens it knows
-    what the encoders put into them.
+    x_m = W_m z_m + e_m at first; each stream attends to the others as they were before the layer.
+    With one modality there is only the second block. No positions are added; encoders may add them.
     """
 
     layers: int = 1  # pairs of a co-attention and a self-attention block in each stream

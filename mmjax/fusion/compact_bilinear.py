@@ -18,8 +18,8 @@ from mmjax.types import Tokens
 
 
 def count_sketch(x: Float[Array, "batch width"], dim: int, seed: int) -> Float[Array, "batch dim"]:
-    """sketch[h(i)] += s(i) x[i], places h and signs s drawn once from the seed (Charikar 2002)."""
-    # RandomState's numbers are frozen for ever: a checkpoint does not hold them.
+    """sketch[h(i)] += s(i) x[i]; the seed gives places h and signs s (Charikar et al. 2002)."""
+    # RandomState's stream never changes, so checkpoints need not store its numbers.
     drawn = np.random.RandomState(seed)
     place = drawn.randint(dim, size=x.shape[-1])
     sign = jnp.asarray(drawn.randint(2, size=x.shape[-1]) * 2 - 1, x.dtype)
@@ -29,24 +29,24 @@ def count_sketch(x: Float[Array, "batch width"], dim: int, seed: int) -> Float[A
 def compact_bilinear(
     sketches: Sequence[Float[Array, "batch dim"]], present: Sequence[Bool[Array, "batch"]]
 ) -> Float[Array, "batch dim"]:
-    """irfft(prod_m rfft(sketch_m)): the sketch of the outer product of what is there.
+    """irfft(prod_m rfft(sketch_m)): the sketch of the outer product of the present modalities.
 
     For two vectors its expected inner product is the bilinear kernel:
     E <f(x, y), f(u, v)> = <x, u> <y, v>  (Pham & Pagh 2013, doi:10.1145/2487575.2487591).
     """
     first = sketches[0]
     spectra = [jnp.fft.rfft(sketch.astype(jnp.float32), axis=-1) for sketch in sketches]
-    # A spectrum of ones is the unit of the convolution.
+    # A missing modality has a spectrum of ones, the neutral element of the convolution.
     product = masked_product(spectra, present)
     return jnp.fft.irfft(product, n=first.shape[-1], axis=-1).astype(first.dtype)
 
 
 @final
 class CompactBilinear(nn.Module):
-    """z = normalise(signed_sqrt(sketch of z_1 (x) ... (x) z_M)); no parameter."""
+    """z = normalise(signed_sqrt(sketch of z_1 (x) ... (x) z_M)); it has no parameters."""
 
     dim: int = 512  # width of the sketch: its error falls with 1 / sqrt(dim) (the paper: 16,000)
-    seed: int = 0  # of the sketch's places and signs
+    seed: int = 0  # for the sketch's places and signs
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:

@@ -14,11 +14,10 @@ from mmjax.types import Tokens
 
 @final
 class CrossAttention(nn.Module):
-    """x = [W_1 z_1 + e_1; ...; W_M z_M + e_M];  x = block(x), each token asking other modalities.
+    """x = [W_1 z_1 + e_1; ...; W_M z_M + e_M];  x = block(x), attending to other modalities only.
 
-    With a single modality its tokens ask each other. A token whose other modalities are all missing
-    gets a learned answer. No positions are added: of the order of tokens it knows what the encoders
-    put into them.
+    With a single modality its tokens attend to each other. A token whose other modalities are all
+    missing gets a learned answer. No positions are added; encoders may add them.
     """
 
     dim: int = 64  # width of the fused tokens
@@ -27,11 +26,11 @@ class CrossAttention(nn.Module):
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
-        """Returns the tokens of all modalities, informed by each other, ordered by name."""
+        """Returns the tokens of all modalities, ordered by name."""
         lengths = [tokens.mask.shape[1] for _, tokens in ordered(modalities)]
         owner = np.repeat(np.arange(len(lengths)), lengths)
-        asks = (owner[:, None] != owner[None, :]) | (len(lengths) == 1)
+        visible = (owner[:, None] != owner[None, :]) | (len(lengths) == 1)
         x = Join(self.dim, name="join")(modalities)
         block = Block(self.dim, self.heads, self.dropout, name="block")
-        values = block(x.values, asks[None] & x.mask[:, None], train=train)
+        values = block(x.values, visible[None] & x.mask[:, None], train=train)
         return Tokens(clear(values, x.mask), x.mask)

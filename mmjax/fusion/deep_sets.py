@@ -17,7 +17,7 @@ from mmjax.types import Tokens
 class DeepSets(nn.Module):
     """z = rho(sum of phi(x) over all tokens of all modalities);  x = W_m z + e_m.
 
-    The order of tokens does not matter, their number does: a sum, not a mean.
+    The order of tokens has no effect, but their number does: it is a sum, not a mean.
     """
 
     dim: int = 64  # width of x, phi and rho

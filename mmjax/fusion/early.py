@@ -15,7 +15,7 @@ from mmjax.types import Tokens
 class Early(nn.Module):
     """x = [W_1 z_1 + e_1; ...; W_M z_M + e_M];  x = block(x), `layers` times;  norm(x).
 
-    No positions are added: of the order of tokens it knows what the encoders put into them.
+    No positions are added; encoders may add them.
     """
 
     layers: int = 2  # transformer blocks

@@ -16,12 +16,12 @@ from mmjax.types import Tokens
 class EncoderDecoder(nn.Module):
     """c = blocks([W_m z_m + e_m for all m]);  q = attend(q);  q = attend(q, c);  q += mlp(norm(q)).
 
-    With the transformer of Vaswani et al. 2017, arXiv:1706.03762; the queries are learned.
+    The queries are learned. Transformer: Vaswani et al. 2017, arXiv:1706.03762.
     """
 
-    queries: int = 4  # learned tokens that are decoded
+    queries: int = 4  # learned tokens, as many as tokens of the result
     encoder_layers: int = 1  # self-attention blocks over all modalities' tokens
-    decoder_layers: int = 1  # each asks the other queries, then the memory
+    decoder_layers: int = 1  # each attends to the queries, then to the memory
     dim: int = 64  # width of the fused tokens
     heads: int = 4  # attention heads, must divide dim
     dropout: float = 0.0  # share of hidden units dropped in training
@@ -38,11 +38,11 @@ class EncoderDecoder(nn.Module):
             memory = block(memory, mask[:, None], train=train)
         queries = self.param("queries", nn.initializers.normal(1.0), (self.queries, self.dim))
         q = jnp.broadcast_to(queries.astype(memory.dtype)[None], (mask.shape[0], *queries.shape))
-        there = jnp.broadcast_to(present(modalities)[:, None], q.shape[:2])
+        mask_q = jnp.broadcast_to(present(modalities)[:, None], q.shape[:2])
         for layer in range(self.decoder_layers):
-            q = Attend(self.dim, self.heads, name=f"decoder_{layer}_queries")(q, there[:, None])
-            ask = Attend(self.dim, self.heads, name=f"decoder_{layer}_memory")
-            q = ask(q, mask[:, None], memory)
+            q = Attend(self.dim, self.heads, name=f"decoder_{layer}_queries")(q, mask_q[:, None])
+            read = Attend(self.dim, self.heads, name=f"decoder_{layer}_memory")
+            q = read(q, mask[:, None], memory)
             feed_forward = FeedForward(self.dim, self.dropout, name=f"decoder_{layer}_feed_forward")
             q = feed_forward(q, train=train)
-        return Normed(name="out")(Tokens(q, there))
+        return Normed(name="out")(Tokens(q, mask_q))

@@ -25,8 +25,8 @@ def film(
 class Film(nn.Module):
     """z = sum_m film(x_m, G_m o_m, B_m o_m);  x_m = W_m z_m, o_m all the other modalities' x.
 
-    Each modality is modulated by the others, so that no one has to be named the condition. Without
-    biases: others that are missing, zeros, leave x_m as it is.
+    Each modality is modulated by all others, so none has to be chosen as the condition. There are
+    no biases: if the others are missing (zeros), x_m is unchanged.
     """
 
     dim: int = 64  # width of the fused vector

@@ -15,7 +15,7 @@ from mmjax.types import Tokens
 class Gated(nn.Module):
     """z = sum_m g_m * tanh(W_m z_m);  g_m = sigmoid(V_m [z_1; ...; z_M]).
 
-    The paper's form for any number of modalities. A missing one is tanh(0) = 0 behind its gate.
+    The paper's form for any number of modalities. A missing modality contributes tanh(0) = 0.
     """
 
     dim: int = 64  # width of the fused vector

@@ -15,10 +15,10 @@ from mmjax.types import Tokens
 
 @final
 class Late(nn.Module):
-    """z = sum_m a_m mlp_m(z_m), sum_m a_m = 1 over the modalities that are there.
+    """z = sum_m a_m mlp_m(z_m), sum_m a_m = 1 over the present modalities.
 
-    Below a linear head (`hidden=()`) this is the average of the modalities' logits, since
-    head(sum_m a_m d_m) = sum_m a_m head(d_m); below a deeper one the decisions are joined again.
+    Under a linear head (`hidden=()`) this averages the modalities' logits: head(sum_m a_m d_m) =
+    sum_m a_m head(d_m). A deeper head mixes the decisions again.
     """
 
     weights: Literal["mean", "learned"] = "learned"  # a_m all equal, or a softmax of learned w_m

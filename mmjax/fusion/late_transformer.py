@@ -18,7 +18,7 @@ from mmjax.types import Tokens
 class LateTransformer(nn.Module):
     """x = [cls; W_1 z_1 + e_1; ...; W_M z_M + e_M], z_m pooled;  x = blocks(x);  z = norm(x_cls).
 
-    The [CLS] token is that of BERT, Devlin et al. 2019, arXiv:1810.04805.
+    The learned token cls is BERT's [CLS], Devlin et al. 2019, arXiv:1810.04805.
     """
 
     layers: int = 2  # transformer blocks

@@ -19,7 +19,7 @@ def low_rank(
 ) -> Float[Array, "batch dim"]:
     """sum_r prod_m F_m[r]' [z_m; 1]: tensor fusion whose weight is sum_r F_1[r] (x) ... (x) F_M[r].
 
-    A factor's last row belongs to the 1. Nothing of the size of the outer product is ever made.
+    A factor's last row multiplies the 1. The outer product is never computed.
     """
     terms = [
         jnp.einsum("bi,rid->brd", vector, factor[:, :-1]) + factor[None, :, -1]
@@ -30,7 +30,7 @@ def low_rank(
 
 @final
 class LowRank(nn.Module):
-    """z = sum_r prod_m F_m[r]' [z_m; 1]. A missing modality, [0; 1], leaves its constant row."""
+    """z = sum_r prod_m F_m[r]' [z_m; 1]. A missing modality, [0; 1], gives a constant."""
 
     rank: int = 4  # terms of the sum
     dim: int = 64  # width of the fused vector

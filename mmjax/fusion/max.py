@@ -13,13 +13,13 @@ from mmjax.types import Tokens
 
 @final
 class Max(nn.Module):
-    """z = max_m W_m z_m, number by number, over the modalities that are there."""
+    """z = max_m W_m z_m, elementwise over the present modalities."""
 
-    dim: int | None = None  # width that W_m projects to; None: no W_m, all widths must be equal
+    dim: int | None = None  # width of W_m's result; None: no W_m, and all widths must be equal
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
-        """Returns one token. Raises ValueError without `dim` when the widths differ."""
+        """Returns one token. Raises ValueError if `dim` is None and the widths differ."""
         del train
         vectors = Projections(self.dim, name="projection")(pooled(modalities))
         values = jnp.stack([vector.value for vector in vectors.values()], axis=1)

@@ -16,9 +16,9 @@ from mmjax.types import Tokens
 
 @final
 class Mfb(nn.Module):
-    """z = normalise(signed_sqrt(sum of each `factors` numbers of prod_m (U_m z_m + b_m))).
+    """z = normalise(signed_sqrt(sums of `factors` numbers each of prod_m (U_m z_m + b_m))).
 
-    A modality that is missing is left out of the product.
+    A missing modality is left out of the product.
     """
 
     factors: int = 5  # numbers of the product that are summed into one

@@ -17,7 +17,7 @@ from mmjax.types import Tokens
 
 
 def top_k_gates(logits: Float[Array, "batch expert"], k: int) -> Float[Array, "batch expert"]:
-    """softmax over the k largest logits of each example, exactly 0 for the other experts."""
+    """softmax over the k largest logits of each example; exactly 0 for the other experts."""
     chosen = jax.lax.top_k(logits, k)[1]
     keep = jnp.any(jax.nn.one_hot(chosen, logits.shape[-1]) > 0, axis=1)
     return jax.nn.softmax(logits, axis=-1, where=keep)
@@ -27,25 +27,25 @@ def top_k_gates(logits: Float[Array, "batch expert"], k: int) -> Float[Array, "b
 class MixtureOfExperts(nn.Module):
     """z = sum_e g_e expert_e(x);  g = top_k softmax(R x);  x = [z_1; ...; z_M], zeros if missing.
 
-    What keeps the experts in use: loss = experts * sum_e load_e softmax(R x)_e, load_e being
-    expert e's running share of the routing weights (Fedus 2022, arXiv:2101.03961, takes the batch's
-    share: that of one device is not that of all). All experts are computed and k are counted.
+    An auxiliary loss balances the experts: experts * sum_e load_e softmax(R x)_e, where load_e is
+    the running share of expert e in the routing weights. (Fedus et al. 2022, arXiv:2101.03961, take
+    the batch's share, which differs between devices.) All experts are computed, k are used.
     """
 
     mixes_examples: ClassVar[bool] = True  # through the running load
 
     experts: int = 4  # number of experts, each an MLP with one hidden layer
-    k: int = 2  # experts per example, 2 to `experts` (with 1 the router would learn nothing)
+    k: int = 2  # experts per example, 2 to `experts` (with 1 the router would have no gradient)
     dim: int = 64  # width of the fused vector, and of the hidden layers
-    balance: float = 0.01  # weight of the loss that keeps all experts in use
+    balance: float = 0.01  # weight of the auxiliary loss
     decay: float = 0.99  # of the running load, per step
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
         """Returns one token.
 
-        The routing weights [batch, expert] are sown as "routing"; the running load [expert] is kept
-        in the collection "statistics", and sums to 1 once something was routed.
+        The routing weights [batch, expert] are sown as "routing"; the collection "statistics" holds
+        their running totals [expert].
         """
         require_at_least(self, 1, "dim")
         if not 2 <= self.k <= self.experts:
@@ -74,7 +74,7 @@ class MixtureOfExperts(nn.Module):
         return one_token(jnp.einsum("be,bed->bd", gates, answers), modalities)
 
     def _account(self, logits: Array, gates: Array, there: Array, train: bool) -> None:
-        """Keep the running load, and let the experts that carry more of it cost more."""
+        """Update the running load and add the auxiliary loss."""
         zeros = nn.initializers.zeros
         # Totals of the batch divided by its size: their means over devices are the global ones.
         routed = self.variable("statistics", "routed", zeros, None, (self.experts,))

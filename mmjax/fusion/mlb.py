@@ -13,7 +13,7 @@ from mmjax.types import Tokens
 
 @final
 class Mlb(nn.Module):
-    """z = P prod_m tanh(U_m z_m + b_m); a modality that is missing is left out of the product."""
+    """z = P prod_m tanh(U_m z_m + b_m); a missing modality is left out of the product."""
 
     rank: int = 128  # width of the product
     dim: int = 64  # width of the fused vector

@@ -16,13 +16,12 @@ from mmjax.types import Tokens
 class Mult(nn.Module):
     """x_mn = blocks(x_m, x_n) for each target m and source n != m;  y_m = blocks([x_mn for all n]).
 
-    Directional and pairwise: every pair has a transformer of its own, in which x_m asks the same
-    low-level x_n = W_n z_n + e_n at every layer. With one modality y = blocks(x). The paper's
-    positions are left to the encoders.
+    Each ordered pair has its own transformer, in which x_m attends to the same x_n = W_n z_n + e_n
+    in every layer. With one modality y = blocks(x). No positions are added; encoders may add them.
     """
 
     layers: int = 1  # cross-modal blocks of each pair, and self-attention blocks of each target
-    dim: int = 64  # width of each direction; a fused token has one direction per other modality
+    dim: int = 64  # width of x_mn; a fused token joins one per other modality
     heads: int = 4  # attention heads, must divide dim
     dropout: float = 0.0  # share of hidden units dropped in training
 

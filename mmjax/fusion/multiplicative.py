@@ -16,8 +16,8 @@ class Multiplicative(nn.Module):
     """h_1 = U_1 z_1 + b;  h_m = h_{m-1} + U_m z_m + h_{m-1}' W_m z_m;  z = h_M.
 
     W_m is a tensor [dim, dim_m, dim]. For two modalities this is the paper's x' W z + U z + V x + b
-    with x = h_1; folded over more, products of any number of them arise. A modality that is
-    missing, zeros, leaves h as it was.
+    with x = h_1; more modalities give products of any number of them. A missing modality (zeros)
+    leaves h unchanged.
     """
 
     dim: int = 64  # width of the fused vector

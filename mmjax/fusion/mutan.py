@@ -16,7 +16,7 @@ from mmjax.types import Tokens
 class Mutan(nn.Module):
     """z = sum_r prod_m (M_mr x_m + b_mr);  x_m = tanh(W_m z_m + c_m): a core tensor of low rank.
 
-    A modality that is missing is left out of the products.
+    A missing modality is left out of the products.
     """
 
     inner: int = 64  # width of x_m

@@ -16,7 +16,7 @@ from mmjax.types import Tokens
 class Perceiver(nn.Module):
     """x = block(latents, [W_m z_m + e_m for all m]);  x = block(x), `layers` times;  norm(x).
 
-    Cost grows with the number of tokens, not with its square; their order does not matter.
+    Cost is linear in the number of tokens; their order has no effect.
     """
 
     latents: int = 8  # learned tokens that read the modalities
@@ -35,8 +35,8 @@ class Perceiver(nn.Module):
         x = jnp.broadcast_to(latents.astype(context.dtype)[None], (mask.shape[0], *latents.shape))
         read = Block(self.dim, self.heads, self.dropout, name="read")
         x = read(x, mask[:, None], train, context)
-        there = jnp.broadcast_to(present(modalities)[:, None], x.shape[:2])
+        latent_mask = jnp.broadcast_to(present(modalities)[:, None], x.shape[:2])
         for layer in range(self.layers):
             block = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")
-            x = block(x, there[:, None], train=train)
-        return Normed(name="out")(Tokens(x, there))
+            x = block(x, latent_mask[:, None], train=train)
+        return Normed(name="out")(Tokens(x, latent_mask))

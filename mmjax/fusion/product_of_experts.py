@@ -27,8 +27,8 @@ def product_of_experts(
 class ProductOfExperts(nn.Module):
     """z = sum_m p_m mu_m / (1 + sum_m p_m);  mu_m = W_m z_m + b_m,  p_m = softplus(V_m z_m + c_m).
 
-    The mean of the product with the prior N(0, 1); a missing expert has precision 0. Nothing is
-    sampled: the mean is what the heads read.
+    z is the mean of the product with the prior N(0, 1); it is not sampled. A missing expert has
+    precision 0.
     """
 
     dim: int = 64  # width of the fused vector

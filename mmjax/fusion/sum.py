@@ -12,13 +12,13 @@ from mmjax.types import Tokens
 
 @final
 class Sum(nn.Module):
-    """z = sum_m W_m z_m, z_m the mean of a modality's tokens; a missing one adds nothing."""
+    """z = sum_m W_m z_m, z_m the mean of a modality's tokens; a missing modality adds zero."""
 
-    dim: int | None = None  # width that W_m projects to; None: no W_m, all widths must be equal
+    dim: int | None = None  # width of W_m's result; None: no W_m, and all widths must be equal
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
-        """Returns one token. Raises ValueError without `dim` when the widths differ."""
+        """Returns one token. Raises ValueError if `dim` is None and the widths differ."""
         del train
         vectors = Projections(self.dim, name="projection")(pooled(modalities)).values()
         values = jnp.stack([vector.value for vector in vectors])

@@ -13,11 +13,11 @@ from mmjax.layers.fields import require_at_least
 from mmjax.layers.tokens.modalities import Projections, one_token, pooled
 from mmjax.types import Tokens
 
-LIMIT = 2**16  # products per example
+LIMIT = 2**16  # most products per example
 
 
 def with_one(vector: Float[Array, "batch dim"]) -> Float[Array, "batch dim_and_one"]:
-    """[z; 1]: products with the 1 keep the terms of lower order."""
+    """[z; 1]: products with the 1 give the terms of lower order."""
     return jnp.concatenate([vector, jnp.ones_like(vector[:, :1])], axis=-1)
 
 
@@ -33,7 +33,7 @@ def outer(vectors: Sequence[Float[Array, "batch _"]]) -> Float[Array, "batch pro
 class Tensor(nn.Module):
     """z = W vec([x_1; 1] (x) ... (x) [x_M; 1]);  x_m = W_m z_m.
 
-    A missing modality is [0; 1]: all products that it takes part in vanish, the others stay.
+    A missing modality is [0; 1]: products with its values are zero, the others stay.
     """
 
     inner: int | None = 8  # width of x_m; None: no W_m, x_m = z_m at the encoders' widths
@@ -41,7 +41,7 @@ class Tensor(nn.Module):
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
-        """Returns one token. Raises ValueError when there would be more than 65,536 products."""
+        """Returns one token. Raises ValueError for more than 65,536 products per example."""
         del train
         require_at_least(self, 1, "dim")
         vectors = pooled(modalities)
@@ -57,5 +57,5 @@ class Tensor(nn.Module):
                 f"{lower}take low_rank, which makes none of them"
             )
         fused = outer([vector.value for vector in vectors.values()])
-        # No bias: the product of all ones is one.
+        # No bias: the product of the ones is the constant.
         return one_token(nn.Dense(self.dim, use_bias=False, name="out")(fused), modalities)

@@ -14,10 +14,10 @@ from mmjax.types import Tokens
 
 @final
 class Logit(nn.Module):
-    """Logits: logit = mlp(mean of the tokens); with no token at all, mlp(0), the learned prior.
+    """Logits: logit = mlp(mean of the tokens); without any token mlp(0), the learned prior.
 
-    `hidden=()` is one linear layer. On concatenated vectors that is additive over the modalities,
-    logit = w_1 z_1 + w_2 z_2 + b: it cannot say that two modalities match.
+    `hidden=()` is one linear layer. On concatenated vectors it is additive over the modalities,
+    logit = w_1 z_1 + w_2 z_2 + b, and cannot represent that two modalities match.
     """
 
     hidden: tuple[int, ...] = (128,)  # widths of the hidden ReLU layers

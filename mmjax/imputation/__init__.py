@@ -1,4 +1,4 @@
-"""What stands in for a missing modality: `({modality: Tokens}, train) -> {modality: Tokens}`."""
+"""Imputation of missing modalities: `({modality: Tokens}, train) -> {modality: Tokens}`."""
 
 from mmjax.imputation.generated import Generated as Generated
 from mmjax.imputation.learned import Learned as Learned

@@ -1,4 +1,4 @@
-"""Generation from what is there, after MMIN, Zhao 2021, doi:10.18653/v1/2021.acl-long.203."""
+"""Generation from other modalities, MMIN, Zhao 2021, doi:10.18653/v1/2021.acl-long.203."""
 
 from collections.abc import Mapping
 from typing import final
@@ -16,22 +16,22 @@ from mmjax.types import Tokens
 
 @final
 class Generated(nn.Module):
-    """z_m = mlp_m([z_n; there_n] for n != m), z_n the mean of a modality's tokens.
+    """z_m = mlp_m([z_n; present_n] for n != m), z_n the mean of a modality's tokens.
 
-    Trained by loss_m = mean (mlp_m(...) - stop_gradient(z_m))^2 on the examples that have modality
-    m and another one: it teaches mlp_m, and the encoders of the others to tell of m. Where all
-    others are missing too, or with one modality, m stays missing.
+    The auxiliary loss, mean (mlp_m(...) - stop_gradient(z_m))^2 over the examples that have m and
+    another modality, trains mlp_m and the encoders of the others. If all other modalities are
+    missing, m stays missing.
     """
 
     hidden: tuple[int, ...] = (64,)  # widths of the hidden layers of each mlp_m
-    weight: float = 1.0  # of the reconstruction losses
+    weight: float = 1.0  # of the auxiliary losses
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> dict[str, Tokens]:
-        """Returns tokens; every example that has any modality has at least one token of each."""
+        """Returns tokens; with two modalities or more, an example with any of them gets all."""
         vectors = pooled(modalities)
         filled = {}
-        for name, (target, there) in vectors.items():
+        for name, (target, present) in vectors.items():
             others = [vector for other, vector in vectors.items() if other != name]
             if not others:
                 filled[name] = modalities[name]
@@ -43,6 +43,6 @@ class Generated(nn.Module):
             possible = jnp.any(bits, axis=1)
             gap = token.astype(jnp.float32) - jax.lax.stop_gradient(target).astype(jnp.float32)
             error = jnp.mean(gap**2, axis=-1)
-            add_loss(self, f"reconstruction_{name}", error, there & possible, self.weight)
+            add_loss(self, f"reconstruction_{name}", error, present & possible, self.weight)
             filled[name] = stand_in(modalities[name], token, possible)
         return filled

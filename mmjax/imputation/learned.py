@@ -13,11 +13,11 @@ from mmjax.types import Tokens
 
 @final
 class Learned(nn.Module):
-    """z_m = one learned token s_m, wherever modality m is missing."""
+    """z_m = one learned token s_m where modality m is missing."""
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> dict[str, Tokens]:
-        """Returns tokens of which every example has at least one in every modality."""
+        """Returns tokens; every example has at least one of every modality."""
         del train
         filled = {}
         for name, tokens in ordered(modalities):

@@ -1,4 +1,4 @@
-"""Masking out: what is missing stays missing, and every fusion knows what to do without it."""
+"""No imputation: a missing modality stays masked, and the fusion leaves it out."""
 
 from collections.abc import Mapping
 from typing import final
@@ -10,7 +10,7 @@ from mmjax.types import Tokens
 
 @final
 class Mask(nn.Module):
-    """tokens -> tokens, as they are."""
+    """z_m = z_m: missing modalities stay masked."""
 
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> dict[str, Tokens]:
         """Returns the same tokens."""

@@ -1,4 +1,4 @@
-"""Mean imputation, of encoded modalities (Little & Rubin 2002, doi:10.1002/9781119013563)."""
+"""Mean imputation of encoded modalities (Little & Rubin 2002, doi:10.1002/9781119013563)."""
 
 from collections.abc import Mapping
 from typing import ClassVar, final
@@ -14,11 +14,11 @@ from mmjax.types import Tokens
 
 @final
 class TrainingMean(nn.Module):
-    """z_m = the running mean, over training, of the modality's mean token; zeros before the first.
+    """z_m = a running mean of the modality's mean token during training; zeros before the first.
 
-    The encoders change while they learn, so the mean forgets: t' = d t + (1 - d) sum_i z_i / B,
-    n' = d n + (1 - d) sum_i 1 / B over the examples that have it, and the mean is t / n. Both are
-    linear in the examples, so their averages over devices are those of the global batch.
+    It is a decaying mean, as encoders change while they learn: t / n with t' = d t + (1 - d) sum_i
+    z_i / B, n' = d n + (1 - d) sum_i 1 / B over the examples with the modality. Both are linear in
+    the examples, so their averages over devices are those of the global batch.
     """
 
     mixes_examples: ClassVar[bool] = True
@@ -27,7 +27,7 @@ class TrainingMean(nn.Module):
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> dict[str, Tokens]:
-        """Returns tokens of which every example has at least one in every modality."""
+        """Returns tokens; every example has at least one of every modality."""
         filled = {}
         for name, vector in pooled(modalities).items():
             tokens = modalities[name]
@@ -37,7 +37,7 @@ class TrainingMean(nn.Module):
         return filled
 
     def _mean(self, name: str, vector: Vector, train: bool) -> jax.Array:
-        """The mean before this batch: no example may depend on the others of its batch."""
+        """The mean before this batch: an example must not depend on the others of its batch."""
         zeros = nn.initializers.zeros
         value = jax.lax.stop_gradient(vector.value).astype(jnp.float32)
         total = self.variable("statistics", f"total_{name}", zeros, None, value.shape[1:])
@@ -45,7 +45,7 @@ class TrainingMean(nn.Module):
         mean = total.value / jnp.where(count.value > 0, count.value, jnp.ones_like(count.value))
         if train and self.is_mutable_collection("statistics") and not self.is_initializing():
             new = jnp.mean(clear(value, vector.present), axis=0)
-            there = jnp.mean(vector.present.astype(jnp.float32))
+            share = jnp.mean(vector.present.astype(jnp.float32))
             total.value = self.decay * total.value + (1.0 - self.decay) * new
-            count.value = self.decay * count.value + (1.0 - self.decay) * there
+            count.value = self.decay * count.value + (1.0 - self.decay) * share
         return mean.astype(vector.value.dtype)

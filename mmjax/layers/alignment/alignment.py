@@ -69,7 +69,7 @@ class CtcAlign(nn.Module):
     """
 
     steps: int  # at least 1
-    weight: float = 0.1  # of the loss, beside the objectives
+    weight: float = 0.1  # of the auxiliary loss
 
     @nn.compact
     def __call__(

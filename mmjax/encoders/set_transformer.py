@@ -54,8 +54,8 @@ class SetTransformer(nn.Module):
             x = block(f"block_{layer}", x, everything, summary)
         seeds = self._learned("seeds", self.seeds, x)
         tokens = block("pool", seeds, points, x)
-        there = jnp.broadcast_to(jnp.any(mask, axis=1, keepdims=True), tokens.shape[:2])
-        return Tokens(clear(tokens, there), there)
+        seed_mask = jnp.broadcast_to(jnp.any(mask, axis=1, keepdims=True), tokens.shape[:2])
+        return Tokens(clear(tokens, seed_mask), seed_mask)
 
     def _learned(self, name: str, count: int, x: Array) -> Array:
         points = self.param(name, nn.initializers.normal(1.0), (count, self.dim))

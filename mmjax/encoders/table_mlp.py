@@ -39,5 +39,5 @@ class TableMlp(nn.Module):
         parts = (cells.numbers, flat, cells.mask)
         x = jnp.concatenate([part.astype(flat.dtype) for part in parts], axis=1)
         mlp = Mlp(hidden=self.hidden, dim=self.dim, dropout=self.dropout, name="mlp")
-        there = jnp.any(cells.mask, axis=1, keepdims=True)
-        return Tokens(clear(mlp(x, train=train)[:, None], there), there)
+        row_mask = jnp.any(cells.mask, axis=1, keepdims=True)
+        return Tokens(clear(mlp(x, train=train)[:, None], row_mask), row_mask)

@@ -27,10 +27,10 @@ class AttentionSum(nn.Module):
         values = jnp.stack([vector.value for vector in vectors], axis=1)
         if len(vectors) == 1:  # its weight is 1: scores would have no gradient
             return one_token(values[:, 0], modalities)
-        there = jnp.stack([vector.present for vector in vectors], axis=1)
+        visible = jnp.stack([vector.present for vector in vectors], axis=1)
         hidden = nn.tanh(nn.Dense(self.dim, name="hidden")(values))
         # No bias: a number added to all scores does not change their softmax.
         scores = nn.Dense(1, use_bias=False, name="score")(hidden)[:, :, 0]
-        weights = masked_softmax(scores, there)
+        weights = masked_softmax(scores, visible)
         self.sow("intermediates", "attention", weights)
         return one_token(jnp.einsum("bm,bmd->bd", weights, values), modalities)

@@ -56,6 +56,6 @@ class Bottleneck(nn.Module):
                 x = block(jnp.concatenate([x, f], axis=1), visible, train=train)
                 streams[name] = x[:, : mask.shape[1]]
                 written.append(x[:, mask.shape[1] :].reshape(x.shape[0], -1))
-            there = jnp.stack([modalities[name].present() for name in streams], axis=1)
-            f = masked_mean(jnp.stack(written, axis=1), there).reshape(f.shape)
+            present = jnp.stack([modalities[name].present() for name in streams], axis=1)
+            f = masked_mean(jnp.stack(written, axis=1), present).reshape(f.shape)
         return Normed(name="out")(side_by_side(streams, modalities))

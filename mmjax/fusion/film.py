@@ -38,12 +38,12 @@ class Film(nn.Module):
         require_at_least(self, 1, "dim")
         vectors = Projections(self.dim, name="projection")(pooled(modalities))
         fused = []
-        for name, (x, there) in vectors.items():
+        for name, (x, present) in vectors.items():
             others = [vector.value for other, vector in vectors.items() if other != name]
             if others:
                 condition = jnp.concatenate(others, axis=-1)
                 scale = nn.Dense(self.dim, use_bias=False, name=f"scale_{name}")(condition)
                 shift = nn.Dense(self.dim, use_bias=False, name=f"shift_{name}")(condition)
                 x = film(x, scale, shift)
-            fused.append(clear(x, there))
+            fused.append(clear(x, present))
         return one_token(jnp.sum(jnp.stack(fused), axis=0), modalities)

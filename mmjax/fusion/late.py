@@ -37,10 +37,10 @@ class Late(nn.Module):
             )
             for name, (value, _) in vectors.items()
         ]
-        there = jnp.stack([vector.present for vector in vectors.values()], axis=1)
-        scores = jnp.zeros_like(decisions[0], shape=there.shape)
+        visible = jnp.stack([vector.present for vector in vectors.values()], axis=1)
+        scores = jnp.zeros_like(decisions[0], shape=visible.shape)
         if self.weights == "learned" and len(vectors) > 1:
             learned = [self.param(f"weight_{n}", nn.initializers.zeros, ()) for n in vectors]
             scores = scores + jnp.stack(learned).astype(scores.dtype)[None]
-        weights = masked_softmax(scores, there)
+        weights = masked_softmax(scores, visible)
         return one_token(jnp.einsum("bm,mbd->bd", weights, jnp.stack(decisions)), modalities)

@@ -23,5 +23,5 @@ class Max(nn.Module):
         del train
         vectors = Projections(self.dim, name="projection")(pooled(modalities))
         values = jnp.stack([vector.value for vector in vectors.values()], axis=1)
-        there = jnp.stack([vector.present for vector in vectors.values()], axis=1)
-        return one_token(masked_max(values, there), modalities)
+        visible = jnp.stack([vector.present for vector in vectors.values()], axis=1)
+        return one_token(masked_max(values, visible), modalities)

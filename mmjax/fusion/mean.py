@@ -23,5 +23,5 @@ class Mean(nn.Module):
         del train
         vectors = Projections(self.dim, name="projection")(pooled(modalities)).values()
         values = jnp.stack([vector.value for vector in vectors], axis=1)
-        there = jnp.stack([vector.present for vector in vectors], axis=1)
-        return one_token(masked_mean(values, there), modalities)
+        visible = jnp.stack([vector.present for vector in vectors], axis=1)
+        return one_token(masked_mean(values, visible), modalities)

@@ -53,11 +53,11 @@ class MixtureOfExperts(nn.Module):
                 f"--model.fusion.k: expected 2 to {self.experts} experts, got {self.k}"
             )
         x = jnp.concatenate([vector.value for vector in pooled(modalities).values()], axis=-1)
-        there = present(modalities)
+        visible = present(modalities)
         logits = nn.Dense(self.experts, use_bias=False, name="router")(x)
         gates = top_k_gates(logits, self.k)
         self.sow("intermediates", "routing", gates)
-        self._account(logits, gates, there, train)
+        self._account(logits, gates, visible, train)
 
         def kernel(name: str, width: int) -> Array:
             init = nn.initializers.variance_scaling(2.0, "fan_in", "normal", 1, 2, batch_axis=0)
@@ -73,7 +73,7 @@ class MixtureOfExperts(nn.Module):
         answers = answers + bias("out_bias")
         return one_token(jnp.einsum("be,bed->bd", gates, answers), modalities)
 
-    def _account(self, logits: Array, gates: Array, there: Array, train: bool) -> None:
+    def _account(self, logits: Array, gates: Array, visible: Array, train: bool) -> None:
         """Update the running load and add the auxiliary loss."""
         zeros = nn.initializers.zeros
         # Totals of the batch divided by its size: their means over devices are the global ones.
@@ -81,7 +81,7 @@ class MixtureOfExperts(nn.Module):
         total = jnp.sum(routed.value)
         share = routed.value / jnp.where(total > 0, total, jnp.ones_like(total))
         loss = self.experts * jnp.sum(share[None] * jax.nn.softmax(logits, axis=-1), axis=-1)
-        add_loss(self, "balance", loss, there, self.balance)
+        add_loss(self, "balance", loss, visible, self.balance)
         if train and self.is_mutable_collection("statistics") and not self.is_initializing():
-            batch = jnp.sum(clear(gates, there), axis=0) / gates.shape[0]
+            batch = jnp.sum(clear(gates, visible), axis=0) / gates.shape[0]
             routed.value = self.decay * routed.value + (1.0 - self.decay) * batch

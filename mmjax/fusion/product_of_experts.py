@@ -39,10 +39,10 @@ class ProductOfExperts(nn.Module):
         del train
         require_at_least(self, 1, "dim")
         means, precisions = [], []
-        for name, (value, there) in pooled(modalities).items():
+        for name, (value, present) in pooled(modalities).items():
             means.append(nn.Dense(self.dim, name=f"mean_{name}")(value))
             precision = nn.softplus(nn.Dense(self.dim, name=f"precision_{name}")(value))
-            precisions.append(clear(precision, there))
+            precisions.append(clear(precision, present))
         fused, precision = product_of_experts(means, precisions)
         self.sow("intermediates", "precision", precision)
         return one_token(fused, modalities)

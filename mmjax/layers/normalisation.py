@@ -15,7 +15,7 @@ def signed_sqrt(x: Float[Array, "*axis"]) -> Float[Array, "*axis"]:
 
 
 def l2_normalised(x: Float[Array, "*axis dim"]) -> Float[Array, "*axis dim"]:
-    """x / ||x||, and zeros for zeros, with a finite gradient there too."""
+    """x / ||x||, and zeros for zeros; its gradient is finite everywhere."""
     square = jnp.sum(x * x, axis=-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.maximum(square, jnp.full_like(square, EPSILON**2)))
 

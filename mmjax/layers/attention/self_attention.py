@@ -28,7 +28,7 @@ class SelfAttentionBlock(nn.Module):
     dropout: float = 0.0  # share of a sublayer's result dropped in training
     epsilon: float = 1e-6  # of the norms
     norm: Literal["first", "last"] = "first"
-    causal: bool = False  # a token sees itself and the tokens before it
+    causal: bool = False  # a token attends to itself and earlier tokens
     gelu: Literal["exact", "tanh"] = "exact"
 
     @nn.compact

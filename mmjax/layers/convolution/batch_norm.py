@@ -77,9 +77,9 @@ class BatchNorm(nn.Module):
     def _follow(self, mean: AnyArray, variance: AnyArray, new: Moments) -> tuple[Array, Array]:
         """The mean is updated from one value on, the variance from two values on."""
         unbiased = new.variance * new.count / jnp.maximum(new.count - 1, 1)
-        there, several = new.count > 0, new.count > 1
+        any_value, several = new.count > 0, new.count > 1
         return (
-            jnp.where(there, (1 - self.momentum) * mean + self.momentum * new.mean, mean),
+            jnp.where(any_value, (1 - self.momentum) * mean + self.momentum * new.mean, mean),
             jnp.where(several, (1 - self.momentum) * variance + self.momentum * unbiased, variance),
         )
 

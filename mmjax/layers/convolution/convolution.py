@@ -171,8 +171,8 @@ def _of_kernel(x: Array, kernel: Array, grad: Array, window: Window) -> Array:
     around = tuple((before, after[i]) for i, (before, _) in enumerate(padding))
     inputs = jnp.transpose(x, (x.ndim - 1, *space, 0))  # [channel, *space, batch]
     grads = jnp.transpose(grad, (*space, 0, x.ndim - 1))  # [*results, batch, features]
-    found = _plain(inputs, grads, Window(dilation, around, strides))  # [channel, *window, features]
-    return jnp.transpose(found, (*space, 0, x.ndim - 1))
+    gradient = _plain(inputs, grads, Window(dilation, around, strides))
+    return jnp.transpose(gradient, (*space, 0, x.ndim - 1))  # from [channel, *window, features]
 
 
 def _dilated(sizes: Sequence[int], steps: Sequence[int]) -> list[int]:

@@ -96,8 +96,8 @@ def log_mel(
     filters = mel_filters(sample_rate, fft, mels)
     power = power_spectrogram(clear(samples, mask).astype(jnp.float32), width, step, fft)
     bands = jnp.log(jnp.einsum("btf,mf->btm", power, filters, precision="highest") + FLOOR)
-    there = window_mask(mask, step)
-    return _standardised(bands, there).astype(samples.dtype), there
+    frame_mask = window_mask(mask, step)
+    return _standardised(bands, frame_mask).astype(samples.dtype), frame_mask
 
 
 def _standardised(

@@ -47,12 +47,12 @@ def cudnn_lstm(
     if reverse:
         x, mask = x[:, ::-1], mask[:, ::-1]
     read = jnp.cumsum(mask, axis=1, dtype=jnp.int32)  # unmasked tokens up to this one
-    there = jnp.arange(length)[None] < read[:, -1:]
+    filled = jnp.arange(length)[None] < read[:, -1:]
     order = jnp.argsort(~mask, axis=1, stable=True)
     packed = jnp.take_along_axis(x, order[:, :, None], axis=1)
-    packed = jnp.where(there[:, :, None], packed, jnp.zeros_like(packed)).astype(jnp.float32)
+    packed = jnp.where(filled[:, :, None], packed, jnp.zeros_like(packed)).astype(jnp.float32)
     zeros = jnp.zeros((1, batch, dim), jnp.float32)
-    found: Any = rnn.lstm(
+    results: Any = rnn.lstm(
         packed,
         zeros,
         zeros,
@@ -64,7 +64,7 @@ def cudnn_lstm(
         dropout=False,  # annotated as a float, but False in JAX's own example
         bidirectional=False,
     )
-    states = found[0]
+    states = results[0]
     if jax.typeof(states[:, :, :1]) != jax.typeof(packed[:, :, :1]):
         # JAX would treat the states as equal on all devices and add up their gradients.
         raise ValueError("cuDNN's LSTM inside shard_map: expected check_vma=False")

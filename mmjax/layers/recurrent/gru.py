@@ -105,8 +105,8 @@ def _backward(reverse, unroll, kept, given):
 
     zeros = jnp.zeros_like(states, shape=states.shape[1:])
     inputs = (given, gates, states, mask)
-    _, found = jax.lax.scan(step, zeros, inputs, reverse=not reverse, unroll=unroll)
-    d_reset, d_update, d_product, d_candidate = found
+    _, gradients = jax.lax.scan(step, zeros, inputs, reverse=not reverse, unroll=unroll)
+    d_reset, d_update, d_product, d_candidate = gradients
     from_input, from_state = (d_reset, d_update, d_candidate), (d_reset, d_update, d_product)
     return (
         input_gradient(from_input, kernel),

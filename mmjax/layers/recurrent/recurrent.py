@@ -17,12 +17,12 @@ def gate_parameters(layer: nn.Module, width: int, dim: int, gates: int) -> dict[
         keys = jax.random.split(key, gates)
         return jnp.concatenate([gate(k, (shape[0], shape[0])) for k in keys], axis=1)
 
-    found = {
+    parameters = {
         "input_kernel": (nn.initializers.lecun_normal(), (width, gates * dim)),
         "recurrent_kernel": (orthogonal, (dim, gates * dim)),
         "bias": (nn.initializers.zeros, (gates * dim,)),
     }
-    return {name: jnp.asarray(layer.param(name, *how)) for name, how in found.items()}
+    return {name: jnp.asarray(layer.param(name, *how)) for name, how in parameters.items()}
 
 
 def varying(*arrays: Array) -> list[Array]:

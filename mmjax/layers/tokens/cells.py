@@ -14,8 +14,8 @@ from mmjax.layers.tokens.masking import clear
 class Cells(NamedTuple):
     """The columns by kind; `mask` is False where a cell is empty or its category unknown."""
 
-    numbers: Float[Array, "batch numeric"]  # zeros under the mask
-    categories: Float[Array, "batch categorical width"]  # embeddings, zeros under the mask
+    numbers: Float[Array, "batch numeric"]  # zeros where masked
+    categories: Float[Array, "batch categorical width"]  # embeddings, zeros where masked
     mask: Bool[Array, "batch column"]  # the numeric columns, then the categorical ones
 
 
@@ -43,13 +43,13 @@ class CellEmbedding(nn.Module):
         values = clear(values, mask)
         known = (values >= 0) & (values < jnp.asarray(count, values.dtype)[None])
         mask = mask & (known | jnp.asarray(count == 0)[None])
-        shown = jnp.zeros((values.shape[0], 0, self.width), values.dtype)
+        embedded = jnp.zeros((values.shape[0], 0, self.width), values.dtype)
         if len(categorical):
             total = count[categorical]
             # One table for all columns: a category's row is offset by the columns before it.
             first = jnp.asarray(np.cumsum(total) - total)[None]
             row = clear(values, mask)[:, categorical].astype(first.dtype) + first
-            shown = nn.Embed(int(total.sum()), self.width, name="categories")(row)
-            shown = clear(shown, mask[:, categorical])
+            embedded = nn.Embed(int(total.sum()), self.width, name="categories")(row)
+            embedded = clear(embedded, mask[:, categorical])
         order = np.concatenate([numeric, categorical])
-        return Cells(values[:, numeric], shown, mask[:, order])
+        return Cells(values[:, numeric], embedded, mask[:, order])

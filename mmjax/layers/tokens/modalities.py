@@ -72,8 +72,8 @@ class Projections(nn.Module):
         if self.dim is not None:
             require_at_least(self, 1, "dim")
             return {
-                name: Vector(nn.Dense(self.dim, use_bias=False, name=name)(value), there)
-                for name, (value, there) in vectors.items()
+                name: Vector(nn.Dense(self.dim, use_bias=False, name=name)(value), visible)
+                for name, (value, visible) in vectors.items()
             }
         widths = {name: vector.value.shape[-1] for name, vector in vectors.items()}
         if len(set(widths.values())) > 1:

@@ -25,8 +25,8 @@ def masked_max(
 ) -> Float[Array, "batch dim"]:
     """The maximum of the unmasked tokens; zeros for an example without any."""
     lowest = float(jnp.finfo(values.dtype).min)
-    shown = jnp.where(mask[:, :, None], values, jnp.full_like(values, lowest))
-    return clear(jnp.max(shown, axis=1, initial=lowest), jnp.any(mask, axis=1))
+    visible = jnp.where(mask[:, :, None], values, jnp.full_like(values, lowest))
+    return clear(jnp.max(visible, axis=1, initial=lowest), jnp.any(mask, axis=1))
 
 
 def average_pool(

@@ -1,11 +1,14 @@
 """Which digit is it? From a picture and a caption that is wrong in one example of five.
 
-scikit-learn's 1,797 handwritten digits (8x8); the target is one class of ten.
+scikit-learn's 1,797 handwritten digits (8x8), each with a caption such as "this is a seven"; a
+wrong one names another digit.
 
     python experiments/digits_class.py
 
-On 2 CPU cores about 0.9 minutes; test accuracy 98.9 ± 0.3 % (mean ± standard deviation over
-3 seeds: `--seeds 3`). Whoever reads the caption alone is right in 80 %.
+On 2 CPU cores about 0.6 minutes; test accuracy 98.79 ± 0.16 % (mean ± standard
+deviation over 3 seeds). A model of the picture alone reaches 97.96 ± 0.32 %, one of the caption
+alone 77.72 %, which is the share of right captions in the test split. With `--data.wrong 0.9` the
+caption tells nothing.
 """
 
 import mmjax

@@ -1,12 +1,14 @@
-"""A planted regression: the product of two numbers, one shown to vision and the other to touch.
+"""A number from two sensors: the product of what each of them sees, plus noise.
 
-Neither modality alone tells anything of the mean (R2 0); with both the best possible R2 is 0.9615,
-and the best RMSE 0.2, the noise that nobody can know.
+Neither sensor alone tells anything of it, and the head is linear: the fusion has to multiply.
 
     python experiments/planted_number.py
 
-On 2 CPU cores about 0.4 minutes; test R2 0.960 ± 0.001, RMSE 0.209 ± 0.003 (mean ± standard
-deviation over 3 seeds: `--seeds 3`).
+On 2 CPU cores about 0.2 minutes; test R2 0.9635 ± 0.0000 (mean ± standard deviation over
+3 seeds). The best possible R2 is 1 / (1 + 0.2^2) = 0.9615, and 0.9635 on these 4,096 test examples.
+With `model.fusion:mlb` 0.9604 ± 0.0011, `model.fusion:mutan` 0.9619 ± 0.0002 and
+`model.fusion:concat` -0.0011 ± 0.0010; a head with a hidden layer (`--model.heads.product.hidden
+128`) lets concat get to 0.9142 ± 0.0006.
 """
 
 import mmjax
@@ -17,12 +19,10 @@ experiment = mmjax.Experiment(
             "touch": mmjax.encoders.Features(dim=32),
             "vision": mmjax.encoders.Features(dim=32),
         },
-        fusion=mmjax.fusion.Mlb(dim=32),
+        fusion=mmjax.fusion.Tensor(dim=32),
         heads={"product": mmjax.heads.Number(hidden=())},
     ),
-    objectives={
-        "product": mmjax.objectives.SquaredError(output="product", target="product"),
-    },
+    objectives={"product": mmjax.objectives.SquaredError(output="product", target="product")},
     data=mmjax.data.PlantedNumber(),
     optim=mmjax.optim.Adam(peak_lr=3e-3),
     steps=1000,

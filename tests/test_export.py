@@ -50,15 +50,17 @@ LIFTED = {
 
 @pytest.mark.parametrize("lift", LIFTED)
 @pytest.mark.parametrize(
-    "encoder, make", [(Lstm(20, 6, 8), samples.text), (Cnn((3,), 8), samples.image)]
+    "cls, fields, make",
+    [
+        (Lstm, {"vocabulary_size": 20, "dim": 8}, samples.text),
+        (Cnn, {"features": (3,), "dim": 8}, samples.image),
+    ],
 )
-def test_lifted_transforms_give_train_by_position(lift, encoder, make):
-    given = make()
-    fields = {k: v for k, v in vars(encoder).items() if k in type(encoder).__annotations__}
-    lifted = LIFTED[lift](type(encoder))(**fields)
-    arrays = given.values, given.mask
+def test_lifted_transforms_give_train_by_position(lift, cls, fields, make):
+    arrays = make().values, make().mask
     if lift == "vmap":
         arrays = jax.tree.map(lambda x: jnp.stack([x, x]), arrays)
+    lifted = LIFTED[lift](cls)(**fields)
     tokens, _ = lifted.init_with_output(jax.random.key(0), *arrays, False)
     assert tokens.values.shape == (*arrays[1].shape[: 1 + (lift == "vmap")], 1, 8)
 

@@ -116,8 +116,6 @@ def test_code_that_runs_is_noticed(run, outcome, fault, seen):
     assert outcome(run, "fault").startswith(seen)
 
 
-# Until the changes to mmjax/runs/folder.py, checkpoint_reader.py and evaluation/evaluate.py are in.
-
 LINKS = [
     "config.json",
     "preprocessing.json",

@@ -69,6 +69,14 @@ COMMANDS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_runs(command, beside_a_run, digits_dir):
+    if "--init runs/digits_match" in command:  # it needs a run of the script's own model
+        shutil.rmtree(beside_a_run / "runs" / "digits_match")
+        run(COMMANDS[0] + " --workdir runs/digits_match", beside_a_run, digits_dir)
+    done = run(command, beside_a_run, digits_dir)
+    assert "match" in done.stdout or "predictions: answers.csv" in done.stderr
+
+
+def run(command, beside_a_run, digits_dir):
     program, *arguments = shlex.split(command)
     if program == "mmjax":
         arguments = [str(ROOT / a) if a.startswith("experiments/") else a for a in arguments]
@@ -96,7 +104,7 @@ def test_a_command_runs(command, beside_a_run, digits_dir):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "match" in done.stdout or "predictions: answers.csv" in done.stderr
+    return done
 
 
 def test_the_commands_are_those_of_a_newcomer():

@@ -21,7 +21,7 @@ STEPS = 60
 # Dropout, an average of the parameters and running statistics: all that a resumption can lose.
 FLAGS = f"""--steps {STEPS} --eval-every 10 --log-every 5 --batch-size 16 --ema 0.9
     --model.encoders.image.features 4 --model.encoders.text.dropout 0.2
-    --model.encoders.text.dim 16 --model.modality-dropout 0.2 model.imputation:mean""".split()
+    --model.encoders.text.dim 16 --model.modality-dropout 0.2""".split()
 CLOCK = ("seconds", "examples_per_second")
 
 
@@ -51,6 +51,8 @@ class Trainee:
     def _process(self, index: int, port: int) -> subprocess.Popen:
         command = [sys.executable, self.script, "--workdir", str(self.run), *FLAGS]
         command += ["--data.data-dir", self.data_dir, *self.flags]
+        # Running statistics of a batch are refused where it comes in parts.
+        command += [f"model.imputation:{'learned' if '--accumulate' in self.flags else 'mean'}"]
         if self.processes > 1:
             command += ["--distributed", "--coordinator", f"localhost:{port}"]
             command += ["--num-processes", str(self.processes), "--process-id", str(index)]

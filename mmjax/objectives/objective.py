@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from mmjax.errors import UserError
 from mmjax.layers.tokens.masking import clear
@@ -27,7 +27,8 @@ class Objective(abc.ABC):
 
     output: str  # the head that it reads
     target: str | None  # the target that it compares with; None: it needs no target
-    weight: float = 1.0  # of this objective in the total loss
+    weight: float = 1.0  # factor of this objective's loss in the total
+    ramp: int = 0  # number of first steps over which the weight rises linearly to this; 0: none
 
     mixes_examples: ClassVar[bool] = False
     """Whether the loss of an example depends on others of the batch, as contrastive losses do."""
@@ -35,6 +36,14 @@ class Objective(abc.ABC):
     def __post_init__(self) -> None:
         if not self.weight >= 0:
             raise UserError(f"weight: expected 0 or more, got {self.weight}")
+        if self.ramp < 0:
+            raise UserError(f"ramp: expected 0 steps or more, got {self.ramp}")
+
+    def weight_at(self, step: Int[Array, ""]) -> Float[Array, ""]:
+        """The weight in step `step`, counted from 0: `weight * min(1, (step + 1) / ramp)`."""
+        if self.ramp == 0:
+            return jnp.asarray(self.weight, jnp.float32)
+        return self.weight * jnp.minimum(1.0, (step.astype(jnp.float32) + 1) / self.ramp)
 
     @abc.abstractmethod
     def __call__(self, outputs: Outputs, batch: Batch) -> dict[str, WeightedMean]:

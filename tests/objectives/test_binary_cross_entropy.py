@@ -96,7 +96,9 @@ def test_labels_that_are_none_are_counted_as_invalid_and_as_nothing_else():
     assert bce().metrics({**records, "weight": np.zeros(4)}, None) == {}
 
 
-@pytest.mark.parametrize("wrong", [{"pos_weight": 0.0}, {"label_smoothing": 3.0}, {"weight": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"pos_weight": 0.0}, {"label_smoothing": 3.0}, {"weight": -1.0}, {"ramp": -1}]
+)
 def test_impossible_settings_are_refused_by_name(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
         bce(**wrong)

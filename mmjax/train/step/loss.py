@@ -51,13 +51,14 @@ def total_loss(
     means: Mapping[MetricName, WeightedMean],
     objectives: Mapping[str, Objective],
     balance: Balance,
+    step: Array,
 ) -> Array:
-    """What a step minimises, given totals of this device and counts of all."""
+    """The loss that step `step` minimises, given totals of this device and counts of all."""
     total = jnp.zeros(())
     for name, found in means.items():
         if name.source == AUXILIARY:  # already weighted by the module that recorded it
             total += found.mean()
         elif name.quantity == "loss":
             weight = balance.weight(name.part or None)
-            total += objectives[name.source].weight * weight * found.mean()
+            total += objectives[name.source].weight_at(step) * weight * found.mean()
     return total

@@ -49,7 +49,7 @@ def train_step(
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     own = key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
     forward = functools.partial(_forward, model, objectives)
-    total = functools.partial(total_loss, objectives=objectives, balance=balance)
+    total = functools.partial(total_loss, objectives=objectives, balance=balance, step=state.step)
     with collectives.over(axis):
         found = rule(forward, total, (state.params, state.collections, _present(batch), own))
         grads, loss, means = collectives.total((found.grads, found.loss, found.means))

@@ -136,3 +136,17 @@ def test_an_unknown_precision_is_refused():
         ValueError, match=r"Multimodal\.precision: got 'float8', choose from float32"
     ):
         bound(batch(0).inputs, train=False)
+
+
+def test_the_weight_of_an_objective_rises_over_its_ramp():
+    tx = small(model=MODEL, optim=Sgd(schedule="constant", warmup=0.0)).update()
+    state = create_state(MODEL, tx, batch(0), seed=0)
+    moved = []
+    for ramp in (0, 4):
+        objectives = {"match": dataclasses.replace(OBJECTIVES["match"], ramp=ramp)}
+        step = functools.partial(train_step, model=MODEL, objectives=objectives, tx=tx, axis=None)
+        changed, _ = jax.jit(step)(state, batch(0))
+        moved.append(jax.tree.map(jnp.subtract, changed.params, state.params))
+    close(jax.tree.map(lambda x: x / 4, moved[0]), moved[1], 1e-6)
+    weight_at = dataclasses.replace(OBJECTIVES["match"], weight=2.0, ramp=4).weight_at
+    assert [float(weight_at(jnp.asarray(n))) for n in (0, 2, 3, 9)] == [0.5, 1.5, 2.0, 2.0]

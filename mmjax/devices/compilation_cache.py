@@ -1,9 +1,8 @@
-"""Compiled programs that outlive the process: the second start of a program need not compile it.
+"""JAX's persistent compilation cache: a program compiles faster when it starts again.
 
-JAX keeps them as files, by a hash of the program, of XLA's flags and of the versions. They lie in
-`$XDG_CACHE_HOME/mmjax/compiled`, or else in `~/.cache/mmjax/compiled`, at most 512 MB of them;
-deleting the folder costs nothing but the next compilation. `MMJAX_COMPILATION_CACHE=off` turns this
-off, and where `JAX_COMPILATION_CACHE_DIR` is set, the folder and its bounds are JAX's affair.
+Compiled programs are stored in `$XDG_CACHE_HOME/mmjax/compiled` or `~/.cache/mmjax/compiled`, at
+most 512 MB; the folder may be deleted at any time. `MMJAX_COMPILATION_CACHE=off` turns it off.
+Where `JAX_COMPILATION_CACHE_DIR` is set, JAX's own settings apply.
 """
 
 import hashlib
@@ -16,32 +15,35 @@ from pathlib import Path
 
 import jax
 
-from mmjax.devices import parallel
+from mmjax.devices import cpu
 from mmjax.errors import StorageError, UserError
 
 SWITCH = "MMJAX_COMPILATION_CACHE"
-LEAST_SECONDS = 0.05  # of a compilation: reading one of these takes a tenth of it
+LEAST_SECONDS = 0.05  # shortest compilation that is stored: reading takes a tenth of it
 MOST_BYTES = 512 * 10**6
-_CHECKED = "checked"  # its time: entries that are older have been read and found whole
+_CHECKED = "checked"  # a file; entries older than it were read and found intact
 
 
 def enable() -> Path | None:
-    """Keep what this process compiles from now on; returns where, or None where it is not kept.
+    """Turn the cache on for this process; returns its folder, or None where it is off.
 
-    For the start of a command, not for a library. Several processes may use the folder at once. If
-    it cannot be used, a line on stderr says why, and nothing else changes.
+    Call it at the start of a command, not in a library. Several processes may share the folder. If
+    the folder cannot be used, a warning on stderr gives the reason.
 
     Raises:
-        UserError: the switch in the environment is neither "on" nor "off".
+        UserError: the environment variable is neither "on" nor "off".
     """
     switch = os.environ.get(SWITCH, "on")
     if switch not in ("on", "off"):
         raise UserError(f"{SWITCH}: expected on or off, got {switch!r}")
-    given = getattr(jax.config, "jax_compilation_cache_dir")  # noqa: B009  # not in its types
-    if switch == "off" or given is not None:
+    folder_of_jax = getattr(jax.config, "jax_compilation_cache_dir")  # noqa: B009  # not in types
+    if switch == "off" or folder_of_jax is not None:
         return None
     try:
-        folder = _root() / _machine()
+        root = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        # The XDG specification: relative paths are ignored.
+        root = root if root.is_absolute() else Path.home() / ".cache"
+        folder = root / "mmjax" / "compiled" / _machine()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _require_own(folder)
         _remove_damaged(folder)
@@ -54,52 +56,46 @@ def enable() -> Path | None:
     return folder
 
 
-def _root() -> Path:
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The specification of the variable: a relative path is to be ignored.
-    return (given if given.is_absolute() else Path.home() / ".cache") / "mmjax" / "compiled"
-
-
 def _machine() -> str:
-    """What XLA compiles for and JAX's key leaves out: the processor's instructions, and the cores.
+    """A hash of what JAX's cache key omits: the processor's instructions, and the cores.
 
-    A home folder may be on many machines. Programs for a CPU are split for as many cores as there
-    were, which changes the last bits of sums: a run that goes on must not get those of others.
+    A home folder may be shared by several machines. Programs for CPUs depend on the number of
+    cores: another number changes the last bits of sums, and a resumed run must not see that.
     """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         flags = next(line for line in lines if line.lower().startswith(("flags", "features")))
     except (OSError, StopIteration):
         flags = platform.processor()
-    known = f"{platform.machine()} {parallel.cores()} {flags}"
+    known = f"{platform.machine()} {cpu.cores()} {flags}"
     return hashlib.sha256(known.encode()).hexdigest()[:12]
 
 
 def _require_own(folder: Path) -> None:
-    """What lies in it is executed: nobody else may put anything there."""
-    found = folder.stat()
+    """StorageError if others may write to the folder: its contents are executed."""
+    status = folder.stat()
     if hasattr(os, "getuid") and (
-        found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     ):
         raise StorageError(f"{folder}: others may write there")
     (folder / _CHECKED).open("a").close()
 
 
 def _remove_damaged(folder: Path) -> None:
-    """Remove what a killed process has left: JAX would stumble over it each time, and leave it."""
+    """Remove entries that a killed process left incomplete: JAX never repairs them."""
     last = (folder / _CHECKED).stat().st_mtime_ns
     for entry in folder.glob("*-cache"):
         used = entry.with_name(entry.name.removesuffix("-cache") + "-atime")
         try:
             fresh = entry.stat().st_mtime_ns >= last
-            if not used.exists() or (fresh and not _whole(entry.read_bytes())):
+            if not used.exists() or (fresh and not _is_intact(entry.read_bytes())):
                 entry.unlink()
         except FileNotFoundError:
-            continue  # another process was faster
+            continue  # another process removed it
     os.utime(folder / _CHECKED)
 
 
-def _whole(content: bytes) -> bool:
+def _is_intact(content: bytes) -> bool:
     if content.startswith(b"\x28\xb5\x2f\xfd"):  # zstd, where that package is installed
         return True
     try:

@@ -1,7 +1,7 @@
-"""Several processes that train together: how they start, notice each other's death, and end.
+"""Several processes that train together: start, communication and exit.
 
-JAX's own ways of failing are to wait for ever. Here whoever cannot go on leaves at once, which ends
-the others' collectives with an error; and whoever waits for too long leaves too.
+When a process fails, JAX lets the others wait for ever. Here a process that fails exits at once,
+which ends the collectives of the others with an error; one that waits too long exits too.
 """
 
 import os
@@ -17,28 +17,28 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from mmjax.config.processes import Processes
-from mmjax.devices import parallel
-from mmjax.devices.failure import first_line
+from mmjax.devices import cpu
+from mmjax.devices.failure import disconnected, first_line
 from mmjax.devices.watchdog import Watchdog
 from mmjax.errors import DisconnectedError, UserError
 
 T = TypeVar("T")
-HEARTBEAT = 10  # seconds without a sign of life after which a process counts as dead
+HEARTBEAT = 10  # seconds without a heartbeat after which a process counts as dead
 
 
 def start(processes: Processes) -> None:
-    """Meet the other processes; must come before anything touches a device.
+    """Connect to the other processes; call it before anything touches a device.
 
-    Who waits for them in vain is ended, with an error.
+    A process that waits for the others longer than the timeout exits with an error.
 
     Raises:
-        ConnectionError: there is no way to meet them.
+        DisconnectedError: the coordinator cannot be reached.
     """
     if not processes.distributed:
         return
-    parallel.one_host_device()
-    where = processes.coordinator or "the place that JAX found by itself"
-    # JAX's own limit aborts the process with a C++ stack trace: ours comes first.
+    cpu.one_host_device()
+    where = processes.coordinator or "the address that JAX detected"
+    # JAX's own timeout aborts the process with a C++ stack trace: ours ends earlier.
     try:
         with (
             Watchdog(float(processes.timeout)) as watchdog,
@@ -52,7 +52,7 @@ def start(processes: Processes) -> None:
                 heartbeat_timeout_seconds=HEARTBEAT,
                 shutdown_timeout_seconds=HEARTBEAT,
             )
-    except (RuntimeError, ValueError) as error:  # a port that is taken; nothing to be found
+    except (RuntimeError, ValueError) as error:  # a port in use; nothing detected
         raise DisconnectedError(
             f"--distributed: cannot meet at {where}: {first_line(error)}"
         ) from error
@@ -60,16 +60,16 @@ def start(processes: Processes) -> None:
 
 
 def require_one_folder(token: str, read: Callable[[], str | None]) -> None:
-    """Every process must see the folder of process 0, whose lock holds its `token`.
+    """Check that all processes see the folder of process 0, whose lock file holds its `token`.
 
     Raises:
-        UserError: this one reads another token there, or none.
+        UserError: this process reads another token there, or none.
     """
     if jax.process_count() == 1:
         return
     mine = np.frombuffer(token.encode(), np.uint8)
-    theirs = bytes(np.asarray(multihost_utils.broadcast_one_to_all(mine)).tolist()).decode()
-    if jax.process_index() and read() != theirs:
+    expected = bytes(np.asarray(multihost_utils.broadcast_one_to_all(mine)).tolist()).decode()
+    if jax.process_index() and read() != expected:
         raise UserError(
             f"process {jax.process_index()} does not see the folder that process 0 writes to: "
             "--workdir must be on a file system that all share"
@@ -77,10 +77,10 @@ def require_one_folder(token: str, read: Callable[[], str | None]) -> None:
 
 
 def require_same(step: int) -> None:
-    """Every process must go on from the step from which process 0 does.
+    """Check that all processes go on from the step of process 0.
 
     Raises:
-        UserError: this one read another checkpoint.
+        UserError: this process read another checkpoint.
     """
     if jax.process_count() == 1:
         return
@@ -93,26 +93,22 @@ def require_same(step: int) -> None:
 
 
 def gathered(own: T) -> list[T]:
-    """What every process has found, in their order; each must call it. Waits for all of them.
+    """The values of all processes, in their order; every process must call it.
 
     Raises:
-        ConnectionError: one of them has ended.
+        DisconnectedError: another process has ended.
     """
     if jax.process_count() == 1:
         return [own]
-    # As bytes: they need not be of one shape, and JAX would make float32 of float64. Pickled, which
-    # runs what it reads: it comes from the processes of this job alone, never from a file.
+    # As bytes: shapes may differ, and JAX would turn float64 into float32. Unpickling is safe: the
+    # bytes come from the processes of this job, never from a file.
     data = np.frombuffer(pickle.dumps(own), np.uint8)
     try:
         sizes = np.asarray(multihost_utils.process_allgather(np.uint32(len(data))))
         padded = np.pad(data, (0, int(sizes.max()) - len(data)))
         rows = np.asarray(multihost_utils.process_allgather(padded))
-    except (RuntimeError, ValueError) as error:  # JAX's is either, by where it notices
-        first = (str(error).splitlines() or [""])[0][:300]
-        raise DisconnectedError(
-            f"another process has ended or cannot be reached: {first}\n"
-            "See its output; run the same command in every process again to go on"
-        ) from error
+    except (RuntimeError, ValueError) as error:  # JAX raises either
+        raise disconnected(error) from error
     return [pickle.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]
 
 
@@ -123,7 +119,7 @@ def barrier(name: str) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End this process: with others beside it at once, without the farewell they might not say."""
+    """Exit; after an error at once, without JAX's shutdown, which would wait for the others."""
     if jax.distributed.is_initialized() and code:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,41 +1,92 @@
-"""How a state lies on the devices: whole on each, or split where it is large.
+"""Where arrays are placed: whole on every device, or split over the devices.
 
-Splitting is that of ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054) and FSDP (Zhao et al. 2023,
-arXiv:2304.11277): parameters, their average and the optimiser's moments lie in parts, and the
-compiler gathers a parameter where it is used.
+With --fsdp large arrays of the state are split, as in ZeRO (Rajbhandari et al. 2020,
+arXiv:1910.02054) and FSDP (Zhao et al. 2023, arXiv:2304.11277): parameters, their average and the
+optimiser's moments are stored in parts, and the compiler gathers a parameter where it is used.
 """
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-from rich.table import Table
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-LEAST = 2**13  # numbers in an array that is split: gathering less costs more than it saves
+AXIS = "data"
+FSDP = "fsdp"  # devices along this axis share one state
+LEAST = 2**13  # elements of an array that is split: splitting smaller ones costs more than it saves
 
 
 def axis_of(shape: Sequence[int], parts: int) -> int | None:
-    """The longest axis that `parts` divide, the last of several; None where it is not split."""
+    """The longest axis that `parts` divides, the last of equal ones; None: not split."""
     if parts == 1 or math.prod(shape) < LEAST:
         return None
-    fitting = [(size, axis) for axis, size in enumerate(shape) if size % parts == 0]
-    return max(fitting)[1] if fitting else None
+    divisible = [(size, axis) for axis, size in enumerate(shape) if size % parts == 0]
+    return max(divisible)[1] if divisible else None
 
 
-def table(state: Any, parts: int) -> Table:
-    """What is split, by shape, and what a device holds of all."""
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The sharding of an array that every device holds whole."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def separate(mesh: Mesh) -> NamedSharding:
+    """The sharding of an array that is split along its first axis."""
+    return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
+def place(mesh: Mesh) -> Callable[[Any], NamedSharding]:
+    """A function from an array to its sharding in a state: large ones are split with FSDP."""
+    parts = mesh.shape.get(FSDP, 1)
+
+    def sharding(x: Any) -> NamedSharding:
+        axis = axis_of(x.shape, parts)
+        if axis is None:
+            return replicated(mesh)
+        return NamedSharding(mesh, PartitionSpec(*[None] * axis, FSDP))
+
+    return sharding
+
+
+def put(state: Any, mesh: Mesh) -> Any:
+    """The state on its devices, as `place` says; buffers that are in place already are reused."""
+    if FSDP not in mesh.shape:
+        return replicate(state, mesh)
+    return jax.device_put(state, jax.tree.map(place(mesh), state))
+
+
+def replicate(tree: Any, mesh: Mesh) -> Any:
+    """The arrays on every device; every process must pass the same ones."""
+    if jax.process_count() > 1:
+        tree = on_host(tree)
+    return jax.device_put(tree, replicated(mesh))
+
+
+def everywhere(tree: Any, mesh: Mesh) -> Any:
+    """Replicated arrays of one process, as pmap returns, as arrays of all processes for Orbax."""
+    if jax.process_count() == 1:
+        return tree
+    return jax.tree.map(
+        lambda x: jax.make_array_from_single_device_arrays(
+            x.shape, replicated(mesh), [shard.data for shard in x.addressable_shards]
+        ),
+        tree,
+    )
+
+
+def on_host(tree: Any) -> Any:
+    """Replicated arrays as NumPy."""
+    return jax.tree.map(np.asarray, tree)
+
+
+def summary(state: Any, parts: int) -> str:
+    """One line: how many arrays are split, and the memory that a device needs for the state."""
     leaves = jax.tree.leaves(state)
-    counts = Counter((x.shape, x.dtype.name) for x in leaves)
+    split = [x for x in leaves if axis_of(x.shape, parts) is not None]
     whole = sum(x.nbytes for x in leaves)
-    share = sum(x.nbytes // (1 if axis_of(x.shape, parts) is None else parts) for x in leaves)
-    found = Table(
-        "arrays", "shape", "type", f"over {parts} devices",
-        caption=f"a device holds {share / 2**20:,.1f} MiB of {whole / 2**20:,.1f}",
-    )  # fmt: skip
-    for (shape, kind), count in sorted(counts.items(), key=lambda item: -math.prod(item[0][0])):
-        axis = axis_of(shape, parts)
-        how = "whole on each" if axis is None else f"axis {axis} split"
-        found.add_row(f"{count}", "x".join(map(str, shape)) or "one number", kind, how)
-    return found
+    share = whole - sum(x.nbytes for x in split) * (parts - 1) // parts
+    return (
+        f"--fsdp {parts}: {len(split)} of {len(leaves)} arrays are split; a device holds "
+        f"{share / 2**20:,.1f} of {whole / 2**20:,.1f} MiB"
+    )

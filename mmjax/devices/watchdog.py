@@ -1,4 +1,4 @@
-"""A watchdog: a process that waits for others for too long ends."""
+"""A watchdog: ends a process that waits for the others for too long."""
 
 import contextlib
 import os
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 
 class Watchdog:
-    """Ends the process when something that was waited for has not come within `timeout` seconds."""
+    """Ends the process when a `waiting` context lasts longer than `timeout` seconds."""
 
     def __init__(self, timeout: float | None) -> None:
         self._timeout = timeout
         self._waiting: tuple[float, str] | None = None
-        self._over = threading.Event()
+        self._closed = threading.Event()
 
     def __enter__(self) -> "Watchdog":
         if self._timeout is not None:
@@ -22,11 +22,11 @@ class Watchdog:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._over.set()
+        self._closed.set()
 
     @contextlib.contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """What stands within must end in time."""
+        """A context with the time limit; `what` is named in the error."""
         self._waiting = (time.monotonic(), what)
         try:
             yield
@@ -35,7 +35,7 @@ class Watchdog:
 
     def _watch(self) -> None:
         limit = self._timeout or 0.0
-        while not self._over.wait(min(1.0, limit / 4)):
+        while not self._closed.wait(min(1.0, limit / 4)):
             waiting = self._waiting
             if waiting and time.monotonic() - waiting[0] > limit:
                 print(

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from mmjax.config import Experiment
 from mmjax.data.pipeline.batches import eval_batches
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.devices import parallel, processes
+from mmjax.devices import parallel, processes, sharding
 from mmjax.devices.watchdog import Watchdog
 from mmjax.errors import UserError
 from mmjax.layers.tracing.vendor import vendor_kernels
@@ -76,7 +76,7 @@ class Evaluator:
         return self._measured(variables, split, self._rows(len(self._source(split)), *share))
 
     def _measured(self, variables: Mapping[str, Any], split: str, rows: range) -> list[_Part]:
-        variables = parallel.replicate(variables, self._mesh)
+        variables = sharding.replicate(variables, self._mesh)
         batches = eval_batches(
             self._source(split),
             self._preprocessing,

@@ -119,5 +119,5 @@ def test_what_a_killed_process_left_is_removed_and_the_rest_stays(home):
 def test_machines_with_other_processors_or_cores_share_nothing(monkeypatch):
     """JAX's key leaves both out."""
     here = compilation_cache._machine()
-    monkeypatch.setattr(compilation_cache.parallel, "cores", lambda: 97)
+    monkeypatch.setattr(compilation_cache.cpu, "cores", lambda: 97)
     assert compilation_cache._machine() != here

@@ -106,8 +106,7 @@ def _run(
         rows = trainable.rows(ready.fresh.params, experiment, ready.weights)
         Console(stderr=True).print(trainable.table(rows))
         if experiment.compute.fsdp > 1:
-            shown = sharding.table(ready.fresh, experiment.compute.fsdp)
-            Console(stderr=True).print(shown)
+            _say(sharding.summary(ready.fresh, experiment.compute.fsdp))
     seeds = [one.seed for one in experiments]
     program = OneRun(trainer, stream, seeds[0])
     if len(runs) > 1:
@@ -153,7 +152,7 @@ def _resumed(
     seeds: Sequence[int], runs: Sequence[Path], ready: Ready
 ) -> tuple[list[TrainState], list[dict[str, Any]]]:
     """State and progress of every run: at the newest step that all have saved, or fresh."""
-    mesh, place = ready.trainer.mesh, parallel.place(ready.trainer.mesh)
+    mesh, place = ready.trainer.mesh, sharding.place(ready.trainer.mesh)
     found = [checkpoint_reader.resumed(run, ready.fresh, place, _say) for run in runs]
     start = min(0 if one is None else one[0] for one in found)
     processes.require_same(start)
@@ -162,7 +161,7 @@ def _resumed(
         if one is None or not start:
             # The first run's fresh state was made already.
             fresh = ready.fresh if run == runs[0] else ready.trainer.begin(seed)[0]
-            one = 0, parallel.put(fresh, mesh), {}
+            one = 0, sharding.put(fresh, mesh), {}
         elif one[0] != start:
             one = start, *checkpoint_reader.restore(run, start, ready.fresh, place)
         states.append(one[1])

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmjax.devices import parallel
+from mmjax.devices import sharding
 from mmjax.devices.watchdog import Watchdog
 from mmjax.models.train_state import TrainState
 from mmjax.train.loop.stream import BatchStream
@@ -54,11 +54,11 @@ class OneRun(Program):
 
     def join(self, states: list[TrainState]) -> TrainState:
         """The state itself, as it lies on the devices."""
-        return parallel.put(states[0], self._mesh)
+        return sharding.put(states[0], self._mesh)
 
     def split(self, state: TrainState) -> list[TrainState]:
         """The state itself."""
-        return [parallel.everywhere(state, self._mesh)]
+        return [sharding.everywhere(state, self._mesh)]
 
     def update(self, state: TrainState, given: Given) -> tuple[TrainState, Any]:
         """The state after a call, and its means."""
@@ -97,12 +97,12 @@ class ManySeeds(Program):
     def join(self, states: list[TrainState]) -> TrainState:
         """Every array as `[run, ...]`."""
         joined = jax.tree.map(lambda *x: jnp.stack(x), *states)
-        return jax.device_put(joined, parallel.separate(self._mesh))
+        return jax.device_put(joined, sharding.separate(self._mesh))
 
     def split(self, state: TrainState) -> list[TrainState]:
         """The state of each run, whole on every device."""
-        host = parallel.on_host(state)
-        return [parallel.replicate(_taken(host, n), self._mesh) for n in range(len(self._seeds))]
+        host = sharding.on_host(state)
+        return [sharding.replicate(_taken(host, n), self._mesh) for n in range(len(self._seeds))]
 
     def update(self, state: TrainState, given: Given) -> tuple[TrainState, Any]:
         """The states after a call, and their means."""

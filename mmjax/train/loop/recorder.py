@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from mmjax.config import Experiment
-from mmjax.devices import parallel
+from mmjax.devices import parallel, sharding
 from mmjax.devices.watchdog import Watchdog
 from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
@@ -103,7 +103,7 @@ class RunRecorder:
         """
         step = int(now.step)
         # One copy serves the look at it, its fingerprints and the file.
-        kept = parallel.on_host(now) if jax.process_count() == 1 else now
+        kept = sharding.on_host(now) if jax.process_count() == 1 else now
         if self._experiment.compute.on_nonfinite != "ignore":
             parts = {"parameter": kept.params, "optimiser": kept.opt_state}
             parts |= {"collection": kept.collections, "average": kept.average}

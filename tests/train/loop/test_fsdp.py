@@ -5,7 +5,6 @@ import functools
 import jax
 import numpy as np
 import pytest
-from rich.console import Console
 
 from mmjax.data.datasets import DigitsMatch
 from mmjax.devices import parallel, sharding
@@ -59,7 +58,7 @@ def test_the_update_is_that_of_whole_states_and_a_device_holds_less(least):
     fresh = create_state(network, tx, batch(0), seed=0)
     step = functools.partial(train_step, model=network, objectives=OBJECTIVES, tx=tx)
     update = parallel.jit(step, mesh, donate=True, like=jax.eval_shape(lambda: fresh))
-    state = parallel.put(fresh, mesh)
+    state = sharding.put(fresh, mesh)
     for number in range(20):
         state, sums = update(state, batch(number))
     expected, losses = trained("jit", 1, 20)
@@ -80,22 +79,19 @@ def test_checkpoints_move_between_all_layouts(least, digits_dir, tmp_path):
     assert evaluate(tmp_path / "parts") == pytest.approx(metrics, abs=1e-6)
     ready = prepare(small(data=data, parallel="jit"), tmp_path / "whole")
     like, mesh = ready.fresh, ready.trainer.mesh
-    whole, _ = checkpoint_reader.restore(tmp_path / "parts", 6, like, parallel.replicated(mesh))
+    whole, _ = checkpoint_reader.restore(tmp_path / "parts", 6, like, sharding.replicated(mesh))
     for fsdp in (2, 8):
         mesh = parallel.choose(16, fsdp=fsdp)
-        state, _ = checkpoint_reader.restore(tmp_path / "parts", 6, like, parallel.place(mesh))
-        close(parallel.on_host(state), parallel.on_host(whole), 0.0)
+        state, _ = checkpoint_reader.restore(tmp_path / "parts", 6, like, sharding.place(mesh))
+        close(sharding.on_host(state), sharding.on_host(whole), 0.0)
         split = [x for x in jax.tree.leaves(state) if not x.sharding.is_fully_replicated]
         assert split and all(x.addressable_shards[0].data.size * fsdp == x.size for x in split)
 
 
 def test_what_is_split_is_shown():
     state = {"embedding": np.zeros((10_000, 64), np.float32), "bias": np.zeros(64, np.float32)}
-    console = Console(width=100)
-    with console.capture() as shown:
-        console.print(sharding.table(state, 4))
-    assert "10000x64" in shown.get() and "axis 0 split" in shown.get()
-    assert "a device holds 0.6 MiB of 2.4" in shown.get()
+    shown = sharding.summary(state, 4)
+    assert shown == "--fsdp 4: 1 of 2 arrays are split; a device holds 0.6 of 2.4 MiB"
 
 
 def test_it_needs_jit_and_a_divisor_of_the_devices():

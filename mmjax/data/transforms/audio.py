@@ -1,7 +1,6 @@
-"""Recordings: WAV files opened safely, one channel at one sample rate, brought to one length.
+"""Recordings: WAV files opened safely, averaged to one channel, resampled, padded to one length.
 
-The format is that of IBM and Microsoft 1991, "Multimedia Programming Interface and Data
-Specifications 1.0"; SciPy decodes it.
+WAV: IBM and Microsoft 1991, "Multimedia Programming Interface and Data Specifications 1.0".
 """
 
 import io
@@ -17,22 +16,19 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from mmjax.data.transforms.transform import Transform
+from mmjax.data.transforms.transform import Transform, stack_rows
 from mmjax.errors import UserError
 from mmjax.io.safe_open import read_file
 from mmjax.types import Masked
 
-# Of a file: ten minutes of 16-bit stereo at 44,100 Hz. Encoders read seconds.
-BYTE_LIMIT = 106_000_000
-# Of what is recorded anywhere; a header may claim 4 GHz, and resampling filters grow with it.
-RATE_LIMIT = 384_000
-# Loud recordings exceed 1 by little; integers that were written as floats do by thousands.
-PEAK_LIMIT = 16.0
+BYTE_LIMIT = 106_000_000  # of a file: ten minutes of 16-bit stereo at 44,100 Hz
+RATE_LIMIT = 384_000  # Hz; the resampling filter grows with the rate that a header claims
+PEAK_LIMIT = 16.0  # loud recordings exceed 1 by a little, integers stored as floats by thousands
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Sound as it was recorded; UserError for NaN, infinity, and sizes that cannot be."""
+    """Sound at its original rate. Raises a UserError for NaN, infinity and impossible sizes."""
 
     samples: Float[np.ndarray, "sample *channel"]  # [sample] or [sample, channel], in -1..1
     sample_rate: int  # Hz
@@ -44,8 +40,7 @@ class Recording:
             raise UserError(
                 f"expected samples [sample] or [sample, channel], got {self.samples.shape}"
             )
-        # Without a copy of samples that take hundreds of megabytes; NaN comes through.
-        peak = np.maximum(self.samples.max(initial=0.0), -self.samples.min(initial=0.0))
+        peak = _peak(self.samples)
         if not np.isfinite(peak):
             raise UserError("expected samples in -1..1, got NaN or infinity")
         if peak > PEAK_LIMIT:
@@ -53,45 +48,46 @@ class Recording:
 
 
 def open_audio(path: str | os.PathLike[str]) -> Recording:
-    """A WAV file of integers or floats; UserError for whatever is not exactly that.
+    """Read a WAV file of integers or floats.
 
-    No more than `BYTE_LIMIT` is read, and each size in the file is held against what is there.
+    Raises:
+        FileNotFoundError: the file does not exist.
+        UserError: it is damaged, of another format or larger than `BYTE_LIMIT`.
     """
     content = read_file(path, f"{path}: expected a WAV file", BYTE_LIMIT)
     return decode_audio(content, name=str(path))
 
 
 def decode_audio(content: bytes, *, name: str) -> Recording:
-    """`open_audio` for what is in memory already; errors call it `name`."""
+    """Decode the content of a WAV file; a UserError begins with `name`."""
     expected = f"{name}: expected a WAV file of at most {BYTE_LIMIT:,} bytes"
     if len(content) > BYTE_LIMIT:
         raise UserError(f"{expected}, got a larger one")
     if content[:4] not in (b"RIFF", b"RIFX") or content[8:12] != b"WAVE":
         raise UserError(f"{expected}, got a file of another kind")
-    # Here and not above: every import of a configuration would pay for it.
-    from scipy.io import wavfile
+    from scipy.io import wavfile  # here, because it would slow down every import of mmjax.data
 
     try:
         whole = content[: _end(content)]
         with warnings.catch_warnings():
-            # SciPy warns of chunks that it does not know, and of those after the samples.
+            # SciPy warns of unknown chunks and of chunks after the samples.
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
             rate, samples = wavfile.read(io.BytesIO(whole))
         return Recording(_in_unit_range(samples), int(rate))
     except ValueError as error:
         raise UserError(f"{expected}, got a damaged or unusual one: {error}") from error
-    except Exception as error:  # a broken header raises whatever is computed from it
+    except Exception as error:  # SciPy raises many kinds of errors for a damaged header
         raise UserError(f"{expected}, got a damaged one: {error!r}") from error
 
 
 def _end(content: bytes) -> int:
-    """Where the samples end; UserError where that is beyond the file: SciPy reads what there is.
+    """The end of the samples. Raises a UserError for a file cut short, which SciPy would accept.
 
-    A file is a header of 12 bytes and chunks: a name and a size, 4 bytes each, then so many bytes.
+    A file is a header of 12 bytes and chunks: a name and a size, 4 bytes each, then `size` bytes.
     """
     order = "<" if content[:4] == b"RIFF" else ">"
     place, names = 12, set()
-    while place + 8 <= len(content) and b"data" not in names:  # what follows is no sound
+    while place + 8 <= len(content) and b"data" not in names:
         (size,) = struct.unpack_from(f"{order}I", content, place + 4)
         name = content[place : place + 4]
         names.add(name)
@@ -104,26 +100,29 @@ def _end(content: bytes) -> int:
     return place
 
 
-def _in_unit_range(samples: np.ndarray) -> np.ndarray:
-    """Any type that SciPy decodes to, as floats: integers -2**(n-1) .. 2**(n-1) - 1 over 2**(n-1).
+def _peak(samples: np.ndarray) -> Any:
+    """The largest absolute value, computed without a copy; NaN if any sample is NaN."""
+    return np.maximum(samples.max(initial=0.0), -samples.min(initial=0.0))
 
-    8 bits are unsigned, 24 bits come as the upper ones of 32.
+
+def _in_unit_range(samples: np.ndarray) -> np.ndarray:
+    """Samples of any type that SciPy decodes to, as floats in -1..1.
+
+    8-bit samples are unsigned; SciPy shifts 24-bit samples to the upper bits of int32.
     """
     if np.issubdtype(samples.dtype, np.integer):
-        # In place: 106 MB of 8 bits are 424 MB of floats.
-        floats = samples.astype(np.float32)
+        floats = samples.astype(np.float32)  # changed in place, to save memory
         if samples.dtype == np.uint8:
             floats -= 128
         floats /= 2.0 ** (8 * samples.dtype.itemsize - 1)
         return floats
-    if max(samples.max(initial=0.0), -samples.min(initial=0.0)) <= PEAK_LIMIT:
-        return samples.astype(np.float32)
-    return samples  # what is wrong with these is said in `Recording`, without an overflow before
+    # Others overflow in float32; `Recording` refuses them.
+    return samples.astype(np.float32) if _peak(samples) <= PEAK_LIMIT else samples
 
 
 @dataclass(frozen=True)
 class AudioTransform(Transform):
-    """Samples in -1..1 at one rate, as loud as they were recorded; channels are averaged."""
+    """Samples in -1..1 at one rate; channels are averaged, the loudness is not changed."""
 
     padded: ClassVar[bool] = True
     sample_rate: int  # Hz; recordings of another rate are resampled
@@ -139,43 +138,32 @@ class AudioTransform(Transform):
             raise UserError(f"max_samples: expected 1 to {limit:,}, got {self.max_samples!r}")
 
     def __call__(self, rows: Sequence | np.ndarray) -> Masked:
-        """Values float32 [b, max_samples], mask [b, max_samples], padded at the end.
+        """Values float32 `[b, max_samples]` and mask `[b, max_samples]`, padded at the end.
 
-        A row is a `Recording`, an array of floats in -1..1 or of int16, [sample] or [sample,
-        channel] at the rate of the transform, or None. Without samples it is as good as missing.
+        A row is a `Recording`, an array of floats in -1..1 or of int16, `[sample]` or
+        `[sample, channel]`, at the transform's rate, or None.
         """
-        values = np.zeros((len(rows), self.max_samples), np.float32)
-        mask = np.zeros(values.shape, bool)
-        for i, row in enumerate(rows):
-            if row is None:
-                continue
-            try:
-                samples = self._resampled(self._recording(row))
-            except ValueError as error:
-                raise UserError(f"audio in row {i}: {error}") from None
-            values[i, : len(samples)] = samples
-            mask[i, : len(samples)] = True
-        return Masked(values, mask)
+        return Masked(*stack_rows("audio", rows, (self.max_samples,), self._resampled, padded=True))
 
     def read(self, text: str, folder: Path) -> Recording:
-        """The WAV file of this path, or the part of it that is heard: it may last ten minutes."""
-        found = open_audio(folder / text)
-        heard = found.samples[: self._reach(found.sample_rate)]
-        return Recording(heard.copy(), found.sample_rate)
+        """The part of a WAV file that is not cut."""
+        whole = open_audio(folder / text)
+        samples = whole.samples[: self._reach(whole.sample_rate)]
+        return Recording(samples.copy(), whole.sample_rate)
 
     def remarks(self, row: Any) -> list[str]:
         """Resampled, cut or empty."""
         recording = self._recording(row)
         count, rate = len(recording.samples), recording.sample_rate
-        found = []
+        remarks = []
         if rate != self.sample_rate:
-            found.append(f"resampled from {rate:,} to {self.sample_rate:,} Hz")
+            remarks.append(f"resampled from {rate:,} to {self.sample_rate:,} Hz")
         if count * self.sample_rate > self.max_samples * rate:
             seconds = f"{self.max_samples / self.sample_rate:.4g} s"
-            found.append(f"longer than {seconds}, only the first {seconds} were read")
+            remarks.append(f"longer than {seconds}, only the first {seconds} were read")
         if count == 0:
-            found.append("empty")
-        return found
+            remarks.append("empty")
+        return remarks
 
     def _recording(self, row: Any) -> Recording:
         if isinstance(row, Recording):
@@ -187,8 +175,9 @@ class AudioTransform(Transform):
         got = row.dtype if isinstance(row, np.ndarray) else type(row).__name__
         raise UserError(f"expected a Recording or an array of floats or int16, got {got}")
 
-    def _resampled(self, recording: Recording) -> np.ndarray:
-        """At most `max_samples`, at the rate of the transform."""
+    def _resampled(self, row: Any) -> np.ndarray:
+        """At most `max_samples` samples at the transform's rate."""
+        recording = self._recording(row)
         up, down = self._ratio(recording.sample_rate)
         samples = recording.samples[: self._reach(recording.sample_rate)]
         if samples.ndim == 2:
@@ -204,10 +193,9 @@ class AudioTransform(Transform):
         return self.sample_rate // common, rate // common
 
     def _reach(self, rate: int) -> int:
-        """How many samples of a recording decide what is heard.
+        """How many samples of a recording affect the result.
 
-        Those that will be read, and what SciPy's filter of 20 max(up, down) + 1 taps looks ahead:
-        the same result, however long the recording and however low its rate.
+        Those that are read, and half of SciPy's filter of 20 max(up, down) + 1 taps beyond them.
         """
         up, down = self._ratio(rate)
         return -(-self.max_samples * down // up) + 10 * max(up, down) // up + 1

@@ -1,4 +1,4 @@
-"""Precomputed features: rows of numbers, brought to one length, standardised."""
+"""Precomputed features: rows of numbers, padded to one length, standardised."""
 
 import os
 import warnings
@@ -9,19 +9,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmjax.data.transforms.transform import Transform
+from mmjax.data.standardize import LARGEST, check_statistics, mean_and_std
+from mmjax.data.transforms.transform import Transform, stack_rows
 from mmjax.errors import UserError
 from mmjax.io.safe_open import open_file
 from mmjax.types import Masked
 
-# Standardised in float64, numbers of 16 bits take four times as much.
-BYTE_LIMIT = 100_000_000
+BYTE_LIMIT = 100_000_000  # of a file; float16 features take four times as much in float64
 
 
 def open_features(path: str | os.PathLike[str]) -> np.ndarray:
-    """The array of a `.npy` file; UserError for whatever is not exactly that.
+    """The array of a `.npy` file. Nothing is unpickled.
 
-    Nothing is ever unpickled, and the size that the header claims is held against the file's.
+    Raises:
+        FileNotFoundError: the file does not exist.
+        UserError: it is not a `.npy` file of one array, is damaged or larger than `BYTE_LIMIT`.
     """
     expected = f"{path}: expected a .npy file of floats"
     with open_file(path, expected) as file:
@@ -30,20 +32,20 @@ def open_features(path: str | os.PathLike[str]) -> np.ndarray:
         raise UserError(f"{expected} of at most {BYTE_LIMIT:,} bytes, got {size:,}")
     try:
         with warnings.catch_warnings():
-            # Of headers by Python 2, and of escapes that mean nothing in a damaged one.
-            warnings.simplefilter("ignore")
-            found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # a broken header raises whatever Python's own parser does
+            warnings.simplefilter("ignore")  # headers by Python 2, and damaged ones
+            # Memory-mapped, so that a header cannot claim more than the file holds.
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy raises many kinds of errors for a damaged header
         raise UserError(f"{expected}, got another or a damaged one: {error}") from error
-    if not isinstance(found, np.ndarray):
-        found.close()
+    if not isinstance(array, np.ndarray):
+        array.close()
         raise UserError(f"{expected}, got an archive of several arrays")
-    return np.array(found)
+    return np.array(array)
 
 
 @dataclass(frozen=True)
 class FeatureTransform(Transform):
-    """values = (x - mean) / std, feature by feature."""
+    """values = (x - mean) / std, for each feature."""
 
     padded: ClassVar[bool] = True
     max_tokens: int  # longer rows are cut
@@ -60,43 +62,39 @@ class FeatureTransform(Transform):
             )
         if not self.mean:
             raise UserError("mean: expected one number per feature, got none")
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != len(self.mean) or not np.isfinite(values).all():
-                raise UserError(f"{name}: expected {len(self.mean)} finite numbers, got {values}")
-        if min(self.std) <= 0:
-            raise UserError(f"std: expected numbers above 0, got {self.std}")
+        check_statistics(self.mean, self.std, size=len(self.mean))
 
     @classmethod
     def fit(cls, rows: Sequence | np.ndarray, *, max_tokens: int) -> "FeatureTransform":
-        """Mean and standard deviation over the tokens that are read of the training rows.
+        """Mean and standard deviation of the training rows, over the tokens that are not cut.
 
-        A feature that never changes is only centred.
+        A constant feature is only centred.
         """
         first = next((row for row in rows if row is not None and np.ndim(row)), None)
         if first is None:
             raise UserError("rows: expected at least one that is not missing, got none")
-        width = np.shape(first)[-1]
-        plain = cls(max_tokens=max_tokens, mean=(0.0,) * width, std=(1.0,) * width)
-        values, mask = plain._padded(rows)
+        draft = cls.draft(np.shape(first)[-1], max_tokens=max_tokens)
+        values, mask = draft._padded(rows)
         if not mask.any():
             raise UserError("rows: expected at least one token, got none")
-        std = values[mask].std(axis=0)
-        return cls(
-            max_tokens=max_tokens,
-            mean=tuple(values[mask].mean(axis=0).tolist()),
-            std=tuple(np.where(std > 1e-9 * np.abs(values[mask]).max(axis=0), std, 1.0).tolist()),
-        )
+        mean, std = mean_and_std(values[mask])
+        return cls(max_tokens, tuple(mean.tolist()), tuple(std.tolist()))
+
+    @classmethod
+    def draft(cls, width: int, *, max_tokens: int = 1) -> "FeatureTransform":
+        """A transform of `width` features that leaves them unchanged."""
+        return cls(max_tokens, mean=(0.0,) * width, std=(1.0,) * width)
 
     def __call__(self, rows: Sequence | np.ndarray) -> Masked:
-        """Values float32 [b, max_tokens, feature], mask [b, max_tokens], padded at the end.
+        """Values float32 `[b, max_tokens, feature]` and mask `[b, max_tokens]`, padded at the end.
 
-        A row is a float array [token, feature], [feature] for one token, or None where missing.
+        A row is a float array `[token, feature]`, `[feature]` for one token, or None.
         """
         values, mask = self._padded(rows)
         return Masked(values.astype(np.float32), mask)
 
     def read(self, text: str, folder: Path) -> np.ndarray:
-        """The array in the `.npy` file of this path."""
+        """The array of a `.npy` file."""
         features = open_features(folder / text)
         try:
             self.tokens(features)
@@ -114,7 +112,11 @@ class FeatureTransform(Transform):
         return []
 
     def tokens(self, row: Any) -> np.ndarray:
-        """A row standardised, float64 [token, feature], uncut; UserError for any other thing."""
+        """The standardised row, float64 `[token, feature]`, not cut.
+
+        Raises:
+            UserError: the row is not a finite float array of this width.
+        """
         width = len(self.mean)
         expected = f"expected floats [token, {width}] or [{width}]"
         if not isinstance(row, np.ndarray):
@@ -128,20 +130,13 @@ class FeatureTransform(Transform):
             tokens -= np.array(self.mean)
             tokens /= np.array(self.std)
         peak = np.maximum(tokens.max(initial=0.0), -tokens.min(initial=0.0))  # NaN comes through
-        if not peak <= np.finfo(np.float32).max:
+        if not peak <= LARGEST:
             raise UserError(f"{expected}, got NaN, infinity or a number too large for float32")
         return np.atleast_2d(tokens)
 
     def _padded(self, rows: Sequence | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values = np.zeros((len(rows), self.max_tokens, len(self.mean)))
-        mask = np.zeros(values.shape[:2], bool)
-        for i, row in enumerate(rows):
-            if row is None:
-                continue
-            try:
-                tokens = self.tokens(row)[: self.max_tokens]
-            except ValueError as error:
-                raise UserError(f"features in row {i}: {error}") from None
-            values[i, : len(tokens)] = tokens
-            mask[i, : len(tokens)] = True
-        return values, mask
+        shape = (self.max_tokens, len(self.mean))
+        return stack_rows("features", rows, shape, self._cut, padded=True, dtype=np.float64)
+
+    def _cut(self, row: Any) -> np.ndarray:
+        return self.tokens(row)[: self.max_tokens]

@@ -1,4 +1,4 @@
-"""Tables: numbers standardised, categories numbered, cell by cell either there or missing."""
+"""Tables: standardised numbers and numbered categories; each cell may be missing."""
 
 import contextlib
 import json
@@ -12,39 +12,35 @@ from typing import Any, Union
 
 import numpy as np
 
-from mmjax.data.transforms.transform import Transform
+from mmjax.data.standardize import LARGEST, check_statistics, mean_and_std
+from mmjax.data.transforms.transform import Transform, stack_rows
 from mmjax.errors import UserError
 from mmjax.types import Masked
-
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
 class Numeric:
-    """value = (x - mean) / std."""
+    """A column of numbers: value = (x - mean) / std."""
 
     name: str
     mean: float
     std: float  # above 0
 
     def __post_init__(self):
-        if not math.isfinite(self.mean) or not 0 < self.std < math.inf:
-            raise UserError(
-                f"column {self.name!r}: expected a finite mean and std above 0, "
-                f"got {self.mean} and {self.std}"
-            )
+        with _errors_name(f"column {self.name!r}"):
+            check_statistics((self.mean,), (self.std,), size=1)
 
     def value(self, cell: Any) -> float:
-        """Of a cell that is not missing; UserError for what is no number."""
+        """The standardised number. Raises a UserError for a cell that is not a finite number."""
         value = (_number(cell) - self.mean) / self.std
-        if not abs(value) <= _LARGEST:
+        if not abs(value) <= LARGEST:
             raise UserError(f"expected a number that fits into float32, got {value:g} std")
         return value
 
 
 @dataclass(frozen=True)
 class Categorical:
-    """value = the place of a category among `categories`."""
+    """A column of categories: value = the index in `categories`."""
 
     name: str
     categories: tuple[str, ...]
@@ -56,10 +52,10 @@ class Categorical:
                 f"got {self.categories}"
             )
 
-    def value(self, cell: Any) -> float | None:
-        """Of a cell that is not missing; None for a category that training never saw."""
+    def value(self, cell: Any) -> float:
+        """The index; NaN for a category that the training split does not have."""
         category = _category(cell)
-        return float(self.categories.index(category)) if category in self.categories else None
+        return float(self.categories.index(category)) if category in self.categories else math.nan
 
 
 Column = Union[Numeric, Categorical]
@@ -67,7 +63,7 @@ Column = Union[Numeric, Categorical]
 
 @dataclass(frozen=True)
 class TableTransform(Transform):
-    """One row of a table per example; which column is what stands in `columns`."""
+    """One row of a table per example."""
 
     columns: tuple[Column, ...]  # in the order in which the encoder reads them
 
@@ -80,14 +76,17 @@ class TableTransform(Transform):
 
     @classmethod
     def fit(cls, rows: Sequence, *, columns: Sequence[str] | None = None) -> "TableTransform":
-        """Columns of strings or truth values are categorical, columns of numbers numeric.
+        """Columns of strings or booleans are categorical, columns of numbers are numeric.
 
-        `columns` are their names in the order to be; none: as they first appear. Codes are
-        categories where they are written as strings. Categories are ordered by frequency, then
-        alphabet. A number that never changes is only centred.
+        Write codes as strings to make them categories. Categories are ordered by frequency, then
+        alphabetically. A constant number is only centred.
+
+        Args:
+            rows: mappings from columns to cells, or None
+            columns: their names in order; by default the order in which they first appear
         """
         for i, row in enumerate(rows):
-            with _in_row(i):
+            with _errors_name(f"table in row {i}"):
                 _check_row(row, columns)
         names = columns
         if names is None:
@@ -96,46 +95,36 @@ class TableTransform(Transform):
 
     @property
     def categories(self) -> tuple[int, ...]:
-        """How many there are in each column; 0 for a numeric one."""
+        """The number of categories of each column; 0 for a numeric one."""
         return tuple(
             len(column.categories) if isinstance(column, Categorical) else 0
             for column in self.columns
         )
 
     def __call__(self, rows: Sequence | np.ndarray) -> Masked:
-        """Values float32 [b, column], mask [b, column], False where a cell is missing or unknown.
+        """Values float32 `[b, column]` and mask `[b, column]`, False for missing or unknown cells.
 
         A row is a mapping from columns to cells, or None. A cell is missing where it is None or
-        NaN, and where its column is absent; unknown, where training never saw its category.
+        NaN or its column is absent; it is unknown where training never saw its category.
         """
-        values = np.zeros((len(rows), len(self.columns)), np.float32)
-        mask = np.zeros(values.shape, bool)
-        for i, row in enumerate(rows):
-            with _in_row(i):
-                for k, value in enumerate(self._values(row)):
-                    if value is not None:
-                        values[i, k], mask[i, k] = value, True
-        return Masked(values, mask)
+        values, mask = stack_rows("table", rows, (len(self.columns),), self._values)
+        present = mask[:, None] & ~np.isnan(values)
+        return Masked(np.where(present, values, np.float32(0)), present)
 
     def read(self, text: str, folder: Path) -> Mapping[str, Any]:
         """A JSON object such as `{"age": 63, "sex": "f"}`."""
-        try:
-            row = json.loads(text, object_pairs_hook=_unique)
-        # An endless nest of brackets, and an integer of more digits than Python converts.
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"expected a JSON object, got {text[:200]!r}: {error}") from error
-        if not isinstance(row, dict):
-            raise UserError(f"expected a JSON object of columns and cells, got {text[:200]!r}")
+        row = parse_row(text)
         self._values(row)
         return row
 
     def remarks(self, row: Any) -> list[str]:
-        """Cells that are missing or unknown."""
+        """Missing and unknown cells."""
         missing, unknown = [], []
-        for column, cell in self._cells(row):
+        for column in self.columns:
+            cell = row.get(column.name)
             if _missing(cell):
                 missing.append(column.name)
-            elif column.value(cell) is None:
+            elif math.isnan(column.value(cell)):
                 unknown.append(f"{column.name}={cell!r}")
         return [
             f"{len(cells)} cell{'s' * (len(cells) > 1)} {what}: {', '.join(cells)}"
@@ -147,33 +136,54 @@ class TableTransform(Transform):
     def _names(self) -> list[str]:
         return [column.name for column in self.columns]
 
-    def _values(self, row: Any) -> list[float | None]:
-        """None for a cell without a value; ValueError, naming the column, for what is no row."""
+    def _values(self, row: Any) -> list[float]:
+        """The value of each column, NaN where it is missing or unknown."""
         _check_row(row, self._names)
-        found = []
-        for column, cell in self._cells(row or {}):
-            with _in_column(column.name):
-                found.append(None if _missing(cell) else column.value(cell))
-        return found
+        values = []
+        for column in self.columns:
+            cell = row.get(column.name)
+            with _errors_name(f"column {column.name!r}"):
+                values.append(math.nan if _missing(cell) else column.value(cell))
+        return values
 
-    def _cells(self, row: Mapping[str, Any]) -> Iterator[tuple[Column, Any]]:
-        return ((column, row.get(column.name)) for column in self.columns)
+
+def parse_row(text: str) -> dict[str, Any]:
+    """The JSON object in `text`; a UserError for anything else, or a column that is given twice."""
+    try:
+        row = json.loads(text, object_pairs_hook=_unique)
+    # RecursionError: deeply nested brackets. ValueError also for integers of too many digits.
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"expected a JSON object, got {text[:200]!r}: {error}") from error
+    if not isinstance(row, dict):
+        raise UserError(f"expected a JSON object of columns and cells, got {text[:200]!r}")
+    return row
+
+
+def check_cells(row: Mapping[str, Any], columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Check a row before anything is fitted; returns `columns` with those that are new in it.
+
+    The first cell of a column that is not None decides its kind. Raises a UserError that names the
+    column for a cell of another kind.
+    """
+    columns = dict(columns)
+    for name, cell in row.items():
+        if cell is None:
+            continue
+        if name not in columns:
+            columns[name] = (
+                Categorical(name, ("",)) if _is_category(cell) else Numeric(name, 0.0, 1.0)
+            )
+        with _errors_name(f"column {name!r}"):
+            columns[name].value(cell)
+    return columns
 
 
 @contextlib.contextmanager
-def _in_row(i: int) -> Iterator[None]:
+def _errors_name(what: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise UserError(f"table in row {i}: {error}") from None
-
-
-@contextlib.contextmanager
-def _in_column(name: str) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise UserError(f"column {name!r}: {error}") from None
+        raise UserError(f"{what}: {error}") from None
 
 
 def _check_row(row: Any, names: Sequence[str] | None) -> None:
@@ -192,22 +202,20 @@ def _fitted(name: str, rows: Sequence[Mapping[str, Any] | None]) -> Column:
     if not cells:
         raise UserError(f"column {name!r}: expected a cell that is not missing, got none")
     categorical = _is_category(cells[0][1])
-    found = []
+    values = []
     for i, cell in cells:
-        with _in_row(i), _in_column(name):
-            found.append(_category(cell) if categorical else _number(cell))
+        with _errors_name(f"table in row {i}: column {name!r}"):
+            values.append(_category(cell) if categorical else _number(cell))
     if categorical:
-        counts = Counter(found)
+        counts = Counter(values)
         ranked = sorted(counts, key=lambda category: (-counts[category], category))
         return Categorical(name, tuple(ranked))
-    std = float(np.std(found))
-    constant = std <= 1e-9 * np.abs(found).max()
-    return Numeric(name, mean=float(np.mean(found)), std=1.0 if constant else std)
+    mean, std = mean_and_std(np.array(values))
+    return Numeric(name, mean=float(mean), std=float(std))
 
 
 def _missing(cell: Any) -> bool:
-    nan = isinstance(cell, Real) and bool(cell != cell)  # nothing else is unlike itself
-    return cell is None or nan
+    return cell is None or (isinstance(cell, Real) and bool(cell != cell))  # NaN
 
 
 def _is_category(cell: Any) -> bool:
@@ -215,7 +223,7 @@ def _is_category(cell: Any) -> bool:
 
 
 def _category(cell: Any) -> str:
-    """Truth values by the names that JSON gives them."""
+    """Booleans become "true" and "false", as in JSON."""
     if not _is_category(cell):
         raise UserError(f"expected a category as text, got {cell!r}")
     return cell if isinstance(cell, str) else str(bool(cell)).lower()
@@ -228,7 +236,7 @@ def _number(cell: Any) -> float:
         value = float(cell)
     except OverflowError:  # an integer of hundreds of digits
         value = math.inf
-    if not abs(value) <= _LARGEST:
+    if not abs(value) <= LARGEST:
         raise UserError(f"expected a finite number that fits into float32, got {value:g}")
     return value
 

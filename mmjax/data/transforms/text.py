@@ -12,20 +12,19 @@ from tokenizers import Encoding, Tokenizer
 
 from mmjax.data.transforms import tokenizer as tokenization
 from mmjax.data.transforms.tokenizer import Kind
-from mmjax.data.transforms.transform import Transform
+from mmjax.data.transforms.transform import Transform, stack_rows
 from mmjax.errors import UserError
 from mmjax.types import Masked
 
-PAD = 0  # what stands under a False mask: a number that every vocabulary has
+WORD_LIMIT = 1_000_000  # of one row; more would fill the memory
 _CACHED_TEXTS = 65_536
-WORD_LIMIT = 1_000_000  # of one row: more are a typing error or an attack, and take the memory
 
 
 @dataclass(frozen=True)
 class TextTransform(Transform):
-    """Words or parts of words, numbered; special words of the tokenizer's own before and after.
+    """Numbers of words, or of parts of words, between the tokenizer's special words.
 
-    A special word is no word of any text: typed by somebody, "<pad>" is as much as "<", "pad", ">".
+    Special words are never found in a text: a typed "<pad>" is read as "<", "pad", ">".
     """
 
     padded: ClassVar[bool] = True
@@ -54,16 +53,16 @@ class TextTransform(Transform):
         max_words: int,
         tokens: Kind = "words",
     ) -> "TextTransform":
-        """A tokenizer of the training texts alone, of at most so many different words.
+        """Train a tokenizer on the training texts; word 0 is the padding, word 1 is unknown.
 
-        The padding is word 0 and the unknown word 1.
+        `vocabulary_size` is an upper bound and counts both.
         """
         trained = tokenization.train(texts, kind=tokens, vocabulary_size=vocabulary_size)
         return cls(max_words=max_words, tokenizer=trained)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, max_words: int) -> "TextTransform":
-        """A published model's own: its `tokenizer.json`, or BERT's `vocab.txt`."""
+        """Use a published tokenizer: a `tokenizer.json`, or BERT's `vocab.txt`."""
         return cls(max_words=max_words, tokenizer=tokenization.load(path))
 
     @cached_property
@@ -72,78 +71,72 @@ class TextTransform(Transform):
 
     @cached_property
     def _room(self) -> int:
-        """How many words of a text are read, beside the special ones."""
+        """The number of words of a text that are read, without the special ones."""
         return self.max_words - self._tokenizer.num_special_tokens_to_add(False)
 
     @cached_property
     def _rows(self) -> dict[str, np.ndarray]:
-        """Distinct texts are few in many data sets, and looking one up is 8 times as fast."""
+        """A cache: many data sets repeat their texts, and a look-up is 8 times as fast."""
         return {}
 
     @property
     def vocabulary_size(self) -> int:
-        """Word numbers are below it."""
+        """An upper bound of the word numbers, exclusive."""
         return 1 + max(self._tokenizer.get_vocab().values())
 
     @cached_property
     def unknown(self) -> int | None:
-        """The number of the unknown word, where there is one."""
+        """The number of the unknown word; None if the tokenizer has none."""
         return tokenization.unknown(self._tokenizer)
 
     @cached_property
     def special(self) -> tuple[int, ...]:
-        """The numbers of words that are no words of any text: those that begin and end it."""
+        """The numbers of the special words that begin and end a text."""
         return tuple(sorted(set(self._tokenizer.encode("").ids)))
 
     def vocabulary(self) -> list[str]:
-        """The words, in the order of their numbers."""
+        """The words, ordered by their numbers."""
         vocabulary = self._tokenizer.get_vocab()
         return sorted(vocabulary, key=vocabulary.__getitem__)
 
     def words(self, text: str) -> int:
-        """The number of words before any cut and without special words."""
+        """The number of words of a text, without special words and before it is cut."""
         return len(self._encoded(text))
 
     def __call__(self, texts: Sequence | np.ndarray) -> Masked:
-        """Word numbers [b, max_words] and their mask; a row is a string or, where missing, None.
+        """Word numbers int32 `[b, max_words]` and mask `[b, max_words]`, padded at the end.
 
-        A text without a word is as good as missing.
+        A row is a string or None. A text without words is a missing one.
         """
-        for row, text in enumerate(texts):
-            if text is not None and not isinstance(text, str):
-                raise UserError(f"text in row {row}: expected a string, got {text!r}")
-        values = np.full((len(texts), self.max_words), PAD, np.int32)
-        mask = np.zeros(values.shape, bool)
-        for row, text in enumerate(texts):
-            ids = self._ids(text or "")
-            values[row, : len(ids)] = ids
-            mask[row, : len(ids)] = True
-        return Masked(values, mask)
+        shape = (self.max_words,)
+        return Masked(*stack_rows("text", texts, shape, self._ids, padded=True, dtype=np.int32))
 
     def read(self, text: str, folder: Path) -> str:
-        """The text itself; that it can be read is tried here, where its row is known."""
+        """The text itself, after checking that the tokenizer can read it."""
         self._encoded(text)
         return text
 
     def remarks(self, row: Any) -> list[str]:
         """Cut, empty or with unknown words."""
         encoded = self._encoded(row)
-        found = []
+        remarks = []
         if len(encoded) > self._room:
-            found.append(f"{len(encoded)} words, only the first {self._room} were read")
+            remarks.append(f"{len(encoded)} words, only the first {self._room} were read")
         if len(encoded) == 0:
-            found.append("empty")
+            remarks.append("empty")
         read = encoded.ids[: self._room]
         if self.unknown in read:
-            found.append(f"{read.count(self.unknown)} of {len(read)} words unknown")
-        return found
+            remarks.append(f"{read.count(self.unknown)} of {len(read)} words unknown")
+        return remarks
 
     def _encoded(self, text: str) -> Encoding:
-        """Without special words; blanks alone are no text, though bytes have words for them."""
+        """Without special words. Blanks alone are an empty text, though bytes encode them."""
         text = tokenization.printable(text)
         return tokenization.encode(self._tokenizer, text if text.strip() else "")
 
-    def _ids(self, text: str) -> np.ndarray:
+    def _ids(self, text: Any) -> np.ndarray:
+        if not isinstance(text, str):
+            raise UserError(f"expected a string, got {text!r}")
         ids = self._rows.get(text)
         if ids is None:
             encoded = self._encoded(text)

@@ -1,14 +1,15 @@
-"""Tokenizers: trained on captions without a network, or taken from a published model.
+"""Tokenizers: trained on the training texts, or loaded from a published model.
 
 Byte pair encoding: Sennrich et al. 2016, arXiv:1508.07909, over bytes as in GPT-2.
-WordPiece: Schuster and Nakajima 2012, as BERT reads it, arXiv:1810.04805.
+WordPiece: Schuster and Nakajima 2012, as in BERT, arXiv:1810.04805.
 """
 
+import contextlib
 import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,20 +29,25 @@ from mmjax.io.safe_open import read_file
 
 Kind = Literal["words", "bpe", "wordpiece"]
 
-PAD, UNKNOWN = "<pad>", "<unk>"  # numbers 0 and 1 of what is trained here
-BYTE_LIMIT = 50_000_000  # of a file; those of the largest multilingual models have 35 MB
-# In JSON, where three bytes of brackets take a hundred of memory; theirs are 600,000 merges.
-BRACKET_LIMIT = 3_000_000
-# How many letters one may become before it is read; Unicode's own compositions reach 18.
-GROWTH_LIMIT = 1000
+PAD, UNKNOWN = "<pad>", "<unk>"  # words 0 and 1 of a tokenizer that is trained here
+BYTE_LIMIT = 50_000_000  # of a file; the largest multilingual tokenizers have 35 MB
+GROWTH_LIMIT = 1000  # letters that a normalizer may make of one; Unicode's own make up to 18
 
 
 def train(texts: Iterable[str], *, kind: Kind, vocabulary_size: int) -> str:
-    """The JSON of a tokenizer of lower-case texts: the same for the same texts in any order.
+    """Train a tokenizer of lower-case texts; the order of the texts does not matter.
 
-    words: the most frequent words, ties in alphabetical order. bpe: of bytes, 256 of which are
-    always there, so that nothing is unknown. wordpiece: parts of words, "##" before inner ones.
-    `vocabulary_size` is an upper bound and counts the two special words.
+    Args:
+        kind: "words", the most frequent words, ties in alphabetical order; "bpe", byte pair
+            encoding, which always has the 256 bytes, so no text is unknown; or "wordpiece", parts
+            of words, with "##" before inner parts
+        vocabulary_size: upper bound, which counts the padding and the unknown word
+
+    Returns:
+        The JSON of the tokenizer.
+
+    Raises:
+        UserError: `vocabulary_size` is too small for the letters of the texts.
     """
     least = 258 if kind == "bpe" else 2
     if vocabulary_size < least:
@@ -50,8 +56,7 @@ def train(texts: Iterable[str], *, kind: Kind, vocabulary_size: int) -> str:
         [printable(text) for text in texts], vocabulary_size
     )
     state = json.loads(tokenizer.to_str())
-    # Special words would be found in texts: typed by somebody, "<pad>" is an ordinary text.
-    state["added_tokens"] = []
+    state["added_tokens"] = []  # else a typed "<pad>" would be read as the padding
     if len(state["model"]["vocab"]) > vocabulary_size:
         raise UserError(
             f"vocabulary_size: expected at least {len(state['model']['vocab'])}, "
@@ -61,15 +66,16 @@ def train(texts: Iterable[str], *, kind: Kind, vocabulary_size: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Undecodable bytes of a command line are lone surrogates, on which the library fails."""
+    """Replace lone surrogates (undecodable bytes of a command line): the library fails on them."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def load(path: str | os.PathLike[str]) -> str:
-    """The JSON of a published tokenizer: a `tokenizer.json`, or BERT's `vocab.txt`, line by line.
+    """The JSON of a published tokenizer: a `tokenizer.json`, or BERT's `vocab.txt`.
 
     Raises:
-        UserError: the file is none of both, or damaged.
+        FileNotFoundError: the file does not exist.
+        UserError: it has another name, is damaged or larger than `BYTE_LIMIT`.
     """
     path = Path(path)
     expected = f"{path}: expected a tokenizer.json or a vocab.txt"
@@ -87,13 +93,12 @@ def load(path: str | os.PathLike[str]) -> str:
 
 
 def parse(text: str) -> Tokenizer:
-    """The tokenizer of this JSON, without the padding, the cuts and the dropout that it asks for.
+    """The tokenizer of a JSON text, without its padding, truncation, dropout and added words.
 
-    Its special words are not looked for in texts. UserError for anything else.
+    Raises:
+        UserError: the text is not the JSON of a tokenizer, or fails on unknown words.
     """
-    try:
-        if text.count("[") + text.count("{") > BRACKET_LIMIT:
-            raise UserError(f"more than {BRACKET_LIMIT:,} brackets")
+    with _library_errors("expected the JSON of a tokenizer, got"):
         state = json.loads(text)
         state["padding"] = state["truncation"] = None
         if state["model"].get("dropout"):
@@ -102,20 +107,45 @@ def parse(text: str) -> Tokenizer:
             raise UserError(f"a normalizer that makes more than {GROWTH_LIMIT} letters of one")
         tokenizer = Tokenizer.from_str(json.dumps(state))
         tokenizer.encode_special_tokens = True
-        # Words that no vocabulary has: a tokenizer without its own unknown word fails here.
+        # No vocabulary has these words: a tokenizer without its own unknown word fails here.
         ids = tokenizer.encode("\ue000 a \U0010ffff").ids
-    except BaseException as error:  # the library raises no narrower class, and Rust's panics
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise
-        raise UserError(f"expected the JSON of a tokenizer, got {error!r:.500}") from error
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if not 0 <= largest < 2**31 or max(ids, default=0) > largest:
         raise UserError("expected words with numbers below 2**31, all in the vocabulary")
     return tokenizer
 
 
+def encode(tokenizer: Tokenizer, text: str) -> Encoding:
+    """Encode a text without special words; a UserError where the tokenizer fails."""
+    with _library_errors(f"the run's tokenizer fails on {text!r:.60}:"):
+        return tokenizer.encode(text, add_special_tokens=False)
+
+
+def unknown(tokenizer: Tokenizer) -> int | None:
+    """The number of the unknown word; None if there is none, as in byte pair encodings of bytes.
+
+    CLIP's "<|endoftext|>" ends every text, so it is not counted as unknown.
+    """
+    model = json.loads(tokenizer.to_str())["model"]
+    number = model.get("unk_id")
+    if model.get("unk_token") is not None:
+        number = tokenizer.token_to_id(model["unk_token"])
+    return None if number in tokenizer.encode("").ids else number
+
+
+@contextlib.contextmanager
+def _library_errors(expected: str) -> Iterator[None]:
+    """Every error becomes a UserError: the library raises plain Exceptions and Rust's panics."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise UserError(f"{expected} {error!r:.500}") from error
+
+
 def _growth(normalizer: Any) -> int:
-    """How many letters one letter can become: replacements in a row multiply."""
+    """How many letters a normalizer can make of one; those in a sequence multiply."""
     if not isinstance(normalizer, dict):
         return 1
     match normalizer.get("type"):
@@ -126,32 +156,6 @@ def _growth(normalizer: Any) -> int:
         case "NFKC" | "NFKD" | "Precompiled":
             return 18
     return 1
-
-
-def encode(tokenizer: Tokenizer, text: str) -> Encoding:
-    """Without special words.
-
-    Raises:
-        UserError: the tokenizer fails on this text, as expressions that take for ever do.
-    """
-    try:
-        return tokenizer.encode(text, add_special_tokens=False)
-    except BaseException as error:  # as in `parse`
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise
-        raise UserError(f"the run's tokenizer fails on {text!r:.60}: {error!r:.200}") from error
-
-
-def unknown(tokenizer: Tokenizer) -> int | None:
-    """The number of the unknown word; None where there is none, as in byte pair encodings of bytes.
-
-    Nor is it one where every text begins or ends with it, as with CLIP's "<|endoftext|>".
-    """
-    model = json.loads(tokenizer.to_str())["model"]
-    number = model.get("unk_id")
-    if model.get("unk_token") is not None:
-        number = tokenizer.token_to_id(model["unk_token"])
-    return None if number in tokenizer.encode("").ids else number
 
 
 # In this order: a small letter may have a composed form that its capital lacks.
@@ -166,13 +170,9 @@ def _new(model: models.Model, splitter: pre_tokenizers.PreTokenizer, *more) -> T
 
 
 def _counts(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[str]:
-    return Counter(
-        word
-        for text in texts
-        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
-            tokenizer.normalizer.normalize_str(text)
-        )
-    )
+    normalized = map(tokenizer.normalizer.normalize_str, texts)
+    split = tokenizer.pre_tokenizer.pre_tokenize_str
+    return Counter(word for text in normalized for word, _ in split(text))
 
 
 def _words(texts: list[str], vocabulary_size: int) -> Tokenizer:
@@ -202,8 +202,8 @@ def _bpe(texts: list[str], vocabulary_size: int) -> Tokenizer:
 def _wordpiece(texts: list[str], vocabulary_size: int) -> Tokenizer:
     tokenizer = _new(models.WordPiece(unk_token=UNKNOWN), pre_tokenizers.Whitespace())
     words = _counts(tokenizer, texts)
-    # The library numbers inner letters in the order of a hash table, another one in every process,
-    # and the numbers decide ties. Special words come first, in the order in which they are given.
+    # The library numbers inner letters in the order of a hash table, which differs between
+    # processes, and the numbers decide ties. Special words keep the order in which they are given.
     letters = sorted({letter for word in words for letter in word})
     inner = sorted({f"##{letter}" for word in words for letter in word[1:]})
     trainer = trainers.WordPieceTrainer(
@@ -216,7 +216,7 @@ def _wordpiece(texts: list[str], vocabulary_size: int) -> Tokenizer:
 
 
 def _bert(words: list[str]) -> Tokenizer:
-    """Cased where a word that is not in brackets has a capital letter, as in BERT's own two."""
+    """Cased if a word without brackets has a capital letter, as in BERT's own two vocabularies."""
     words = [word.removesuffix("\r") for word in words]
     numbers = {word: number for number, word in enumerate(words)}
     if len(numbers) < len(words):

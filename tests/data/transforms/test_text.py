@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmjax.data.transforms.text import PAD, TextTransform
+from mmjax.data.transforms.text import TextTransform
 from tests.data.transforms.tokenizers import bert_json, gpt2_json
 
 _TEXTS = ["this is a seven", "This is a 7", "an ankle boot, grey"]
@@ -40,7 +40,7 @@ def test_a_text_is_lower_cased_split_padded_and_masked(transform):
     assert result.values.dtype == np.int32
     assert result.mask.tolist() == [[True, True, True, True, False]]
     assert _words(transform, "A BOOT,grey") == ["a", "boot", ",", "grey"]
-    assert result.values[0, 4] == PAD
+    assert result.values[0, 4] == 0
 
 
 def test_composed_and_decomposed_accents_are_one_word():
@@ -54,7 +54,7 @@ def test_composed_and_decomposed_accents_are_one_word():
 def test_an_empty_or_missing_text_has_no_words(transform, text):
     result = transform([text, "a boot"])
     assert not result.mask[0].any()
-    assert (result.values[0] == PAD).all()
+    assert (result.values[0] == 0).all()
     assert result.mask[1].sum() == 2
 
 
@@ -76,7 +76,7 @@ def test_a_special_word_that_somebody_types_is_an_ordinary_text(special):
     assert transform.words(special) == 3
     result = transform([f"a {special} boot"])
     assert result.mask[0].sum() == 5
-    assert not np.isin(result.values[0][result.mask[0]], (PAD, transform.unknown)).any()
+    assert not np.isin(result.values[0][result.mask[0]], (0, transform.unknown)).any()
 
 
 def test_undecodable_bytes_are_an_unknown_word(transform):
@@ -137,7 +137,7 @@ def test_special_words_leave_no_room_for_a_text():
 def test_bytes_are_read_without_padding_and_unknown_words_of_their_own():
     gpt2 = TextTransform(max_words=8, tokenizer=gpt2_json())
     result = gpt2(["!", "hello", "\u4e00", "   "])
-    assert result.values[0, 0] == PAD and result.mask[0].tolist() == [True] + [False] * 7
+    assert result.values[0, 0] == 0 and result.mask[0].tolist() == [True] + [False] * 7
     assert result.mask.sum(axis=1).tolist() == [1, len(gpt2._tokenizer.encode("hello")), 3, 0]
     assert gpt2.unknown is None and gpt2.special == ()
     assert gpt2.remarks("\u4e00") == []

@@ -204,12 +204,6 @@ def test_a_tokenizer_that_multiplies_what_it_reads_is_refused():
         parse(json.dumps(state))
 
 
-def test_a_file_of_brackets_is_refused_before_they_take_the_memory(tmp_path):
-    (tmp_path / "tokenizer.json").write_text("[" * 3_000_001)
-    with pytest.raises(ValueError, match=r"tokenizer\.json: .* got .*more than 3,000,000 brackets"):
-        load(tmp_path / "tokenizer.json")
-
-
 def test_a_text_on_which_a_tokenizer_fails_is_an_error():
     state = json.loads(train(["a cup"], kind="words", vocabulary_size=9))
     endless = {"Regex": "(a+)+$"}

@@ -1,1 +1,1 @@
-"""The folder of a run: configuration, checkpoints, log, lock, restoring."""
+"""The folder of a run: configuration, checkpoints, log, lock, restore."""

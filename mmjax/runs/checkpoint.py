@@ -1,15 +1,15 @@
-"""Saving checkpoints: Orbax's CheckpointManager, with the record that `stored` reads them by."""
+"""Saves checkpoints with Orbax, each with the record that `checkpoint_reader` verifies."""
 
 import contextlib
 import logging
+import math
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
@@ -22,17 +22,17 @@ from mmjax.runs import checkpoint_reader
 from mmjax.runs.fingerprint import fingerprints
 from mmjax.runs.stop import Interrupted
 
-_DELETED = "deleted"  # a folder in that of the checkpoints
+_DELETED = "deleted"  # subfolder for checkpoints that are being deleted
 
 
 class _NewestAndBest(checkpoint_managers.PreservationPolicy):
-    """The newest `keep` and the best; Orbax's own BestN deletes the best for a NaN."""
+    """Keeps the newest `keep` and the best; Orbax's BestN deletes the best after a NaN."""
 
     def __init__(self, keep: int, scores: Mapping[int, float]) -> None:
         self._keep = keep
         self._scores = scores
 
-    # Any: Orbax's types are protocols that no run-time checker can look into.
+    # Any: Orbax's protocols cannot be checked at run time.
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
         steps = [checkpoint.step for checkpoint in checkpoints]
         newest = sorted(steps)[-self._keep :]
@@ -41,17 +41,16 @@ class _NewestAndBest(checkpoint_managers.PreservationPolicy):
 
 
 class Checkpoints:
-    """A run's checkpoints: the newest `keep`, and the best by one validation metric.
+    """A run's checkpoints: the newest `keep`, and the best by a validation metric.
 
-    An old one is deleted when a newer one is whole, and not before; it loses its name first, so
-    that nobody takes one that is half deleted for a checkpoint.
+    An old checkpoint is deleted only when a newer one is complete. It is renamed first, so that a
+    half-deleted folder is never taken for a checkpoint.
     """
 
     def __init__(
-        self, run: Path, *, keep: int = 2, best: str = "loss", mode: Literal["max", "min"] = "min"
+        self, run: Path, *, keep: int = 2, best: str = "loss", mode: checkpoint_reader.Mode = "min"
     ) -> None:
-        self._best = best
-        self._mode: Literal["max", "min"] = mode
+        self._best, self._mode = best, mode
         self._folder = (run / checkpoint_reader.FOLDER).absolute()
         self._scores: dict[int, float] = {}
         for step in checkpoint_reader.steps(run):
@@ -63,7 +62,7 @@ class Checkpoints:
                 preservation_policy=_NewestAndBest(keep, self._scores),
                 cleanup_tmp_directories=True,
                 todelete_subdir=_DELETED,
-                # Otherwise it waits for 5 minutes for a folder that a full disk does not take.
+                # Otherwise Orbax waits 5 minutes for a folder that a full disk cannot hold.
                 async_options=ocp.options.AsyncOptions(create_directories_asynchronously=False),
             ),
             item_names=("variables", "training", "record"),
@@ -71,16 +70,16 @@ class Checkpoints:
 
     def _rate(self, step: int, metrics: Mapping[str, Any] | None) -> None:
         score = checkpoint_reader.score(metrics, self._best, self._mode)
-        if score > -np.inf:
+        if score > -math.inf:
             self._scores[step] = score
 
     def save(
         self, state: TrainState, progress: Mapping[str, Any], metrics: Mapping[str, float] | None
     ) -> None:
-        """Start saving; goes on in the background until the next call or `close`.
+        """Start saving; it continues in the background until the next call or `close`.
 
         Raises:
-            OSError: this checkpoint, or the one before, could not be written.
+            StorageError: this checkpoint or the previous one could not be written.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
@@ -97,8 +96,7 @@ class Checkpoints:
         )
         record[json_file.CHECKSUM] = json_file.checksum(record)
         self._rate(step, metrics)
-        with _writing(self._folder):
-            _forget_place(self._folder)
+        with self._writing():
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
@@ -107,69 +105,60 @@ class Checkpoints:
                     record=ocp.args.JsonSave(record),
                 ),
             )
-            self._sweep()
-
-    def _sweep(self) -> None:
-        """Delete what has lost its name."""
-        if parallel.primary():
-            for folder in (self._folder / _DELETED).glob("*"):
-                shutil.rmtree(folder, ignore_errors=True)  # or the next time
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, jax.errors.JaxRuntimeError) and jax.process_count() > 1:
-            return  # another process is gone: what is being saved would wait for it
+            return  # another process has ended: the save would wait for it
         try:
             self.close()
         except OSError as closing:
             if error is None or isinstance(error, Interrupted):  # which says that it was saved
                 raise
-            print(closing, file=sys.stderr)  # and the first error, which counts, goes on
+            print(closing, file=sys.stderr)  # the first error is the important one
 
     def wait(self) -> None:
-        """Until what is being saved is on the disk; OSError if it could not be."""
-        with _writing(self._folder):
+        """Wait until the last checkpoint is on disk; StorageError if it could not be written."""
+        with self._writing():
             self._manager.wait_until_finished()
-            _forget_place(self._folder)
-            self._sweep()
 
     def close(self) -> None:
-        """Wait, then let go of everything."""
+        """Wait, then release all resources."""
         try:
             self.wait()
         finally:
             self._manager.close()
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turns the many errors of Orbax on a full or missing disk into one; cleans up after it."""
+        try:
+            yield
+            if parallel.primary():
+                self._clean()
+        except (jax.errors.JaxRuntimeError, MemoryError):
+            raise
+        except Exception as error:
+            # asyncio would report Orbax's other failed tasks, at length, after this error.
+            logging.getLogger("asyncio").addFilter(_is_news)
+            raise StorageError(
+                f"{self._folder}: a checkpoint could not be written: {type(error).__name__}: "
+                f"{first_line(error)}\n"
+                "The checkpoints before it are intact: fix the cause (is the disk full?) and run "
+                "the same command again to go on"
+            ) from error
 
-def _forget_place(folder: Path) -> None:
-    """Orbax writes down where each checkpoint lies, and with it whose home that is."""
-    if not parallel.primary():
-        return
-    with contextlib.suppress(FileNotFoundError):  # it deletes old ones meanwhile
-        for note in folder.glob("**/commit_success.txt"):
-            if note.stat().st_size:
-                note.write_text("")  # that there is such a file is all that is ever asked
+    def _clean(self) -> None:
+        """Delete renamed checkpoints, and the paths that Orbax writes down (they show the home)."""
+        for folder in (self._folder / _DELETED).glob("*"):
+            shutil.rmtree(folder, ignore_errors=True)  # or the next time
+        with contextlib.suppress(FileNotFoundError):  # Orbax may delete old ones meanwhile
+            for note in self._folder.glob("**/commit_success.txt"):
+                if note.stat().st_size:
+                    note.write_text("")  # only the existence of this file matters
 
 
-def _news(record: logging.LogRecord) -> bool:
+def _is_news(record: logging.LogRecord) -> bool:
     return "exception was never retrieved" not in record.getMessage()
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Orbax and its storage raise many things when a disk is full or gone."""
-    try:
-        yield
-    except (jax.errors.JaxRuntimeError, MemoryError):
-        raise
-    except Exception as error:
-        # The tasks of Orbax that failed beside this one would be told of, at length, after it.
-        logging.getLogger("asyncio").addFilter(_news)
-        raise StorageError(
-            f"{folder}: a checkpoint could not be written: {type(error).__name__}: "
-            f"{first_line(error)}\n"
-            "The checkpoints before it are as they were: mend the cause (is the disk full?) and "
-            "run the same command again to go on"
-        ) from error

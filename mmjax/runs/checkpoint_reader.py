@@ -1,7 +1,7 @@
-"""The checkpoints that lie in a run's folder: read, and held against their fingerprints.
+"""Reads the checkpoints in a run's folder and verifies them against their fingerprints.
 
-`<run>/checkpoints/<step>/` holds `variables` (what a model needs), `training` (what only a training
-needs) and `record`: the step, the fingerprint of each array, and the progress of the training.
+`<run>/checkpoints/<step>/` holds `variables` (all that a model needs), `training` (the rest of the
+training state) and `record`: step, progress, metrics, and a fingerprint of each array.
 """
 
 import contextlib
@@ -20,40 +20,39 @@ from jax.sharding import Sharding
 from mmjax.devices.failure import first_line
 from mmjax.errors import StorageError, UserError
 from mmjax.io import json_file
+from mmjax.layers.tracing.paths import path_of
 from mmjax.models.train_state import TrainState
 from mmjax.runs import format_1
 from mmjax.runs.fingerprint import changed, forms, misfits
 
 FOLDER = "checkpoints"
-DAMAGED = "damaged"  # a folder beside it
+DAMAGED = "damaged"  # folder for damaged checkpoints, beside FOLDER
 FORMAT = 2
 
 Item = Literal["variables", "training"]
-
-
-Placement = Sharding | Callable[[Any], Sharding]  # of all arrays, or of each
+Mode = Literal["max", "min"]
 
 
 class DamagedError(UserError):
-    """A checkpoint does not hold what was saved, or cannot be read at all."""
+    """A checkpoint differs from what was saved, or cannot be read."""
 
 
 class MisfitError(UserError):
-    """A checkpoint is whole, and of another model."""
+    """An intact checkpoint belongs to another model."""
 
 
 def steps(run: Path) -> list[int]:
-    """The steps of all finished checkpoints, ascending; whole or damaged."""
-    # Orbax gives a checkpoint its name when it is finished.
+    """The steps of all finished checkpoints, ascending; intact or damaged."""
+    # Orbax renames a checkpoint to its step when it is finished.
     return sorted(int(path.name) for path in (run / FOLDER).glob("*") if path.name.isdecimal())
 
 
 def record(run: Path, step: int) -> dict[str, Any]:
-    """What was saved beside the arrays of a step.
+    """The record of a step: what was saved beside the arrays.
 
     Raises:
-        DamagedError: that is not what was saved.
-        MisfitError: a later version wrote it.
+        DamagedError: the record is damaged or missing.
+        MisfitError: a later version of mmjax wrote it.
     """
     path = _folder(run, step) / "record" / "metadata"
     try:
@@ -62,11 +61,11 @@ def record(run: Path, step: int) -> dict[str, Any]:
         if content["step"] != step:
             raise UserError(f"{path}: is of step {content['step']}")
         for name in (*content["variables"], *content["training"]):
-            if name.startswith("/"):  # Orbax would read it from there
+            if name.startswith("/"):  # Orbax would read this path
                 raise UserError(f"{path}: {name!r} leads out of the checkpoint")
     except FileNotFoundError as error:
         raise DamagedError(f"{path}: is missing") from error
-    except ValueError as error:  # which names the file
+    except ValueError as error:  # names the file
         raise DamagedError(str(error)) from error
     except (NotADirectoryError, IsADirectoryError, KeyError, TypeError) as error:
         raise DamagedError(f"{path}: {error!r:.300}") from error
@@ -77,19 +76,19 @@ def record(run: Path, step: int) -> dict[str, Any]:
     return content
 
 
-def best(run: Path, metric: str, mode: Literal["max", "min"]) -> int | None:
-    """The step with the best validation metric; None where none was measured.
+def best(run: Path, metric: str, mode: Mode) -> int | None:
+    """The step with the best validation metric; None where it was never measured.
 
     Raises:
-        DamagedError: a record cannot be read, and might be that of the best.
+        DamagedError: the record of a step cannot be read; it might be the best.
     """
     scores = {step: score(record(run, step)["metrics"], metric, mode) for step in steps(run)}
-    found = max(scores, key=scores.__getitem__, default=None)
-    return None if found is None or scores[found] == -math.inf else found
+    step = max(scores, key=scores.__getitem__, default=None)
+    return None if step is None or scores[step] == -math.inf else step
 
 
-def score(metrics: Mapping[str, Any] | None, metric: str, mode: Literal["max", "min"]) -> float:
-    """Higher is better; what was not measured, or is not defined (null, NaN), is worst."""
+def score(metrics: Mapping[str, Any] | None, metric: str, mode: Mode) -> float:
+    """The metric, higher is better; -infinity where it is missing or NaN."""
     value = (metrics or {}).get(metric)
     if value is None or math.isnan(value):
         return -math.inf
@@ -97,73 +96,68 @@ def score(metrics: Mapping[str, Any] | None, metric: str, mode: Literal["max", "
 
 
 def arrays(run: Path, step: int, item: Item) -> dict[str, Any]:
-    """One item of a step as NumPy arrays: needs no device and no model.
+    """One item of a step as NumPy arrays.
 
     Raises:
-        DamagedError: it does not hold what was saved; names the file or folder.
+        DamagedError: the arrays are not those that were saved; names the file or folder.
     """
     path = _folder(run, step) / item
-    expected = record(run, step)[item]
+    stored = record(run, step)
     with _reading(path), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
         tree = reader.metadata(path).item_metadata.tree
-        if lines := misfits(tree, expected):
+        if lines := misfits(tree, stored[item]):
             raise DamagedError(f"{path}: " + "; ".join(lines))
         arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
-        found = reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=arguments))
-    _require_unchanged(path, found, expected)
-    return format_1.renamed(found) if record(run, step)["format"] == 1 else found
+        content = reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=arguments))
+    if wrong := changed(content, stored[item]):
+        named = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+        raise DamagedError(f"{path}: the stored bytes are not those that were saved, of {named}")
+    return format_1.renamed(content) if stored["format"] == 1 else content
 
 
 def restore(
-    run: Path, step: int, like: TrainState, sharding: Placement
+    run: Path, step: int, like: TrainState, place: Callable[[Any], Sharding]
 ) -> tuple[TrainState, dict[str, Any]]:
-    """The state and the progress of a step, placed as `sharding` says, from whatever devices.
+    """The state and the progress of a step; each array with the sharding that `place` gives it.
 
     Raises:
-        MisfitError: the checkpoint is of another model than `like`; nothing is cast.
-        DamagedError: it does not hold what was saved.
+        MisfitError: shapes or types differ from those of `like`; nothing is cast.
+        DamagedError: the checkpoint is damaged.
     """
-    stored = record(run, step)
-    place = (lambda _: sharding) if isinstance(sharding, Sharding) else sharding
 
     def item(name: Item, tree: dict[str, Any]) -> dict[str, Any]:
-        path = _folder(run, step) / name
-        if stored["format"] == 1:
-            found = arrays(run, step, name)
-            if lines := misfits(tree, forms(found)):
-                raise MisfitError("\n  ".join([f"{path} does not fit this experiment:", *lines]))
-            return format_1.filled(tree, found, place)
-        if lines := misfits(tree, stored[name]):
+        content = arrays(run, step, name)
+        if lines := misfits(tree, forms(content)):
+            path = _folder(run, step) / name
             raise MisfitError("\n  ".join([f"{path} does not fit this experiment:", *lines]))
-        target = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place(x)), tree
-        )
-        arguments = ocp.checkpoint_utils.construct_restore_args(target)
-        with _reading(path), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
-            found = reader.restore(
-                path, args=ocp.args.PyTreeRestore(target, restore_args=arguments)
+        by_path = {path_of(keys): x for keys, x in jax.tree_util.tree_leaves_with_path(content)}
+
+        def placed(keys: Any, x: Any) -> jax.Array:
+            # Every process reads the file: nothing is communicated.
+            return jax.make_array_from_callback(
+                x.shape, place(x), by_path[path_of(keys)].__getitem__
             )
-        _require_unchanged(path, found, stored[name])
-        return found
+
+        return jax.tree_util.tree_map_with_path(placed, tree)
 
     variables = item("variables", like.variables)
     state = TrainState.of(variables, item("training", like.training))
-    return state, stored["progress"]
+    return state, record(run, step)["progress"]
 
 
 def resumed(
-    run: Path, like: TrainState, sharding: Placement, say: Callable[[str], None]
+    run: Path, like: TrainState, place: Callable[[Any], Sharding], say: Callable[[str], None]
 ) -> tuple[int, TrainState, dict[str, Any]] | None:
-    """Step, state and progress of the newest checkpoint that is whole; None if there is none.
+    """Step, state and progress of the newest intact checkpoint; None if there is no checkpoint.
 
     Raises:
-        MisfitError: the newest whole checkpoint is of another model.
-        DamagedError: there are checkpoints and all are damaged; one line for each.
+        MisfitError: the newest intact checkpoint is of another model.
+        DamagedError: every checkpoint is damaged; one line for each.
     """
     reasons = {}
     for step in reversed(steps(run)):
         try:
-            state, progress = restore(run, step, like, sharding)
+            state, progress = restore(run, step, like, place)
         except DamagedError as error:
             reasons[step] = error
             continue
@@ -179,7 +173,7 @@ def resumed(
 
 
 def set_aside(run: Path, step: int) -> list[Path]:
-    """Move what came after a step to `<run>/damaged`, so that a training can save there again."""
+    """Move later checkpoints to `<run>/damaged`, so that training can save these steps again."""
     moved = []
     for later in (number for number in steps(run) if number > step):
         folder = run / DAMAGED / str(later)
@@ -194,13 +188,11 @@ def set_aside(run: Path, step: int) -> list[Path]:
 
 
 def newest_whole(run: Path) -> int | None:
-    """The newest step whose variables are what was saved; reads as many as it must."""
+    """The newest step whose variables are intact."""
     for step in reversed(steps(run)):
-        try:
+        with contextlib.suppress(DamagedError):
             arrays(run, step, "variables")
-        except DamagedError:
-            continue
-        return step
+            return step
     return None
 
 
@@ -210,10 +202,10 @@ def _folder(run: Path, step: int) -> Path:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Whatever a reader of foreign bytes stumbles over is damage; what the machine lacks is not."""
+    """Any error while reading is damage, unless the machine lacks permission or memory."""
     logger = logging.getLogger("absl")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # Orbax misses a file that only whole checkpoints have
+    logger.setLevel(logging.ERROR)  # Orbax warns of a file that only whole checkpoints have
     try:
         yield
     except (DamagedError, MemoryError):
@@ -226,9 +218,3 @@ def _reading(path: Path) -> Iterator[None]:
         raise DamagedError(f"{path}: cannot be read: {text}") from error
     finally:
         logger.setLevel(level)
-
-
-def _require_unchanged(path: Path, tree: Any, expected: Mapping[str, Any]) -> None:
-    if wrong := changed(tree, expected):
-        named = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-        raise DamagedError(f"{path}: the stored bytes are not those that were saved, of {named}")

@@ -1,4 +1,4 @@
-"""The curves of a run as one picture."""
+"""Plots the learning curves of a run."""
 
 from pathlib import Path
 
@@ -8,13 +8,12 @@ FILE = "curves.png"
 
 
 def draw(run: Path) -> Path:
-    """Loss and accuracies over steps, training and validation, from the run's metrics.jsonl."""
+    """Plot loss and accuracies over steps, training and validation; returns the picture's path."""
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
     records = log.read(run / log.FILE)
-    panels = ["loss"] + sorted(
-        {name for record in records for name in record if name.endswith("/accuracy")}
-    )
+    names = {name for record in records for name in record}
+    panels = ["loss", *sorted(name for name in names if name.endswith("/accuracy"))]
     figure = Figure(figsize=(5 * len(panels), 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for split, style in (("train", "-"), ("validation", "o-")):

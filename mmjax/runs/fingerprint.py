@@ -1,10 +1,10 @@
-"""Fingerprints of arrays: shape, type and a checksum of the bytes, by the array's path.
+"""Fingerprints of arrays by path: shape, type and a checksum of the bytes.
 
-Orbax verifies no array's bytes: one changed bit on the disk is a wrong parameter, in silence.
+Orbax does not verify the bytes of arrays: one flipped bit on disk would be a wrong parameter.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,50 +12,45 @@ import numpy as np
 
 from mmjax.layers.tracing.paths import path_of
 
-MOST_LINES = 14  # of a report; one more says how many are left out
+MOST_LINES = 14  # lines of a report, and one more that counts the rest
 
-
-def fingerprints(tree: Any) -> dict[str, dict[str, Any]]:
-    """{path: {"shape", "dtype", "crc32"}}; copies each array to the host, one after the other."""
-    return {path: {**_form(leaf), "crc32": _crc32(leaf)} for path, leaf in _leaves(tree)}
-
-
-def changed(tree: Any, expected: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The paths at which a tree holds other arrays than were expected, or only one has any."""
-    found = fingerprints(tree)
-    return [path for path in sorted({*found, *expected}) if found.get(path) != expected.get(path)]
+Forms = Mapping[str, Mapping[str, Any]]  # {path: {"shape", "dtype", ...}}
 
 
 def forms(tree: Any) -> dict[str, dict[str, Any]]:
-    """{path: {"shape", "dtype"}}, of arrays or of what only describes them."""
-    return {path: _form(leaf) for path, leaf in _leaves(tree)}
+    """{path: {"shape", "dtype"}} of arrays or of `jax.ShapeDtypeStruct`."""
+    return {
+        path_of(path): {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
-def misfits(like: Any, stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """At most 15 lines, one for each path where `stored` has not the shape and type of `like`.
+def fingerprints(tree: Any) -> dict[str, dict[str, Any]]:
+    """{path: {"shape", "dtype", "crc32"}}; copies one array at a time to the host."""
+    checksums = [{"crc32": _crc32(leaf)} for leaf in jax.tree.leaves(tree)]
+    pairs = zip(forms(tree).items(), checksums, strict=True)
+    return {path: form | checksum for (path, form), checksum in pairs}
 
-    Of `like` only shapes and types matter. An empty list: they fit.
-    """
+
+def changed(tree: Any, expected: Forms) -> list[str]:
+    """The paths at which a tree differs from the expected fingerprints."""
+    ours = fingerprints(tree)
+    return [path for path in sorted({*ours, *expected}) if ours.get(path) != expected.get(path)]
+
+
+def misfits(like: Any, stored: Forms) -> list[str]:
+    """One line for each path at which shape or type differ, at most 15; empty where all fit."""
     wanted = forms(like)
     lines = [
-        f"{path}: {_said(stored.get(path))} in the checkpoint, {_said(wanted.get(path))} expected"
+        f"{path}: {_text(stored.get(path))} in the checkpoint, {_text(wanted.get(path))} expected"
         for path in sorted({*wanted, *stored})
-        if _said(stored.get(path)) != _said(wanted.get(path))
+        if _text(stored.get(path)) != _text(wanted.get(path))
     ]
     more = len(lines) - MOST_LINES
     return lines if more <= 1 else lines[:MOST_LINES] + [f"... and {more} more"]
 
 
-def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        yield path_of(path), leaf
-
-
-def _form(leaf: Any) -> dict[str, Any]:
-    return {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
-
-
-def _said(form: Mapping[str, Any] | None) -> str:
+def _text(form: Mapping[str, Any] | None) -> str:
     return "absent" if form is None else f"{form['dtype']}{form['shape']}"
 
 

@@ -1,11 +1,10 @@
-"""A run's folder: whose it is, and what it was made with."""
+"""The folder of a run: which experiment it belongs to, and what it was made with."""
 
 import contextlib
 import importlib.metadata
 import math
 import os
 import platform
-import re
 import stat
 import subprocess
 import sys
@@ -16,9 +15,10 @@ from typing import Any
 import jax
 
 from mmjax.config import Experiment, storage
+from mmjax.config.privacy import hide_home
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.targets import Binary
-from mmjax.devices import parallel
+from mmjax.devices import cpu
 from mmjax.errors import UserError
 from mmjax.io import json_file
 
@@ -26,18 +26,18 @@ CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 RESULTS = "results.json"
 LOCK = ".lock"
-# A run that goes on with another one of these differs in last digits.
+# Fields of `compute` that change the last digits of a run.
 _ROUNDING = ("parallel", "accumulate", "buckets", "steps_per_call", "remat", "kernels")
 _UNREADABLE = "[]*?\\"  # Orbax reads a path as a pattern
-CHUNK = 128  # examples that runs of older versions evaluate per device and call
+CHUNK = 128  # examples per device and call in evaluations of runs by older versions
 PACKAGES = ("mmjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
 def check(run: Path, experiment: Experiment) -> None:
-    """Refuse a folder that holds something else.
+    """Check that a folder is new, empty, or holds a run of this experiment.
 
     Raises:
-        UserError: it holds another experiment (says what differs), or is not a run's at all.
+        UserError: it holds another experiment (names the differences), or other files.
     """
     if unreadable := sorted(set(_UNREADABLE) & set(str(run.absolute()))):
         raise UserError(
@@ -47,15 +47,16 @@ def check(run: Path, experiment: Experiment) -> None:
     if run.is_file():
         raise UserError(f"{run}: is a file; choose a folder with --workdir")
     _require_closed(run)
-    if not run.exists() or all(_unborn(path.name) for path in run.iterdir()):
+    names = [path.name for path in run.iterdir()] if run.exists() else []
+    # A run that was killed before it wrote anything leaves a lock and drafts.
+    if all(name == LOCK or name.startswith(json_file.DRAFT) for name in names):
         return
-    if not (run / CONFIG).is_file():
+    if CONFIG not in names:
         raise UserError(
             f"{run}: holds other files and no {CONFIG}; choose a new or empty folder with --workdir"
         )
     theirs = storage.identity(storage.load(run / CONFIG))
-    different = list(storage.differences(storage.identity(experiment), theirs))
-    if different:
+    if different := list(storage.differences(storage.identity(experiment), theirs)):
         lines = "\n  ".join(different)
         raise UserError(
             f"{run} holds another experiment:\n  {lines}\n"
@@ -63,13 +64,8 @@ def check(run: Path, experiment: Experiment) -> None:
         )
 
 
-def _unborn(name: str) -> bool:
-    """What a run leaves that was killed before it had written anything."""
-    return name == LOCK or name.startswith(json_file.DRAFT)
-
-
 def claim(run: Path, experiment: Experiment, devices: int, say: Callable[[str], None]) -> None:
-    """Write config.json and environment.json, or warn of what has changed since then.
+    """Write config.json and environment.json, or report what has changed since then.
 
     `devices`: how many share a batch.
     """
@@ -81,7 +77,7 @@ def claim(run: Path, experiment: Experiment, devices: int, say: Callable[[str], 
         json_file.write(run / ENVIRONMENT, now)
     try:
         before = json_file.read(run / ENVIRONMENT)
-    except ValueError as error:  # no number depends on it
+    except ValueError as error:  # results do not depend on this file
         say(f"{error}\nIt is written anew: what has changed since this run began is not known")
         json_file.write(run / ENVIRONMENT, now)
         before = now
@@ -94,7 +90,7 @@ def claim(run: Path, experiment: Experiment, devices: int, say: Callable[[str], 
 
 
 def environment(experiment: Experiment, devices: int) -> dict[str, Any]:
-    """What the numbers of a run may depend on beside its configuration."""
+    """What the results of a run may depend on, beside its configuration."""
     compute = experiment.compute
     return {
         "python": platform.python_version(),
@@ -103,35 +99,25 @@ def environment(experiment: Experiment, devices: int) -> dict[str, Any]:
         "devices": devices,
         **{name: getattr(compute, name) for name in _ROUNDING},
         "evaluation_chunk": max(1, experiment.batch_size // (devices * compute.accumulate)),
-        "cores": parallel.cores(),
+        "cores": cpu.cores(),
         "seed": experiment.seed,
         "git_commit": _git_commit(),
-        "command": [Path(sys.argv[0]).name, *map(_without_home, sys.argv[1:])],
+        "command": [Path(sys.argv[0]).name, *map(hide_home, sys.argv[1:])],
     }
 
 
-def _without_home(argument: str) -> str:
-    """Also in `--workdir=/home/ada/run`; /home/adam is another's."""
-    home = re.escape(str(Path.home()).rstrip("/"))
-    return re.sub(rf"(?<![\w/]){home}(?=/|$)", "~", argument) if home else argument
-
-
 def _git_commit() -> str | None:
-    """The commit of the script that runs, or None where there is no git."""
+    """The git commit of the script that is running; None if there is none."""
     command = ["git", "-C", str(Path(sys.argv[0]).absolute().parent), "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip()
+    return result.stdout.strip()
 
 
 def require(run: Path) -> Experiment:
-    """The experiment of a run's folder.
-
-    Raises:
-        UserError: the folder is not a run's.
-    """
+    """The experiment of a run; UserError if the folder is not a run."""
     if not (run / CONFIG).is_file():
         raise UserError(f"{run} is not a run: it has no {CONFIG}")
     _require_closed(run)
@@ -139,25 +125,25 @@ def require(run: Path) -> Experiment:
 
 
 def preprocessing(run: Path, experiment: Experiment) -> Preprocessing | None:
-    """The transforms that the run was begun with; None where it has none yet."""
+    """The preprocessing that the run began with; None if it has not begun."""
     try:
-        found = Preprocessing.load(run)
+        stored = Preprocessing.load(run)
     except FileNotFoundError:
         return None
-    if found.targets:
-        return found
-    # Runs of older formats have yes-or-no targets alone.
+    if stored.targets:
+        return stored
+    # Older formats have binary targets only, and do not store them.
     names = [o.target for o in experiment.objectives.values() if o.target is not None]
-    return Preprocessing(found.transforms, dict.fromkeys(names, Binary()))
+    return Preprocessing(stored.transforms, dict.fromkeys(names, Binary()))
 
 
 def chunk(run: Path) -> int:
-    """Examples that an evaluation of the run computes per device and call, on any devices."""
+    """Examples per device and call in evaluations of the run, on any number of devices."""
     try:
-        found = json_file.read(run / ENVIRONMENT).get("evaluation_chunk", CHUNK)
+        size = json_file.read(run / ENVIRONMENT).get("evaluation_chunk", CHUNK)
     except (FileNotFoundError, UserError):
         return CHUNK
-    return found if isinstance(found, int) and 0 < found <= 2**20 else CHUNK
+    return size if isinstance(size, int) and 0 < size <= 2**20 else CHUNK
 
 
 def write_results(
@@ -175,7 +161,7 @@ def write_results(
 
 
 def results_of(run: Path, experiment: Experiment) -> dict[str, float] | None:
-    """The test metrics of a run of this very experiment that has ended; None of any other."""
+    """The test metrics of a finished run of this experiment; None if it is not finished."""
     if not (run / RESULTS).is_file():
         return None
     check(run, experiment)
@@ -184,21 +170,20 @@ def results_of(run: Path, experiment: Experiment) -> dict[str, float] | None:
 
 
 def _require_closed(run: Path) -> None:
-    """UserError for a link out of the folder, and for a pipe or a device.
+    """UserError for links that leave the folder, pipes and devices: others may have made the run.
 
-    Somebody else may have made the run: whoever reads it, or goes on in it, would read or write
-    through a link what is not the maker's, and would wait for ever for a pipe.
+    A link would let the run read or overwrite the user's files; a pipe would block its reader.
     """
-    home = os.path.realpath(run)
+    root = os.path.realpath(run)
     for parent, folders, files in os.walk(run):
         for path in (Path(parent, name) for name in (*folders, *files)):
             target = os.path.realpath(path)
-            if path.is_symlink() and os.path.commonpath([home, target]) != home:
+            if path.is_symlink() and os.path.commonpath([root, target]) != root:
                 raise UserError(
                     f"{path}: leads out of the run's folder, to {target}; put a copy in its place, "
                     "or move the whole run and link to that"
                 )
-            with contextlib.suppress(FileNotFoundError):  # a training may go on here
+            with contextlib.suppress(FileNotFoundError):  # a training may be running here
                 mode = path.stat().st_mode
                 if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                     raise UserError(f"{path}: is neither a file nor a folder; remove it")

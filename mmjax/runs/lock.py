@@ -1,4 +1,4 @@
-"""One training in a folder at a time."""
+"""A lock on a run's folder: one training at a time."""
 
 import contextlib
 import errno
@@ -17,19 +17,19 @@ from mmjax.runs.folder import LOCK
 
 
 class Lock:
-    """The kernel's lock on `<run>/.lock`: it ends with its process, however that ends.
+    """The operating system's lock on `<run>/.lock`: it ends with its process, even after SIGKILL.
 
-    The file says who has it. A holder that left it without a word has died: the next says so.
+    The file names the process that holds the lock. A holder that ends normally empties the file.
     """
 
     def __init__(self, run: Path, say: Callable[[str], None]) -> None:
         self._run = run
         self._say = say
         self._file: TextIO | None = None
-        self.token = secrets.token_hex(8)  # what another process of this run must find in the file
+        self.token = secrets.token_hex(8)  # other processes of this training look for it
 
     def take(self) -> None:
-        """Hold the lock of a folder that exists; does nothing where it is held already.
+        """Lock an existing folder; does nothing where this object holds the lock already.
 
         Raises:
             UserError: another process trains here; names it and its host.
@@ -44,16 +44,16 @@ class Lock:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 file.close()
                 raise UserError(
-                    f"{self._run}: {_named(read(self._run))} trains here; wait for it, stop it, or "
+                    f"{self._run}: {_text(read(self._run))} trains here; wait for it, stop it, or "
                     "choose another --workdir"
                 ) from None
-            # As on some parallel file systems: no reason to train nowhere.
+            # Some parallel file systems have no locks: train without one.
             self._say(
                 f"{path}: this file system has no locks ({error.strerror}): nothing keeps a second "
                 "training out of the folder"
             )
         if before := read(self._run):
-            self._say(f"{_named(before)} ended without saying so: going on in its place")
+            self._say(f"{_text(before)} ended without saying so: going on in its place")
         file.truncate(0)
         me = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T")}
         json.dump(me | {"token": self.token}, file)
@@ -72,15 +72,15 @@ class Lock:
 
 
 def read(run: Path) -> dict[str, Any]:
-    """What the holder of the lock wrote; empty where there is none, or nothing that can be read."""
+    """What the holder of the lock wrote; empty if there is no holder, or nothing readable."""
     try:
-        found = json.loads((run / LOCK).read_text(encoding="utf-8"))
+        content = json.loads((run / LOCK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def _named(holder: dict[str, Any]) -> str:
+def _text(holder: dict[str, Any]) -> str:
     if not holder:
         return "another process"
     return "process {} on {} (since {})".format(*(holder.get(k) for k in ("pid", "host", "since")))

@@ -1,4 +1,4 @@
-"""The log of a run: metrics.jsonl always, a progress bar or plain lines, TensorBoard when asked."""
+"""The log of a run: metrics.jsonl, a progress bar or plain lines, and TensorBoard on request."""
 
 import json
 import math
@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from mmjax.config.privacy import hide_host
 from mmjax.errors import MissingPackageError, UserError
 from mmjax.io import json_file
 
@@ -18,10 +19,10 @@ FILE = "metrics.jsonl"
 
 
 class Log:
-    """One JSON line per record, on disk as soon as it is written.
+    """Writes one JSON line per record, flushed at once.
 
-    On a terminal a bar shows progress, loss, speed and the time left; elsewhere each record is a
-    plain line. A run that goes on from `start` first forgets what was logged after that step.
+    On a terminal a progress bar shows loss, speed and remaining time; elsewhere each record is a
+    plain line. A run that is resumed at step `start` removes later records first.
     """
 
     def __init__(
@@ -34,14 +35,14 @@ class Log:
         tensorboard: bool = False,
         silent: bool = False,
     ) -> None:
-        """`mark`: of the log when the state of step `start` was saved. `silent`: write nothing."""
+        """`mark`: the log's `mark` at step `start`; `silent`: write nothing."""
         self._silent = silent
         self._events = _events(run, start) if tensorboard and not silent else None
         path = run / FILE
-        kept = b"" if silent else _kept(path, start, mark).encode()
-        self._bytes, self._crc32 = len(kept), zlib.crc32(kept)
+        kept = "" if silent else _kept(path, start, mark)
+        self._bytes, self._crc32 = len(kept.encode()), zlib.crc32(kept.encode())
         if not silent:
-            json_file.write_text(path, kept.decode())
+            json_file.write_text(path, kept)
         self._file = Path(os.devnull if silent else path).open("a", encoding="utf-8")  # noqa: SIM115
         if start and not silent:
             done = "all done: measuring again" if start >= steps else "going on"
@@ -51,7 +52,7 @@ class Log:
 
     @property
     def mark(self) -> dict[str, Any]:
-        """Of what has been written so far."""
+        """Length and checksum of the file so far."""
         return {"bytes": self._bytes, "crc32": f"{self._crc32:08x}"}
 
     def __enter__(self) -> "Log":
@@ -64,11 +65,11 @@ class Log:
             self._events.close()
 
     def advance(self) -> None:
-        """One step more."""
+        """Move the progress bar by one step."""
         self._bar.update()
 
     def say(self, text: str) -> None:
-        """A line for the reader, above the bar."""
+        """Print a line to stderr, above the progress bar."""
         self._bar.write(text, file=sys.stderr)
 
     def record(self, record: Mapping[str, Any]) -> None:
@@ -85,58 +86,55 @@ class Log:
                 if isinstance(value, float):
                     self._events.add_scalar(f"{record['split']}/{name}", value, record["step"])
         brief = {k: v for k, v in record.items() if k.split("/")[-1] in ("loss", "accuracy")}
-        speed = record.get("examples_per_second")
-        shown = [f"{name} {value:.4f}" for name, value in brief.items()]
-        shown += [f"{speed:.0f} examples/s"] if speed else []
+        words = [f"{name} {value:.4f}" for name, value in brief.items()]
+        if speed := record.get("examples_per_second"):
+            words.append(f"{speed:.0f} examples/s")
         if self._bar.disable or record["split"] != "train":
-            self.say(f"step {record['step']:>6}  {record['split']:<10}  " + "  ".join(shown))
+            self.say(f"step {record['step']:>6}  {record['split']:<10}  " + "  ".join(words))
         else:
-            self._bar.set_postfix_str("  ".join(shown), refresh=False)
+            self._bar.set_postfix_str("  ".join(words), refresh=False)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl; a number that is not defined (null) is NaN.
-
-    A last line torn by a crash is dropped.
+    """The records of a metrics.jsonl; null is read as NaN, an incomplete last line is dropped.
 
     Raises:
-        UserError: another line is no record; names file and line.
+        UserError: another line is not a record; names file and line.
     """
     records = []
     lines = path.read_bytes().splitlines()
     for number, line in enumerate(lines, 1):
-        found = _record(line)
-        if found is not None:
-            records.append({k: math.nan if value is None else value for k, value in found.items()})
+        record = _record(line)
+        if record is not None:
+            records.append({k: math.nan if v is None else v for k, v in record.items()})
         elif number < len(lines):
             raise UserError(f"{path}:{number}: expected a JSON object with a step, got {line[:40]}")
     return records
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    """With a checksum of its own: a changed digit is still JSON."""
     content = json_file.plain(record)
     return json.dumps(content | {json_file.CHECKSUM: json_file.checksum(content)}) + "\n"
 
 
-def _record(line: bytes, *, sure: bool = False) -> dict[str, Any] | None:
-    """What `_line` was given, null for NaN, or None; when `sure`, not without its checksum."""
+def _record(line: bytes, *, checked: bool = False) -> dict[str, Any] | None:
+    """The record of a line; None if it is damaged, or without a checksum where that is needed."""
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or type(found.get("step")) is not int:
+    if not isinstance(record, dict) or type(record.get("step")) is not int:
         return None
-    checksum = found.pop(json_file.CHECKSUM, None)
+    checksum = record.pop(json_file.CHECKSUM, None)
     if checksum is None:
-        return None if sure else found
-    return found if checksum == json_file.checksum(found) else None
+        return None if checked else record
+    return record if checksum == json_file.checksum(record) else None
 
 
 def _kept(path: Path, start: int, mark: Mapping[str, Any] | None) -> str:
-    """What was logged up to step `start`, byte for byte; what can be read of it if it is damaged.
+    """The log up to step `start`, byte for byte.
 
-    The damaged file is kept under another name.
+    Where it differs from its mark, its readable lines; the damaged file is kept under another name.
     """
     if not path.exists() or not start:
         return ""
@@ -152,8 +150,8 @@ def _kept(path: Path, start: int, mark: Mapping[str, Any] | None) -> str:
             "and what can be read of it goes on",
             file=sys.stderr,
         )
-    read = (_record(line, sure=mark is not None) for line in content.splitlines())
-    return "".join(_line(record) for record in read if record and record["step"] <= start)
+    records = (_record(line, checked=mark is not None) for line in content.splitlines())
+    return "".join(_line(record) for record in records if record and record["step"] <= start)
 
 
 def _events(run: Path, start: int) -> Any:
@@ -164,9 +162,7 @@ def _events(run: Path, start: int) -> Any:
             "--tensorboard needs an extra: pip install 'mmjax[tensorboard]'"
         ) from error
     folder = run / "tensorboard"
-    before = set(folder.glob("*"))
-    writer = SummaryWriter(str(folder), purge_step=start + 1)
-    for path in set(folder.glob("*")) - before:
-        # It is called after the machine, which is nobody's business; it is open, and stays so.
-        path.rename(folder / f"events.out.tfevents.{start}.{len(before)}")
+    count = len([*folder.glob("*")])  # a unique suffix: two files may be of one second
+    writer = SummaryWriter(str(folder), purge_step=start + 1, filename_suffix=f".{start}.{count}")
+    hide_host(folder)
     return writer

@@ -1,4 +1,4 @@
-"""A run's folder back into a model: no data, no script, and any devices."""
+"""Restores a model from the folder of a run, without its data or script, on any devices."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,17 +25,17 @@ class Restored(NamedTuple):
 def restore(
     run: str | Path, checkpoint: str | int = "last", *, register: Sequence[type] = ()
 ) -> Restored:
-    """The model of a run, its variables and its preprocessing.
+    """The model of a run, its variables and its preprocessing. Executes nothing from the folder.
 
-    `register`: classes of your own that the run is made of (`mmjax.register`).
-
-    `checkpoint` is "last", "best" (by the run's validation metric; the last where it never was
-    measured), "whole" (the last that is not damaged) or the number of a step. Nothing that the
-    folder holds is executed.
+    Args:
+        run: the folder of the run
+        checkpoint: "last", "best" (by the run's validation metric; else the last), "whole" (the
+            newest that is not damaged) or a step
+        register: your own classes that the run uses (`mmjax.register`)
 
     Raises:
-        UserError: the folder is not a run's, or has no such checkpoint; says which it has.
-        DamagedError: the checkpoint is not what was saved; names the file, and the newest good one.
+        UserError: the folder is not a run, or has no such checkpoint; names the choices.
+        DamagedError: the checkpoint is damaged; names the file, and the newest intact one.
         MisfitError: this version of the model has other parameters; names them.
     """
     registry.register(*register)
@@ -54,40 +54,32 @@ def restore(
         if whole is not None:
             offer = f"the newest whole checkpoint is step {whole} (--checkpoint whole takes it)"
         raise checkpoint_reader.DamagedError(f"{where} is damaged: {error}\n{offer}") from error
-    _require_fit(experiment.model, variables, preprocessing, where)
-    return Restored(experiment.model, variables, preprocessing)
+    inputs = preprocessing({name: [None] for name in preprocessing.transforms})
+    with jax.enable_x64(False):  # runs use 32 bits, whatever the process uses
+        model = experiment.model
+        expected = jax.eval_shape(lambda: model.init(jax.random.key(0), inputs, train=False))
+    if lines := misfits(expected, forms(variables)):
+        raise checkpoint_reader.MisfitError(
+            "\n  ".join([f"{where} does not fit the model:", *lines])
+        )
+    return Restored(model, variables, preprocessing)
 
 
 def _step(run: Path, experiment: Experiment, checkpoint: str | int) -> int:
     steps = checkpoint_reader.steps(run)
     if not steps:
         raise UserError(f"{run} has no finished checkpoint; run its training again to go on")
+    keeping, step = experiment.keeping, None
     match checkpoint:
-        case "last":
-            return steps[-1]
         case "best":
-            keeping = experiment.keeping
-            best = checkpoint_reader.best(run, keeping.best_metric, keeping.best_mode)
-            return steps[-1] if best is None else best
+            step = checkpoint_reader.best(run, keeping.best_metric, keeping.best_mode)
         case "whole":
-            whole = checkpoint_reader.newest_whole(run)
-            return steps[-1] if whole is None else whole
+            step = checkpoint_reader.newest_whole(run)
+    if checkpoint in ("last", "best", "whole"):
+        return steps[-1] if step is None else step
     if str(checkpoint).isdecimal() and int(checkpoint) in steps:
         return int(checkpoint)
     raise UserError(
         f"{run}: no checkpoint {checkpoint!r}; choose from last, best, whole, "
         + ", ".join(map(str, steps))
     )
-
-
-def _require_fit(
-    model: Model, variables: dict[str, Any], preprocessing: Preprocessing, where: str
-) -> None:
-    """MisfitError where the model would make other variables than these."""
-    inputs = preprocessing({name: [None] for name in preprocessing.transforms})
-    with jax.enable_x64(False):  # runs are of 32 bits, whatever the process works with
-        made = jax.eval_shape(lambda: model.init(jax.random.key(0), inputs, train=False))
-    if lines := misfits(made, forms(variables)):
-        raise checkpoint_reader.MisfitError(
-            "\n  ".join([f"{where} does not fit the model:", *lines])
-        )

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, save, say how to go on."""
+"""Ctrl-C and SIGTERM: finish the step, save, and exit."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from jax.experimental import multihost_utils
 
 
 class Interrupted(Exception):
-    """A run was asked to stop and has saved where it was; `signal` is the signal's number."""
+    """A signal stopped the run after its state was saved; `signal` is the signal's number."""
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
@@ -17,10 +17,10 @@ class Interrupted(Exception):
 
 
 class Stop:
-    """Within this context the first signal is only noted; a second Ctrl-C stops at once.
+    """A context in which the first signal is only noted; a second Ctrl-C stops at once.
 
-    Of several processes all stop after the same step: JAX's preemption service, which takes SIGTERM
-    for itself, agrees on it; a Ctrl-C in one is handed to it as a SIGTERM.
+    Several processes all stop after the same step: JAX's preemption service, which handles
+    SIGTERM, agrees on it; a Ctrl-C in one process is passed on as SIGTERM.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Stop:
         self._before: dict[int, object] = {}
 
     def asked(self, step: int) -> int | None:
-        """The signal after which to stop after this step, or None."""
+        """The signal that asks to stop after this step, or None."""
         if jax.process_count() == 1:
             return self._signal
         reached = multihost_utils.reached_preemption_sync_point(step)
@@ -39,7 +39,7 @@ class Stop:
         for number in caught:
             try:
                 self._before[number] = signal.signal(number, self._handle)
-            except ValueError:  # not in the main thread: whoever started us stops us
+            except ValueError:  # not in the main thread: the caller handles signals
                 break
         return self
 
@@ -51,7 +51,7 @@ class Stop:
         if self._signal is not None:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
-            return  # some send SIGTERM to a process and again to its group
+            return  # some programs send SIGTERM to a process and to its group
         self._signal = number
         if jax.process_count() > 1:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -80,7 +80,7 @@ class Truth:
         self.variables = {
             s: checkpoint_reader.arrays(run, s, "variables") for s in checkpoint_reader.steps(run)
         }
-        sharding = parallel.replicated(parallel.mesh_of(1))
+        sharding = parallel.place(parallel.mesh_of(1))
         like = _state(run)
         self.states = {
             s: checkpoint_reader.restore(run, s, like, sharding)[0]

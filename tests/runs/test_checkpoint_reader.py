@@ -44,12 +44,12 @@ def damage(run, step, item="variables"):
 
 
 def restore(run, step, like=None):
-    sharding = parallel.replicated(parallel.mesh_of(1))
+    sharding = parallel.place(parallel.mesh_of(1))
     return checkpoint_reader.restore(run, step, state(0) if like is None else like, sharding)[0]
 
 
 def resumed(run, say=print) -> Any:
-    return checkpoint_reader.resumed(run, state(0), parallel.replicated(parallel.mesh_of(1)), say)
+    return checkpoint_reader.resumed(run, state(0), parallel.place(parallel.mesh_of(1)), say)
 
 
 @pytest.mark.parametrize("item", ["variables", "training", "record"])
@@ -157,7 +157,7 @@ def test_the_checkpoint_of_another_model_is_a_misfit_and_no_damage(run):
     assert "float32[5, 4] expected" in str(caught.value)
     with pytest.raises(MisfitError):
         checkpoint_reader.resumed(
-            run, state(0, width=5), parallel.replicated(parallel.mesh_of(1)), print
+            run, state(0, width=5), parallel.place(parallel.mesh_of(1)), print
         )
 
 

@@ -79,7 +79,7 @@ def test_checkpoints_move_between_all_layouts(least, digits_dir, tmp_path):
     assert evaluate(tmp_path / "parts") == pytest.approx(metrics, abs=1e-6)
     ready = prepare(small(data=data, parallel="jit"), tmp_path / "whole")
     like, mesh = ready.fresh, ready.trainer.mesh
-    whole, _ = checkpoint_reader.restore(tmp_path / "parts", 6, like, sharding.replicated(mesh))
+    whole, _ = checkpoint_reader.restore(tmp_path / "parts", 6, like, sharding.place(mesh))
     for fsdp in (2, 8):
         mesh = parallel.choose(16, fsdp=fsdp)
         state, _ = checkpoint_reader.restore(tmp_path / "parts", 6, like, sharding.place(mesh))

@@ -1,0 +1,20 @@
+"""Hides the user's home folder and the machine's name in the files of a run."""
+
+import os
+import re
+import socket
+from pathlib import Path
+
+
+def hide_home(text: str) -> str:
+    """The text with every path in the home folder written as ~: `--workdir=~/run`."""
+    home = re.escape(os.path.expanduser("~").rstrip("/"))
+    return re.sub(rf"(?<![\w/]){home}(?=/|$)", "~", text) if home else text
+
+
+def hide_host(folder: Path) -> None:
+    """Rename the files in a folder whose names contain the machine's name."""
+    host = socket.gethostname()
+    for path in folder.glob("*"):
+        if host in path.name:
+            path.rename(folder / path.name.replace(host, "host"))

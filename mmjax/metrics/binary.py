@@ -1,9 +1,10 @@
-"""All that an evaluation reports of binary logits."""
+"""Metrics of binary logits."""
 
+import numpy as np
+import scipy.special
 from jaxtyping import Shaped
 
-from mmjax.metrics.calibration import CalibrationBins
-from mmjax.metrics.counts import BinaryCounts
+from mmjax.metrics.calibration import calibration_error
 from mmjax.metrics.examples import counted
 from mmjax.metrics.ranking import auroc, average_precision
 from mmjax.types import AnyArray
@@ -16,30 +17,47 @@ def binary_metrics(
 ) -> dict[str, float]:
     """Threshold, rank and calibration metrics of a whole split, then its confusion matrix.
 
-    The same bits in whatever order or batches the examples came, and with any number of examples of
-    weight 0 among them. Several labels per example, `[batch, label]`, are taken as so many
-    examples: micro averages.
+    The order of the examples, and examples of weight 0, change no bit of the result. Several labels
+    per example, `[batch, label]`, are treated as so many examples (micro averages).
 
     Args:
-        logits: log odds of label 1; predicted is 1 above 0.
-        labels: 0 or 1, shaped like `logits`.
-        weight: `[batch]`, at least 0.
+        logits: log odds of label 1, which is predicted above 0
+        labels: 0 or 1, shaped like `logits`
+        weight: `[batch]`, at least 0
 
     Returns:
-        accuracy, precision, recall and f1 (0 where nothing was predicted or is positive), auroc and
+        accuracy, precision, recall and f1 (a quotient 0 / 0 is 0, as in scikit-learn), auroc and
         average_precision (NaN where only one class is present), calibration_error (15 bins), and
-        the weighted counts.
+        the weighted counts of the confusion matrix.
 
     Raises:
-        ValueError: as `counted`: wrong shapes, weights or labels, NaN logits, nothing to count.
+        ValueError: wrong shapes, weights or labels, NaN logits, no example with positive weight.
     """
     logits, labels, weight = counted(logits, labels, weight)
-    counts = BinaryCounts.of(logits, labels, weight).compute()
-    rates = {name: counts.pop(name) for name in ("accuracy", "precision", "recall", "f1")}
+    predicted, actual = logits > 0, labels > 0
+    tp, fp, tn, fn = (
+        float(np.sum(np.where(where, weight, 0.0)))
+        for where in (
+            predicted & actual,
+            predicted & ~actual,
+            ~predicted & ~actual,
+            ~predicted & actual,
+        )
+    )
     return {
-        **rates,
+        "accuracy": _quotient(tp + tn, tp + fp + tn + fn),
+        "precision": _quotient(tp, tp + fp),
+        "recall": _quotient(tp, tp + fn),
+        "f1": _quotient(2 * tp, 2 * tp + fp + fn),
         "auroc": auroc(logits, labels, weight),
         "average_precision": average_precision(logits, labels, weight),
-        "calibration_error": CalibrationBins.of(logits, labels, weight).compute(),
-        **counts,
+        "calibration_error": calibration_error(scipy.special.expit(logits), labels, weight),
+        "true_positives": tp,
+        "false_positives": fp,
+        "true_negatives": tn,
+        "false_negatives": fn,
     }
+
+
+def _quotient(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0

@@ -1,41 +1,42 @@
-"""The examples that a metric counts: the rows of positive weight, checked, in float64."""
+"""The examples that a metric counts: rows of positive weight, checked, in float64.
+
+All functions raise a ValueError where shapes do not fit, a weight is negative or not finite, or no
+weight is positive. Rows of weight 0 are dropped and may hold anything.
+"""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from mmjax.types import AnyArray
 
+Numbers = Float[np.ndarray, "example"]
+
 
 def counted(
     scores: Shaped[AnyArray, "batch *label"],
     labels: Shaped[AnyArray, "..."],
     weight: Shaped[AnyArray, "..."],
-) -> tuple[
-    Float[np.ndarray, "example"], Float[np.ndarray, "example"], Float[np.ndarray, "example"]
-]:
-    """Scores, labels and weights in float64, without the rows of weight 0, which may hold anything.
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Scores, labels and weights of binary examples, sorted.
 
-    Several labels per example, `[batch, label]`, are flattened: every label of every example counts
-    alike, with its example's weight (a micro average). The result is sorted, so that a sum over it
-    has the same bits for every order in which the examples came.
+    Several labels per example, `[batch, label]`, are flattened; each has its example's weight (a
+    micro average). A sum over the result has the same bits for every order of the examples.
 
     Args:
-        scores: any finite or infinite number, higher where label 1 is more likely.
-        labels: 0 or 1, shaped like `scores`.
-        weight: `[batch]`, finite and at least 0.
+        scores: any number, higher where label 1 is more likely; infinite is allowed
+        labels: 0 or 1, shaped like `scores`
+        weight: `[batch]`, finite and at least 0
 
     Raises:
-        ValueError: shapes do not fit, a weight is negative or not finite, no weight is positive, a
-            score is NaN, a label is not 0 or 1.
+        ValueError: a score is NaN, a label is not 0 or 1.
     """
-    scores, labels = np.asarray(scores, np.float64), np.asarray(labels, np.float64)
-    weight = np.asarray(weight, np.float64)
+    scores, labels, weight = (np.asarray(x, np.float64) for x in (scores, labels, weight))
     if scores.shape != labels.shape or weight.shape != scores.shape[:1]:
         raise ValueError(
             "expected logits and labels of one shape and one weight per example, got "
-            + shapes(logits=scores, labels=labels, weight=weight)
+            + _shapes(logits=scores, labels=labels, weight=weight)
         )
-    rows = positive(weight)
+    rows = _positive(weight)
     weight = np.broadcast_to(weight.reshape(-1, *[1] * (scores.ndim - 1)), scores.shape)
     scores, labels, weight = scores[rows], labels[rows], weight[rows]
     if unclear := int(np.isnan(scores).sum()):
@@ -50,15 +51,12 @@ def counted_classes(
     logits: Shaped[AnyArray, "..."],
     labels: Shaped[AnyArray, "..."],
     weight: Shaped[AnyArray, "..."],
-) -> tuple[
-    Float[np.ndarray, "example class"], Int[np.ndarray, "example"], Float[np.ndarray, "example"]
-]:
-    """Logits, classes and weights without the rows of weight 0, in the order in which they came.
+) -> tuple[Float[np.ndarray, "example class"], Int[np.ndarray, "example"], Numbers]:
+    """Logits `[example, class]`, classes `[example]` and weights `[example]`, in their order.
 
     Raises:
-        ValueError: shapes are not `[example, class]`, `[example]` and `[example]`, a weight is
-            negative or not finite, no weight is positive, a row of logits holds NaN or +inf or
-            nothing but -inf, a label is not a whole number in 0..class - 1.
+        ValueError: a row of logits holds NaN or +inf or nothing but -inf, a label is not a whole
+            number in 0..class - 1.
     """
     logits = np.asarray(logits, np.float64)
     labels, weight = np.asarray(labels), np.asarray(weight, np.float64)
@@ -66,39 +64,35 @@ def counted_classes(
     if logits.ndim != 2 or logits.shape[1] == 0 or not fits:
         raise ValueError(
             "expected logits [example, class], labels [example] and weight [example], got "
-            + shapes(logits=logits, labels=labels, weight=weight)
+            + _shapes(logits=logits, labels=labels, weight=weight)
         )
-    rows = positive(weight)
+    rows, classes = _positive(weight), logits.shape[1]
     logits = logits[rows]  # in C order, so that a sum over classes does not depend on the layout
     highest = logits.max(axis=1)
     _require(np.isfinite(highest), "logits with a finite maximum", highest, rows)
-    return logits, class_numbers("labels", labels, logits.shape[1], rows), weight[rows]
+    labels = labels[rows]
+    right = (labels >= 0) & (labels < classes) & (labels == np.floor(labels))
+    _require(right, f"labels in 0..{classes - 1}", labels, rows)
+    return logits, labels.astype(np.int64), weight[rows]
 
 
 def counted_numbers(
     predicted: Shaped[AnyArray, "..."],
     target: Shaped[AnyArray, "..."],
     weight: Shaped[AnyArray, "..."],
-) -> tuple[
-    Float[np.ndarray, "example"], Float[np.ndarray, "example"], Float[np.ndarray, "example"]
-]:
-    """Predictions, targets and weights in float64, without the rows of weight 0; sorted.
-
-    The rows of weight 0 may hold anything. A sum over the result has the same bits for every order
-    in which the examples came.
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Predictions, targets and weights, each `[example]`, sorted as in `counted`.
 
     Raises:
-        ValueError: shapes differ or are not `[example]`, a weight is negative or not finite, no
-            weight is positive, a prediction or a target is not finite.
+        ValueError: a prediction or a target is not finite.
     """
-    predicted, target = np.asarray(predicted, np.float64), np.asarray(target, np.float64)
-    weight = np.asarray(weight, np.float64)
+    predicted, target, weight = (np.asarray(x, np.float64) for x in (predicted, target, weight))
     if predicted.ndim != 1 or not predicted.shape == target.shape == weight.shape:
         raise ValueError(
             "expected predicted, target and weight of one shape [example], got "
-            + shapes(predicted=predicted, target=target, weight=weight)
+            + _shapes(predicted=predicted, target=target, weight=weight)
         )
-    rows = positive(weight)
+    rows = _positive(weight)
     predicted, target, weight = predicted[rows], target[rows], weight[rows]
     _require(np.isfinite(predicted), "finite predictions", predicted, rows)
     _require(np.isfinite(target), "finite targets", target, rows)
@@ -106,12 +100,7 @@ def counted_numbers(
     return predicted[order], target[order], weight[order]
 
 
-def positive(weight: Float[np.ndarray, "example"]) -> Int[np.ndarray, "row"]:
-    """The indices of the examples of positive weight.
-
-    Raises:
-        ValueError: a weight is negative or not finite; no weight is positive.
-    """
+def _positive(weight: Numbers) -> Int[np.ndarray, "row"]:
     every = np.arange(weight.size)
     _require(np.isfinite(weight) & (weight >= 0), "weights of at least 0", weight, every)
     rows = np.flatnonzero(weight)
@@ -120,18 +109,7 @@ def positive(weight: Float[np.ndarray, "example"]) -> Int[np.ndarray, "row"]:
     return rows
 
 
-def class_numbers(
-    name: str, values: Shaped[np.ndarray, "example"], classes: int, rows: Int[np.ndarray, "row"]
-) -> Int[np.ndarray, "row"]:
-    """The classes in `rows` of `values`; a ValueError where one is not in 0..classes - 1."""
-    values = values[rows]
-    right = (values >= 0) & (values < classes) & (values == np.floor(values))
-    _require(right, f"{name} in 0..{classes - 1}", values, rows)
-    return values.astype(np.int64)
-
-
-def shapes(**arrays: np.ndarray) -> str:
-    """Names and shapes for an error, such as `labels (3,), weight (2,)`."""
+def _shapes(**arrays: np.ndarray) -> str:
     return ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
 
 

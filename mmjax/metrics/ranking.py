@@ -1,7 +1,6 @@
 """Exact rank metrics of binary scores, weighted, with ties: AUROC and average precision.
 
-They need all examples of a split at once: the mean over batches is another number, and so is a
-binned curve.
+They need all examples of a split at once: a mean over batches is another number.
 """
 
 import numpy as np
@@ -16,24 +15,24 @@ def auroc(
     labels: Shaped[AnyArray, "batch *label"],
     weight: Shaped[AnyArray, "batch"],
 ) -> float:
-    """P(score of a positive > score of a negative) + P(equal) / 2, Hanley & McNeil 1982.
+    """P(score of a positive > score of a negative) + P(equal) / 2, in 0..1.
 
-    The area under the ROC curve, 0..1, doi:10.1148/radiology.143.1.7063747. Only the order of the
-    scores matters, so logits do as well as probabilities, and better: those saturate into ties.
+    The area under the ROC curve, Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747. Only
+    the order of the scores matters; prefer logits to probabilities, which saturate into ties.
     Several labels per example are ranked together (a micro average).
 
     Returns:
         NaN where only one class is present: there is no pair to compare.
 
     Raises:
-        ValueError: as `counted`.
+        ValueError: as in `counted`.
     """
     positive, negative = _by_score(scores, labels, weight)
     if not (positive.any() and negative.any()):
         return float("nan")
     positive, negative = positive / positive.sum(), negative / negative.sum()
     above = np.cumsum(positive) - positive
-    # min: the sum of many rounded weights may end a bit above 1.
+    # min: the sum of many rounded weights may end slightly above 1.
     return min(float(np.sum(negative * (above + 0.5 * positive))), 1.0)
 
 
@@ -42,16 +41,16 @@ def average_precision(
     labels: Shaped[AnyArray, "batch *label"],
     weight: Shaped[AnyArray, "batch"],
 ) -> float:
-    """sum over thresholds of (recall_k - recall_{k-1}) precision_k, without interpolation.
+    """sum_k (recall_k - recall_{k-1}) precision_k over the thresholds, in 0..1.
 
-    In 0..1; a random score gives the share of positives. As scikit-learn's
-    `average_precision_score`: examples with one score enter together.
+    Not interpolated, as scikit-learn's `average_precision_score`. A random score gives the share of
+    positives.
 
     Returns:
-        NaN where only one class is present: nothing is ranked (scikit-learn gives 0 or 1).
+        NaN where only one class is present (scikit-learn gives 0 or 1).
 
     Raises:
-        ValueError: as `counted`.
+        ValueError: as in `counted`.
     """
     positive, negative = _by_score(scores, labels, weight)
     if not (positive.any() and negative.any()):
@@ -66,7 +65,7 @@ def _by_score(
     labels: Shaped[AnyArray, "batch *label"],
     weight: Shaped[AnyArray, "batch"],
 ) -> tuple[Float[np.ndarray, "score"], Float[np.ndarray, "score"]]:
-    """The weight of positives and of negatives at every distinct score, the highest first."""
+    """The weight of positives and of negatives at every distinct score, highest first."""
     scores, labels, weight = counted(scores, labels, weight)
     _, place = np.unique(-scores, return_inverse=True)
     return np.bincount(place, weight * labels), np.bincount(place, weight * (1 - labels))

@@ -1,9 +1,9 @@
-"""All that an evaluation reports of predicted numbers: errors and correlations."""
+"""Metrics of predicted numbers: errors and correlations."""
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 
-from mmjax.metrics.examples import counted_numbers
+from mmjax.metrics.examples import Numbers, counted_numbers
 from mmjax.types import AnyArray
 
 
@@ -14,24 +14,23 @@ def regression_metrics(
 ) -> dict[str, float]:
     """Metrics of a whole split, exact, in float64 on the host.
 
-    Weights are frequencies: an example of weight 3 counts as three examples of weight 1, in ranks
-    too. Only ratios of weights matter. The same bits in whatever order the examples came, and with
-    any number of examples of weight 0 among them.
+    An example of weight 3 counts as three examples of weight 1, in ranks too; only ratios of
+    weights matter. The order of the examples, and examples of weight 0, change no bit of the
+    result.
 
     Args:
-        predicted, target: `[example]`, finite, in one unit.
-        weight: `[example]`, at least 0.
+        predicted, target: `[example]`, finite, in one unit
+        weight: `[example]`, at least 0
 
     Returns:
         mae, rmse: mean absolute error and root mean square error, in the unit of the target.
         r2: 1 - sum w (target - predicted)^2 / sum w (target - mean)^2, at most 1; NaN where the
             target does not vary.
         pearson: linear correlation, -1..1; NaN where predictions or targets do not vary.
-        spearman: Pearson's correlation of the ranks, ties at their mean rank; NaN likewise.
+        spearman: Pearson's correlation of the ranks, ties at their mean rank; NaN as pearson.
 
     Raises:
-        ValueError: shapes do not fit, a weight is negative or not finite, no weight is positive, a
-            prediction or a target is not finite.
+        ValueError: as in `counted_numbers`.
     """
     predicted, target, weight = counted_numbers(predicted, target, weight)
     share = weight / weight.sum()
@@ -48,12 +47,8 @@ def regression_metrics(
     }
 
 
-def _correlation(
-    left: Float[np.ndarray, "example"],
-    right: Float[np.ndarray, "example"],
-    share: Float[np.ndarray, "example"],
-) -> float:
-    """Pearson's correlation, for shares that add up to 1; NaN where either does not vary."""
+def _correlation(left: Numbers, right: Numbers, share: Numbers) -> float:
+    """Pearson's correlation for shares that sum to 1; NaN where either side does not vary."""
     if left.min() == left.max() or right.min() == right.max():
         return float("nan")
     left, right = left - np.sum(share * left), right - np.sum(share * right)
@@ -63,10 +58,8 @@ def _correlation(
     return float(np.clip(np.sum(share * left * right) / np.sqrt(variances), -1.0, 1.0))
 
 
-def _ranks(
-    values: Float[np.ndarray, "example"], share: Float[np.ndarray, "example"]
-) -> Float[np.ndarray, "example"]:
-    """Mean rank of each value, up to a constant: the share below it plus half of that at it."""
+def _ranks(values: Numbers, share: Numbers) -> Numbers:
+    """The share of smaller values plus half the share of equal ones: the mean rank, scaled."""
     _, place = np.unique(values, return_inverse=True)
     at = np.bincount(place, share)
     return (np.cumsum(at) - at / 2)[place]

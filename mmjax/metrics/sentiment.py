@@ -1,15 +1,15 @@
 """Sentiment scores in -3..3 as papers on CMU-MOSI and CMU-MOSEI report them.
 
 CMU-MOSEI: Zadeh et al. 2018 (ACL), https://aclanthology.org/P18-1208. Scores: MulT, Tsai et al.
-2019, arXiv:1906.00295. There are two habits for two classes; papers report either or both, and
-their numbers must not be compared with each other.
+2019, arXiv:1906.00295. Papers define the two classes in two ways; do not compare their
+numbers with each other.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Shaped
 
-from mmjax.metrics.class_counts import ClassCounts
-from mmjax.metrics.examples import counted_numbers
+from mmjax.metrics.classification import ClassCounts
+from mmjax.metrics.examples import Numbers, counted_numbers
 from mmjax.metrics.regression import regression_metrics
 from mmjax.types import AnyArray
 
@@ -21,14 +21,13 @@ def sentiment_metrics(
 ) -> dict[str, float]:
     """Metrics of a whole split, exact, in float64 on the host.
 
-    A target counts as 0 only where it is exactly 0: pass targets as annotated, not targets that
-    were standardised and scaled back. The same bits in whatever order the examples came, and with
-    any number of examples of weight 0 among them.
+    Pass targets as annotated: a target counts as 0 only where it is exactly 0. The order of the
+    examples, and examples of weight 0, change no bit of the result.
 
     Args:
-        predicted, target: `[example]`, finite, -3 (most negative) to 3 (most positive). Numbers
-            outside count as -3 or 3 in `acc7`, and as they are elsewhere.
-        weight: `[example]`, at least 0; a frequency, as in `regression_metrics`.
+        predicted, target: `[example]`, finite, -3 (most negative) to 3 (most positive); clipped to
+            this range in `acc7` only
+        weight: `[example]`, at least 0, as in `regression_metrics`
 
     Returns:
         acc2_nonnegative, f1_nonnegative: negative against non-negative (>= 0), all examples.
@@ -36,8 +35,7 @@ def sentiment_metrics(
             left out, as in MulT; NaN where no example is left.
         acc7: equal whole numbers after clipping to -3..3 and rounding; halves go to the even
             neighbour (`np.round`).
-        mae: mean absolute error.
-        correlation: Pearson's; NaN where predictions or targets do not vary.
+        mae, correlation: `mae` and `pearson` of `regression_metrics`.
 
         Each F1 is the mean of the F1 of both classes, weighted by how often each is the target.
         (MulT's published script weights by how often each is predicted.)
@@ -65,9 +63,9 @@ def sentiment_metrics(
 def _two_classes(
     predicted: Bool[np.ndarray, "example"],
     labels: Bool[np.ndarray, "example"],
-    weight: Float[np.ndarray, "example"],
+    weight: Numbers,
 ) -> tuple[float, float]:
-    """Accuracy and weighted F1; NaN where there is no example."""
+    """Accuracy and weighted F1; NaN without examples."""
     if not weight.size:
         return float("nan"), float("nan")
     counts = ClassCounts.of(predicted.astype(int), labels.astype(int), weight, 2)

@@ -1,4 +1,4 @@
-"""What repeated measurements tell: Student's interval of a mean, Welch's test of two means."""
+"""Statistics of repeated runs: Student's interval of a mean, Welch's test of two means."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ import numpy as np
 import scipy.special
 
 LEVEL = 0.95  # confidence level of the intervals of `spread`
-SIGNIFICANCE = 0.05  # p value below which `differ` tells two means apart
-_SAME = 1e-9  # values as close as this are alike, up to rounding
+SIGNIFICANCE = 0.05  # p value below which two means differ
+_SAME = 1e-9  # absolute difference of values that are equal up to rounding
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -20,11 +20,11 @@ def spread(values: Sequence[float]) -> dict[str, float]:
         or more. NaN where a value is NaN, and the last three where one is infinite.
 
     Raises:
-        ValueError: there is no value.
+        ValueError: `values` is empty.
     """
     if not len(values):
         raise ValueError("values: expected at least one, got none")
-    # Infinite values have no spread: inf - inf is NaN, and that is no reason to warn.
+    # No warning for infinite values, whose deviation is NaN.
     with np.errstate(invalid="ignore"):
         mean = float(np.mean(np.asarray(values, np.float64)))
         if len(values) < 2:
@@ -36,10 +36,10 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def differ(left: Sequence[float], right: Sequence[float], level: float = SIGNIFICANCE) -> bool:
-    """Whether Welch's t-test tells two means apart, Welch 1947 (Biometrika): p < level, two-sided.
+    """Welch's two-sided t-test of two means, Welch 1947 (Biometrika): True where p < level.
 
-    Variances may differ. Where neither side varies there is no test: means that are more than 1e-9
-    apart differ. Not corrected for the number of comparisons.
+    The variances may differ. If neither side varies, means that are more than 1e-9 apart differ.
+    There is no correction for the number of comparisons.
 
     Raises:
         ValueError: a side has fewer than two values, or a value that is not finite.

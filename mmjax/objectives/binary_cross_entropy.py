@@ -1,7 +1,6 @@
-"""Sigmoid binary cross-entropy from logits."""
+"""Sigmoid binary cross-entropy of logits."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, final
 
 import jax
@@ -9,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from mmjax.errors import UserError
 from mmjax.metrics.binary import binary_metrics
-from mmjax.objectives.objective import INVALID, Objective, counts, mean_of, require_shape, target_of
-from mmjax.types import Batch, Outputs, WeightedMean
+from mmjax.objectives.objective import Comparison, mean_of, require_shape
+from mmjax.types import Outputs, WeightedMean
 
 
 def binary_cross_entropy(
@@ -29,10 +28,10 @@ def binary_cross_entropy(
 
 @final
 @dataclasses.dataclass(frozen=True)
-class BinaryCrossEntropy(Objective):
-    """Sigmoid cross-entropy of logits and labels 0 or 1: one per example, or several.
+class BinaryCrossEntropy(Comparison):
+    """Sigmoid cross-entropy of logits and labels, `[batch]` or `[batch, label]`.
 
-    Labels that are neither 0 nor 1 are not counted; their share is reported as `invalid`.
+    Labels other than 0 and 1 are invalid.
     """
 
     pos_weight: float = 1.0  # weight of the positive labels' loss
@@ -40,62 +39,40 @@ class BinaryCrossEntropy(Objective):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, right, range_ in (
-            ("pos_weight", self.pos_weight > 0, "more than 0"),
-            ("label_smoothing", 0 <= self.label_smoothing <= 1, "0 to 1"),
-        ):
-            if not right:
-                raise UserError(f"{name}: expected {range_}, got {getattr(self, name)}")
+        if not self.pos_weight > 0:
+            raise UserError(f"pos_weight: expected more than 0, got {self.pos_weight}")
+        if not 0 <= self.label_smoothing <= 1:
+            raise UserError(f"label_smoothing: expected 0 to 1, got {self.label_smoothing}")
 
-    def __call__(self, outputs: Outputs, batch: Batch) -> dict[str, WeightedMean]:
-        """`loss`, `accuracy` and `confidence`, the mean probability that is given to the truth.
+    def valid(self, output: Float[Array, "..."], target: Float[Array, "..."]) -> Bool[Array, "..."]:
+        """Labels that are 0 or 1."""
+        require_shape(self, output, target)
+        return (target == 0) | (target == 1)
 
-        Raises:
-            UserError: logits and labels differ in shape.
-        """
-        logits, labels, weight = self._read(outputs, batch)
-        valid = (labels == 0) | (labels == 1)
-        invalid = mean_of(weight, ~valid)
-        weight = jnp.where(valid, weight, jnp.zeros_like(weight))
-        # What does not count may be anything, NaN too: its gradient must be exactly zero.
-        logits = jnp.where(weight > 0, logits, jnp.zeros_like(logits))
-        labels = jnp.where(valid, labels, jnp.zeros_like(labels))
-        targets = labels * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
-        positive = labels > 0.5
+    def means(
+        self, output: Float[Array, "*axis"], target: Float[Array, "*axis"], weight: Array
+    ) -> dict[str, WeightedMean]:
+        """`loss`, `accuracy` and `confidence`, the mean probability of the true label."""
+        smooth = target * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
+        positive = target > 0.5
         return {
-            "loss": mean_of(weight, binary_cross_entropy(logits, targets, self.pos_weight)),
-            "accuracy": mean_of(weight, (logits > 0) == positive),
-            "confidence": mean_of(weight, jax.nn.sigmoid(jnp.where(positive, logits, -logits))),
-            INVALID: invalid,
+            "loss": mean_of(weight, binary_cross_entropy(output, smooth, self.pos_weight)),
+            "accuracy": mean_of(weight, (output > 0) == positive),
+            "confidence": mean_of(weight, jax.nn.sigmoid(jnp.where(positive, output, -output))),
         }
 
-    def record(self, outputs: Outputs, batch: Batch) -> dict[str, Array]:
-        """Logits, labels and weights, each `[batch]` or `[batch, label]`."""
-        logits, labels, weight = self._read(outputs, batch)
-        valid = (labels == 0) | (labels == 1)
-        return {
-            "logits": logits,
-            "labels": jnp.where(valid, labels, jnp.zeros_like(labels)),
-            "weight": jnp.where(valid, weight, jnp.zeros_like(weight)),
-        }
-
-    def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
-        """Accuracy, precision, recall, F1, AUROC and the others of `binary_metrics`.
-
-        Of several labels per example every label counts alike (micro averages).
-        """
-        del kind
-        if not counts(records):
-            return {}
-        return binary_metrics(*(np.ravel(records[k]) for k in ("logits", "labels", "weight")))
+    def exact(
+        self, output: np.ndarray, target: np.ndarray, weight: np.ndarray, kind: Any
+    ) -> dict[str, float]:
+        """The metrics of `binary_metrics`; several labels give micro averages."""
+        return binary_metrics(np.ravel(output), np.ravel(target), np.ravel(weight))
 
     def predictions(self, outputs: Outputs, kind: Any) -> list[dict[str, Any]]:
-        """Whether it is so, with its probability; of several labels those that are, and all."""
+        """True or False and its probability; of several labels the names that are true."""
         probabilities = scipy.special.expit(np.asarray(outputs.values[self.output], np.float64))
         if probabilities.ndim == 1:
             return [{"value": bool(p > 0.5), "probability": float(p)} for p in probabilities]
-        names = kind.names if kind is not None else map(str, range(probabilities.shape[1]))
-        names = list(names)
+        names = list(kind.names if kind is not None else map(str, range(probabilities.shape[1])))
         return [
             {
                 "value": [name for name, p in zip(names, row, strict=True) if p > 0.5],
@@ -103,9 +80,3 @@ class BinaryCrossEntropy(Objective):
             }
             for row in probabilities
         ]
-
-    def _read(self, outputs: Outputs, batch: Batch) -> tuple[Array, Array, Array]:
-        logits = outputs.values[self.output].astype(jnp.float32)
-        labels, weight = target_of(self, batch)
-        require_shape(self.output, logits, self.target, labels)
-        return logits, labels.astype(jnp.float32), weight

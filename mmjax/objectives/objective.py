@@ -1,4 +1,4 @@
-"""The base class of objectives."""
+"""The base classes of objectives."""
 
 import abc
 import dataclasses
@@ -21,8 +21,8 @@ INVALID = "invalid"  # the quantity that counts targets which the objective cann
 class Objective(abc.ABC):
     """What a training minimises and an evaluation reports.
 
-    An example counts with `batch.weight` where its target is present. Targets that are missing, and
-    whatever stands in their values, affect no loss, no metric and no gradient.
+    An example counts with `batch.weight` where its target is present. Targets that are missing must
+    not affect any loss, metric or gradient, whatever their values are.
     """
 
     output: str  # the head that it reads
@@ -51,11 +51,11 @@ class Objective(abc.ABC):
 
     @abc.abstractmethod
     def record(self, outputs: Outputs, batch: Batch) -> dict[str, Array]:
-        """Arrays `[batch, ...]` that `metrics` needs of each example; small. Runs on the device."""
+        """Small arrays `[batch, ...]` that `metrics` needs. Runs on the device."""
 
     @abc.abstractmethod
     def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
-        """Exact metrics of a whole split, from the records of all its examples. Runs on the host.
+        """Exact metrics of a split, from the records of all its examples. Runs on the host.
 
         `kind` is the target's (`mmjax.data.targets`), or None.
         """
@@ -70,24 +70,74 @@ class Objective(abc.ABC):
         return self
 
 
-def counts(records: Mapping[str, np.ndarray]) -> bool:
-    """Whether any record counts. Of a split in which none does there are no exact metrics."""
-    return bool(np.any(records["weight"] > 0))
+@dataclasses.dataclass(frozen=True)
+class Comparison(Objective):
+    """An objective that compares the output of a head with a target, example by example.
+
+    Invalid targets do not count; their share is reported as `invalid`. Subclasses define `valid`,
+    `means` and `exact`, which read arrays with zeros and weight 0 wherever nothing counts.
+    """
+
+    integer: ClassVar[bool] = False
+    """Whether targets are whole numbers, such as classes; else they are float32."""
+
+    @abc.abstractmethod
+    def valid(self, output: Array, target: Array) -> Array:
+        """Which targets the objective can read; a UserError where the shapes do not fit."""
+
+    @abc.abstractmethod
+    def means(self, output: Array, target: Array, weight: Array) -> dict[str, WeightedMean]:
+        """The `loss` and other quantities."""
+
+    @abc.abstractmethod
+    def exact(
+        self, output: np.ndarray, target: np.ndarray, weight: np.ndarray, kind: Any
+    ) -> dict[str, float]:
+        """Metrics of a split in which some example counts."""
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> dict[str, WeightedMean]:
+        """The quantities of `means`, and `invalid`. UserError where the shapes do not fit."""
+        output, target, weight, invalid = self._compared(outputs, batch)
+        return self.means(output, target, weight) | {INVALID: invalid}
+
+    def record(self, outputs: Outputs, batch: Batch) -> dict[str, Array]:
+        """`output`, `target` and `weight`."""
+        output, target, weight, _ = self._compared(outputs, batch)
+        return {"output": output, "target": target, "weight": weight}
+
+    def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
+        """The metrics of `exact`; none where no example counts."""
+        if not np.any(records["weight"] > 0):
+            return {}
+        return self.exact(records["output"], records["target"], records["weight"], kind)
+
+    def _compared(self, outputs: Outputs, batch: Batch) -> tuple[Array, Array, Array, WeightedMean]:
+        output = outputs.values[self.output].astype(jnp.float32)
+        target, weight = target_of(self, batch)
+        target = target.astype(jnp.int32 if self.integer else jnp.float32)
+        valid = self.valid(output, target)
+        invalid = mean_of(weight, ~valid)
+        weight = jnp.where(valid, weight, jnp.zeros_like(weight))
+        counts = weight > 0
+        target = jnp.where(counts, target, jnp.zeros_like(target))
+        # Outputs that do not count may be NaN; their gradient must be exactly zero.
+        counts = jnp.reshape(counts, counts.shape + (1,) * (output.ndim - counts.ndim))
+        return jnp.where(counts, output, jnp.zeros_like(output)), target, weight, invalid
 
 
-def require_shape(output: str, values: Any, target: str | None, truth: Any) -> None:
-    """UserError where an output and its target differ in shape."""
-    if values.shape != truth.shape:
+def require_shape(objective: Objective, output: Array, target: Array) -> None:
+    """Raise a UserError where an output and its target differ in shape."""
+    if output.shape != target.shape:
         raise UserError(
-            f"head {output!r} gives {values.shape} and target {target!r} is {truth.shape}: they "
-            "must have the same shape"
+            f"head {objective.output!r} gives {output.shape} and target {objective.target!r} is "
+            f"{target.shape}: they must have the same shape"
         )
 
 
 def target_of(
     objective: Objective, batch: Batch
 ) -> tuple[Shaped[Array, "batch *label"], Float[Array, "batch *label"]]:
-    """The values of the objective's target, zeros where it is missing, and the weight of each.
+    """The values of the target, zeros where it is missing, and the weight of each.
 
     The weight is the example's, and 0 where the target is missing.
     """
@@ -101,6 +151,6 @@ def target_of(
 
 
 def mean_of(weight: Float[Array, "*axis"], values: Shaped[Array, "*axis"]) -> WeightedMean:
-    """The weighted mean; values of weight 0 may be anything, NaN too."""
+    """The weighted mean; values of weight 0 may be anything, also NaN."""
     kept = jnp.where(weight > 0, values.astype(weight.dtype), jnp.zeros_like(weight))
     return WeightedMean(jnp.sum(weight * kept), jnp.sum(weight))

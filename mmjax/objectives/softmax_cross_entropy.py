@@ -1,20 +1,19 @@
-"""Softmax cross-entropy from logits: one class of several."""
+"""Softmax cross-entropy of logits: one class of several."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from mmjax.errors import UserError
 from mmjax.metrics.classification import classification_metrics
-from mmjax.objectives.objective import INVALID, Objective, counts, mean_of, target_of
-from mmjax.types import Batch, Outputs, WeightedMean
+from mmjax.objectives.objective import Comparison, mean_of
+from mmjax.types import Outputs, WeightedMean
 
 
 def softmax_cross_entropy(
@@ -22,7 +21,7 @@ def softmax_cross_entropy(
 ) -> Float[Array, "batch"]:
     """-sum_c t_c log softmax(logits)_c,  t = (1 - smoothing) onehot(label) + smoothing / classes.
 
-    Label smoothing is that of Szegedy et al. 2016, arXiv:1512.00567.
+    Label smoothing: Szegedy et al. 2016, arXiv:1512.00567.
     """
     log_p = jax.nn.log_softmax(logits, axis=-1)
     of_truth = jnp.take_along_axis(log_p, labels[:, None], axis=-1)[:, 0]
@@ -31,16 +30,18 @@ def softmax_cross_entropy(
 
 @final
 @dataclasses.dataclass(frozen=True)
-class SoftmaxCrossEntropy(Objective):
+class SoftmaxCrossEntropy(Comparison):
     """Cross-entropy of logits `[batch, class]` and classes `[batch]`, numbered from 0.
 
     loss = sum_i w_i c_i loss_i / sum_i w_i c_i, with the example's weight w and its class's weight
-    c. Classes outside the logits are not counted; their share is reported as `invalid`.
+    c. Classes outside the logits are invalid.
     """
 
     label_smoothing: float = 0.0  # 0..1: share of the target spread over all classes
     # The weight of each class's loss; "balanced": n / (classes * n_c), from the training split.
     class_weights: tuple[float, ...] | Literal["equal", "balanced"] = "equal"
+
+    integer: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,46 +60,36 @@ class SoftmaxCrossEntropy(Objective):
         weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
         return dataclasses.replace(self, class_weights=tuple(weights.tolist()))
 
-    def __call__(self, outputs: Outputs, batch: Batch) -> dict[str, WeightedMean]:
-        """`loss`, `accuracy` and `confidence`, the mean probability that is given to the truth.
+    def valid(self, output: Float[Array, "..."], target: Int[Array, "..."]) -> Bool[Array, "..."]:
+        """Classes that the logits have."""
+        if output.ndim != 2 or target.ndim != 1:
+            raise UserError(
+                f"head {self.output!r} gives {output.shape} and target {self.target!r} is "
+                f"{target.shape}: expected logits [batch, class] and classes [batch]"
+            )
+        return (target >= 0) & (target < output.shape[1])
+
+    def means(
+        self, output: Float[Array, "batch class"], target: Int[Array, "batch"], weight: Array
+    ) -> dict[str, WeightedMean]:
+        """`loss`, `accuracy` and `confidence`, the mean probability of the true class.
 
         Raises:
-            UserError: the output has no axis of classes, or other classes than `class_weights`.
+            UserError: `class_weights` are not as many as the classes.
         """
-        logits, labels, weight = self._read(outputs, batch)
-        classes = logits.shape[1]
-        valid = (labels >= 0) & (labels < classes)
-        invalid = mean_of(weight, ~valid)
-        weight = jnp.where(valid, weight, jnp.zeros_like(weight))
-        # What does not count may be anything, NaN too: its gradient must be exactly zero.
-        logits = jnp.where(weight[:, None] > 0, logits, jnp.zeros_like(logits))
-        labels = jnp.where(valid, labels, jnp.zeros_like(labels))
-        scaled = weight * self._of_class(classes)[labels]
-        loss = softmax_cross_entropy(logits, labels, self.label_smoothing)
-        p = jax.nn.softmax(logits, axis=-1)
+        loss = softmax_cross_entropy(output, target, self.label_smoothing)
+        p = jax.nn.softmax(output, axis=-1)
         return {
-            "loss": mean_of(scaled, loss),
-            "accuracy": mean_of(weight, jnp.argmax(logits, axis=1) == labels),
-            "confidence": mean_of(weight, jnp.take_along_axis(p, labels[:, None], axis=1)[:, 0]),
-            INVALID: invalid,
+            "loss": mean_of(weight * self._weights(output.shape[1])[target], loss),
+            "accuracy": mean_of(weight, jnp.argmax(output, axis=1) == target),
+            "confidence": mean_of(weight, jnp.take_along_axis(p, target[:, None], axis=1)[:, 0]),
         }
 
-    def record(self, outputs: Outputs, batch: Batch) -> dict[str, Array]:
-        """Logits `[batch, class]`, classes and weights `[batch]`."""
-        logits, labels, weight = self._read(outputs, batch)
-        valid = (labels >= 0) & (labels < logits.shape[1])
-        return {
-            "logits": logits,
-            "labels": jnp.where(valid, labels, jnp.zeros_like(labels)),
-            "weight": jnp.where(valid, weight, jnp.zeros_like(weight)),
-        }
-
-    def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
-        """Accuracy, balanced accuracy, F1, log loss, AUROC ...: `classification_metrics`."""
-        del kind
-        if not counts(records):
-            return {}
-        return classification_metrics(records["logits"], records["labels"], records["weight"])
+    def exact(
+        self, output: np.ndarray, target: np.ndarray, weight: np.ndarray, kind: Any
+    ) -> dict[str, float]:
+        """The metrics of `classification_metrics`."""
+        return classification_metrics(output, target, weight)
 
     def predictions(self, outputs: Outputs, kind: Any) -> list[dict[str, Any]]:
         """The most probable class by name, its probability, and those of all classes."""
@@ -113,17 +104,7 @@ class SoftmaxCrossEntropy(Objective):
             for row in p
         ]
 
-    def _read(self, outputs: Outputs, batch: Batch) -> tuple[Array, Array, Array]:
-        logits = outputs.values[self.output].astype(jnp.float32)
-        labels, weight = target_of(self, batch)
-        if logits.ndim != 2 or labels.ndim != 1:
-            raise UserError(
-                f"head {self.output!r} gives {logits.shape} and target {self.target!r} is "
-                f"{labels.shape}: expected logits [batch, class] and classes [batch]"
-            )
-        return logits, labels.astype(jnp.int32), weight
-
-    def _of_class(self, classes: int) -> Float[Array, "class"]:
+    def _weights(self, classes: int) -> Float[Array, "class"]:
         if isinstance(self.class_weights, str):
             return jnp.ones(classes)
         if len(self.class_weights) != classes:

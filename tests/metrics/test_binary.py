@@ -52,6 +52,36 @@ def test_examples_of_weight_zero_change_no_bit(split, logit, label):
     assert _bits(binary_metrics(*padded)) == _bits(binary_metrics(*split))
 
 
+@settings(deadline=None, max_examples=30)
+@given(splits())
+def test_counts_and_rates_are_those_of_scikit_learn(split):
+    logits, labels, weight = split
+    options = {"sample_weight": weight, "zero_division": 0.0}
+    predicted = logits > 0
+    confusion = sklearn.metrics.confusion_matrix(
+        labels, predicted, labels=[0, 1], sample_weight=weight
+    )
+    expected = {
+        "accuracy": sklearn.metrics.accuracy_score(labels, predicted, sample_weight=weight),
+        "precision": sklearn.metrics.precision_score(labels, predicted, **options),
+        "recall": sklearn.metrics.recall_score(labels, predicted, **options),
+        "f1": sklearn.metrics.f1_score(labels, predicted, **options),
+        "true_positives": confusion[1, 1],
+        "false_positives": confusion[0, 1],
+        "true_negatives": confusion[0, 0],
+        "false_negatives": confusion[1, 0],
+    }
+    metrics = binary_metrics(logits, labels, weight)
+    found = [metrics[name] for name in expected]
+    np.testing.assert_allclose(found, list(expected.values()), rtol=1e-12)
+
+
+def test_weights_are_summed_in_float64_beyond_what_float32_can_hold():
+    weight = np.array([2.0**24, 1.0], np.float32)
+    metrics = binary_metrics(np.ones(2, np.float32), np.ones(2, np.int32), weight)
+    assert metrics["true_positives"] == 2**24 + 1
+
+
 def test_one_example_has_metrics():
     metrics = binary_metrics(np.array([2.0]), np.array([1]), np.array([1.0]))
     assert metrics["accuracy"] == metrics["precision"] == metrics["recall"] == metrics["f1"] == 1

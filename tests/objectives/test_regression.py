@@ -71,7 +71,7 @@ def test_numbers_that_are_none_are_counted_as_invalid_and_as_nothing_else(kind):
     np.testing.assert_allclose(found["loss"].mean(), expected["loss"].mean(), rtol=1e-6)
     records = recorded(objective, OUTPUT, given)
     assert records["weight"].tolist() == [1, 0, 1, 0, 0]
-    assert records["truth"].tolist() == [0, 0, 2.5, 0, 0]
+    assert records["target"].tolist() == [0, 0, 2.5, 0, 0]
     assert objective.metrics(records, None)["mae"] == 0.5
     assert objective.metrics({**records, "weight": np.zeros(5)}, None) == {}
     gradient = jax.grad(lambda x: measured(objective, x, given)["loss"].mean())(OUTPUT)

@@ -90,7 +90,7 @@ def test_classes_that_there_are_not_are_counted_as_invalid_and_as_nothing_else()
     np.testing.assert_allclose(found["loss"].mean(), expected, rtol=1e-6)
     records = {name: np.asarray(x) for name, x in sce().record(outputs, given).items()}
     assert records["weight"].tolist() == [1, 0, 1, 1, 0, 1]
-    assert records["labels"].tolist() == [0, 0, 1, 0, 0, 0]
+    assert records["target"].tolist() == [0, 0, 1, 0, 0, 0]
     metrics = sce().metrics(records, KIND)
     assert metrics["accuracy"] == found["accuracy"].mean()
     assert sce().metrics({**records, "weight": np.zeros(6)}, KIND) == {}

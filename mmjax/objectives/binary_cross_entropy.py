@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from jax import Array
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from mmjax.errors import UserError
 from mmjax.metrics.binary import binary_metrics
@@ -44,14 +44,12 @@ class BinaryCrossEntropy(Comparison):
         if not 0 <= self.label_smoothing <= 1:
             raise UserError(f"label_smoothing: expected 0 to 1, got {self.label_smoothing}")
 
-    def valid(self, output: Float[Array, "..."], target: Float[Array, "..."]) -> Bool[Array, "..."]:
+    def valid(self, output: Array, target: Array) -> Array:
         """Labels that are 0 or 1."""
         require_shape(self, output, target)
         return (target == 0) | (target == 1)
 
-    def means(
-        self, output: Float[Array, "*axis"], target: Float[Array, "*axis"], weight: Array
-    ) -> dict[str, WeightedMean]:
+    def means(self, output: Array, target: Array, weight: Array) -> dict[str, WeightedMean]:
         """`loss`, `accuracy` and `confidence`, the mean probability of the true label."""
         smooth = target * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
         positive = target > 0.5

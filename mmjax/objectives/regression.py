@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from mmjax.metrics.regression import regression_metrics
 from mmjax.metrics.sentiment import sentiment_metrics
@@ -29,14 +29,12 @@ class Regression(Comparison):
     def loss(self, error: Float[Array, "batch"]) -> Float[Array, "batch"]:
         """The loss of each error, output minus target."""
 
-    def valid(self, output: Float[Array, "..."], target: Float[Array, "..."]) -> Bool[Array, "..."]:
+    def valid(self, output: Array, target: Array) -> Array:
         """Finite targets."""
         require_shape(self, output, target)
         return jnp.isfinite(target)
 
-    def means(
-        self, output: Float[Array, "batch"], target: Float[Array, "batch"], weight: Array
-    ) -> dict[str, WeightedMean]:
+    def means(self, output: Array, target: Array, weight: Array) -> dict[str, WeightedMean]:
         """`loss`, and `absolute_error` in standard deviations of the target."""
         error = output - target
         return {

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from mmjax.errors import UserError
 from mmjax.metrics.classification import classification_metrics
@@ -60,7 +60,7 @@ class SoftmaxCrossEntropy(Comparison):
         weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
         return dataclasses.replace(self, class_weights=tuple(weights.tolist()))
 
-    def valid(self, output: Float[Array, "..."], target: Int[Array, "..."]) -> Bool[Array, "..."]:
+    def valid(self, output: Array, target: Array) -> Array:
         """Classes that the logits have."""
         if output.ndim != 2 or target.ndim != 1:
             raise UserError(
@@ -69,9 +69,7 @@ class SoftmaxCrossEntropy(Comparison):
             )
         return (target >= 0) & (target < output.shape[1])
 
-    def means(
-        self, output: Float[Array, "batch class"], target: Int[Array, "batch"], weight: Array
-    ) -> dict[str, WeightedMean]:
+    def means(self, output: Array, target: Array, weight: Array) -> dict[str, WeightedMean]:
         """`loss`, `accuracy` and `confidence`, the mean probability of the true class.
 
         Raises:

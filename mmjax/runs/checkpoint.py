@@ -50,7 +50,8 @@ class Checkpoints:
     def __init__(
         self, run: Path, *, keep: int = 2, best: str = "loss", mode: checkpoint_reader.Mode = "min"
     ) -> None:
-        self._best, self._mode = best, mode
+        self._best = best
+        self._mode: checkpoint_reader.Mode = mode
         self._folder = (run / checkpoint_reader.FOLDER).absolute()
         self._scores: dict[int, float] = {}
         for step in checkpoint_reader.steps(run):

@@ -1,6 +1,6 @@
-"""Published weights: where each tensor of a well-known file belongs in our encoders.
+"""Published weights: converters from well-known files to our encoders.
 
-For a network that others publish: a file with `places(encoder)` and `UNUSED`, and a line below.
+To add a network: a file with `places(encoder)` and `UNUSED`, and a line below.
 """
 
 from types import ModuleType

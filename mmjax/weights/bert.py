@@ -6,7 +6,7 @@ from mmjax.encoders.bert import SIZES, Bert
 from mmjax.layers.fields import size_of
 from mmjax.weights.place import Array, Place, Places, cut, layer_norm, linear
 
-# What reads the tokens, a list of numbers, and a bias that adds the same to all logits of a query.
+# Heads, a list of positions, and a bias that adds the same to all logits of a query.
 UNUSED = (
     r"cls\..*|(pooler\.dense|classifier|qa_outputs)\.(weight|bias)"
     r"|embeddings\.(position_ids|token_type_ids)"
@@ -15,7 +15,7 @@ UNUSED = (
 
 
 def places(encoder: Bert) -> Places:
-    """Of a transformer of as many blocks, that knows as many positions or more."""
+    """The places for an encoder of the same depth, with as many positions or fewer."""
     _, layers, _ = size_of(encoder, SIZES)
     position = ("params", "position", "table")
     found = {
@@ -38,5 +38,5 @@ def places(encoder: Bert) -> Places:
 
 
 def first_segment(x: Array, shape: tuple[int, ...]) -> Array:
-    """The embedding of segment 0, the only one that we have, for every position."""
+    """The embedding of segment 0, the only one that our encoder has, for every position."""
     return np.repeat(x[:1], shape[0], axis=0)

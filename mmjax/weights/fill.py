@@ -1,7 +1,7 @@
-"""Published tensors put into an encoder's variables: all of them, in their places, or none."""
+"""Puts published tensors into the variables of an encoder; every tensor must have its place."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -9,10 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmjax.errors import UserError
-from mmjax.weights.names import renamed
 from mmjax.weights.place import Place, Places
 
-LISTED = 5  # names in an error, of each kind
+LISTED = 5  # names of each kind in an error
+# A network's name within a larger one.
+PREFIXES = ("bert.", "vit.", "transformer.", "model.")
+# TensorFlow's names for a norm's scale and bias, as in the first files of BERT.
+SPELLINGS = {"gamma": "weight", "beta": "bias"}
 
 Path = tuple[str, ...]
 
@@ -22,10 +25,10 @@ def fill(
 ) -> dict[str, Any]:
     """`like` in float32, with the published arrays in their places.
 
-    Names that match `unused` are passed by. What has no place among `arrays` stays as in `like`.
+    Names that match the pattern `unused` are ignored. Variables without a published array stay.
 
     Raises:
-        UserError: tensors are missing, twice there, without a place, or do not fit; it names them.
+        UserError: tensors are missing, duplicate, without a place, or do not fit; names them.
     """
     names = renamed(arrays, places)
     arrays = {name: arrays[published] for name, published in names.items()}
@@ -40,7 +43,8 @@ def fill(
         "misshapen": [],
     }
     filled: dict[Path, np.ndarray] = {}
-    for name, place in _both(arrays, places):
+    present = [(n, place) for n, several in places.items() if n in arrays for place in several]
+    for name, place in present:
         try:
             value = _fitted(arrays[name], place, slots)
         except ValueError as error:
@@ -55,10 +59,31 @@ def fill(
     )
 
 
-def _both(arrays: Mapping[str, np.ndarray], places: Places) -> Iterator[tuple[str, Place]]:
-    for name, several in places.items():
-        if name in arrays:
-            yield from ((name, place) for place in several)
+def renamed(published: Collection[str], known: Collection[str]) -> dict[str, str]:
+    """{name: published name}, without the prefix under which most known names are found.
+
+    Names without the prefix, such as those of a head, stay.
+
+    Raises:
+        UserError: two names become the same.
+    """
+    spelled = {
+        name: re.sub(r"(?<=LayerNorm\.)(gamma|beta)$", lambda match: SPELLINGS[match[1]], name)
+        for name in published
+    }
+
+    def count(prefix: str) -> int:
+        names = (new.removeprefix(prefix) for new in spelled.values() if new.startswith(prefix))
+        return sum(name in known for name in names)
+
+    prefix = max(("", *PREFIXES), key=count)
+    result: dict[str, str] = {}
+    for old, new in spelled.items():
+        short = new.removeprefix(prefix)
+        if short in result:
+            raise UserError(f"{result[short]} and {old} are both {short}")
+        result[short] = old
+    return result
 
 
 def _path(keys: Any) -> Path:
@@ -66,7 +91,7 @@ def _path(keys: Any) -> Path:
 
 
 def _fitted(x: np.ndarray, place: Place, slots: Mapping[Path, Any]) -> np.ndarray:
-    """What goes to the place; UserError says why it cannot."""
+    """The tensor as it goes to its place; UserError if it does not fit."""
     if place.path not in slots:
         raise UserError(f"has no place: the encoder has no {'/'.join(place.path)}")
     if not jnp.issubdtype(x.dtype, jnp.floating):

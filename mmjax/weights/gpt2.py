@@ -6,9 +6,9 @@ import numpy as np
 
 from mmjax.encoders.gpt2 import SIZES, Gpt2
 from mmjax.layers.fields import size_of
-from mmjax.weights.place import Array, Place, Places, cut, layer_norm
+from mmjax.weights.place import Place, Places, cut, layer_norm
 
-# What reads the tokens, and which words a word may see.
+# Heads, and attention masks.
 UNUSED = (
     r"(lm_head|score|classifier|qa_outputs|multiple_choice_head\.summary)\.(weight|bias)"
     r"|h\.\d+\.attn\.(bias|masked_bias)"
@@ -16,9 +16,9 @@ UNUSED = (
 
 
 def places(encoder: Gpt2) -> Places:
-    """Of a transformer of as many blocks, that knows as many positions or more.
+    """The places for an encoder of the same depth, with as many positions or fewer.
 
-    Their kernels are [in, out], like ours; query, key and value stand in one of them.
+    Published kernels are [in, out], like ours; one holds query, key and value.
     """
     _, layers, _ = size_of(encoder, SIZES)
     found = {
@@ -50,9 +50,5 @@ def places(encoder: Gpt2) -> Places:
 
 
 def _third(n: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The n-th third of the last axis."""
-
-    def third(x: Array) -> Array:
-        return np.split(x, 3, axis=-1)[n]
-
-    return third
+    """A function that returns the n-th third of the last axis."""
+    return lambda x: np.split(x, 3, axis=-1)[n]

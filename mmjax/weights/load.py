@@ -1,4 +1,4 @@
-"""An encoder's variables from a file of published weights."""
+"""Loads published weights into the variables of an encoder."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,16 +13,16 @@ from mmjax.weights.fill import fill
 
 
 def load(encoder: nn.Module, file: str | Path, like: Mapping[str, Any]) -> dict[str, Any]:
-    """The encoder's variables in float32: published values, and those of `like` where none are.
+    """The encoder's variables in float32: published values, and those of `like` for the rest.
 
     Args:
-        encoder: what the file is for
-        file: safetensors, the index of several, or a folder with one of them
-        like: the encoder's own variables, as it is initialised
+        encoder: the encoder
+        file: a safetensors file, the index of several, or a folder with one of them
+        like: the encoder's own variables, as initialised
 
     Raises:
-        UserError: the encoder has no published weights, or the file holds others or is broken.
-        FileNotFoundError: there is no such file.
+        UserError: no converter for this encoder, a broken file, or weights of another network.
+        MissingFileError: there is no such file.
     """
     _published(encoder)
     arrays = files.read(Path(file))
@@ -35,7 +35,7 @@ def load(encoder: nn.Module, file: str | Path, like: Mapping[str, Any]) -> dict[
 def convert(
     encoder: nn.Module, arrays: Mapping[str, np.ndarray], like: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The same for the arrays of a file."""
+    """The encoder's variables with the arrays of a file, by their published names; see `load`."""
     published = _published(encoder)
     return fill(like, arrays, published.places(encoder), published.UNUSED)
 
@@ -43,7 +43,7 @@ def convert(
 def _published(encoder: nn.Module) -> Any:
     if type(encoder) not in PUBLISHED:
         raise UserError(
-            f"nobody publishes weights of {type(encoder).__name__}; "
-            f"choose from {', '.join(cls.__name__ for cls in PUBLISHED)}"
+            f"no converter for published weights of {type(encoder).__name__}; available for "
+            + ", ".join(cls.__name__ for cls in PUBLISHED)
         )
     return PUBLISHED[type(encoder)]

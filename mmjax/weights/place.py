@@ -1,4 +1,4 @@
-"""Where a published tensor belongs, and how it must be turned to fit."""
+"""The place of a published tensor in our variables, and how it is converted."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,17 +6,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-# A file may hold any shape: what does not fit must be told, so no signature asks for one.
+# A file may hold any shape; misfits are reported by `fill`, so no signature states one.
 Array = Float[np.ndarray, "..."]
 
 
 def same(x: Array) -> Array:
-    """As it is."""
+    """No conversion."""
     return x
 
 
 def linear_kernel(x: Array) -> Array:
-    """The weight of torch's Linear, [out, in], as Flax keeps it, [in, out]."""
+    """The weight of torch's Linear, [out, in], as Flax stores it, [in, out]."""
     return x.T
 
 
@@ -26,36 +26,36 @@ def conv_kernel(x: Array) -> Array:
 
 
 def first(x: Array) -> Array:
-    """What stands in the first place of the first axis."""
+    """The first element along the first axis."""
     return x[0]
 
 
 def as_large(x: Array, shape: tuple[int, ...]) -> Array:
-    """A tensor that has the encoder's own size, whatever that is."""
+    """No change of size."""
     return x
 
 
 def cut(x: Array, shape: tuple[int, ...]) -> Array:
-    """The first rows of a table that may be longer."""
+    """The first rows of a longer table."""
     return x[: shape[0]]
 
 
 class Place(NamedTuple):
-    """What `transform` makes of a tensor goes to `path`; several on one path are added.
+    """Where a tensor goes, and how; several tensors with one path are added.
 
-    A ValueError, IndexError or TypeError of either means that the tensor is of another shape.
+    `transform` and `fit` raise ValueError, IndexError or TypeError for a tensor of another shape.
     """
 
-    path: tuple[str, ...]  # the collection, the modules, the array's name
+    path: tuple[str, ...]  # collection, modules, array
     transform: Callable[[np.ndarray], np.ndarray] = same
     fit: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] = as_large  # to the shape at `path`
 
 
-Places = dict[str, list[Place]]  # of each published tensor; one may go to several
+Places = dict[str, list[Place]]  # by published name; one tensor may go to several places
 
 
 def linear(published: str, *path: str, bias: bool = True) -> Places:
-    """The places of torch's Linear of that name, of which Dense at `path` is ours."""
+    """The places of torch's Linear; `path` is our Dense."""
     kernel = {f"{published}.weight": [Place(("params", *path, "kernel"), linear_kernel)]}
     if not bias:
         return kernel
@@ -63,7 +63,7 @@ def linear(published: str, *path: str, bias: bool = True) -> Places:
 
 
 def layer_norm(published: str, *path: str) -> Places:
-    """The places of torch's LayerNorm (or GroupNorm) of that name, of which `path` is ours."""
+    """The places of torch's LayerNorm or GroupNorm; `path` is our norm."""
     return {
         f"{published}.weight": [Place(("params", *path, "scale"))],
         f"{published}.bias": [Place(("params", *path, "bias"))],
@@ -71,7 +71,7 @@ def layer_norm(published: str, *path: str) -> Places:
 
 
 def batch_norm(published: str, *path: str) -> Places:
-    """The places of torch's BatchNorm of that name, of which BatchNorm at `path` is ours."""
+    """The places of torch's BatchNorm; `path` is our BatchNorm."""
     return {
         **layer_norm(published, *path),
         f"{published}.running_mean": [Place(("batch_stats", *path, "mean"))],

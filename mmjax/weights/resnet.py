@@ -1,17 +1,17 @@
 """torchvision's ResNet: https://github.com/pytorch/vision, torchvision/models/resnet.py.
 
-timm's of the same names too: https://github.com/huggingface/pytorch-image-models.
+Files of timm have the same names: https://github.com/huggingface/pytorch-image-models.
 """
 
 from mmjax.encoders.resnet import BLOCKS, ResNet
 from mmjax.weights.place import Place, Places, batch_norm, conv_kernel, layer_norm
 
-# The classifier, and counters that nothing reads.
+# The classifier, and counters.
 UNUSED = r"(head\.)?fc\.(weight|bias)|.*\.num_batches_tracked"
 
 
 def places(encoder: ResNet) -> Places:
-    """Of a network of the same depth and norm."""
+    """The places for a network of the same depth and norm."""
     normed = batch_norm if encoder.norm == "batch" else layer_norm
     bottleneck = encoder.depth >= 50
 

@@ -1,7 +1,8 @@
-"""A training's start from published weights: those of every encoder that asks for some."""
+"""Where a training starts: from published weights of encoders, or from the variables of a run."""
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,49 +11,53 @@ import jax.numpy as jnp
 from mmjax.errors import MissingFileError, UserError
 from mmjax.models.base import Model
 from mmjax.models.train_state import TrainState
+from mmjax.runs.fingerprint import forms, misfits
+from mmjax.runs.restore import restore
 from mmjax.weights.load import load
 
-PARAMS = "params"
 
-
-def start(state: TrainState, model: Model) -> tuple[TrainState, dict[str, str]]:
-    """The fresh state with the published weights of encoders, and {modality: its file}.
-
-    The optimiser's state stays: before the first step it depends on shapes alone.
+def from_run(state: TrainState, run: str) -> TrainState:
+    """The fresh state with the variables of a finished run; step and optimiser stay fresh.
 
     Raises:
-        UserError: a file does not fit its encoder, or cannot be read; the message names the flag.
+        UserError: the folder is not a run, or its model has other variables; names them.
+    """
+    variables = restore(Path(run)).variables
+    if lines := misfits(state.variables, forms(variables)):
+        raise UserError("\n  ".join([f"--init {run}: its model is another one:", *lines]))
+    return _with(state, variables)
+
+
+def from_files(state: TrainState, model: Model) -> tuple[TrainState, dict[str, str]]:
+    """The fresh state with published weights of encoders, and {modality: its file}.
+
+    Raises:
+        UserError: a file does not fit its encoder, or cannot be read; names the flag.
         MissingFileError: there is no such file; names the flag.
     """
     files = {}
+    variables = {kind: dict(tree) for kind, tree in state.variables.items()}
     for modality, encoder in sorted(model.encoders.items()):
         file = getattr(encoder, "weights", None)
         if file is None:
             continue
         name = model.path_of(modality)
-        trees = {kind: tree[name] for kind, tree in state.variables.items() if name in tree}
+        trees = {kind: tree[name] for kind, tree in variables.items() if name in tree}
         try:
             loaded = load(encoder, file, trees)
         except FileNotFoundError as error:
             raise MissingFileError(f"--model.encoders.{modality}.weights {error}") from error
         except (ValueError, OSError) as error:
             raise UserError(f"--model.encoders.{modality}.weights {error}") from error
-        state = _with(state, name, jax.tree.map(_as, loaded, trees))
+        for kind, tree in loaded.items():
+            variables[kind][name] = tree
         files[modality] = file
-    return state, files
+    return _with(state, variables) if files else state, files
 
 
-def _as(new: Any, old: jax.Array) -> jax.Array:
-    # A copy: the next step gives its buffers away.
-    return jnp.array(new, old.dtype)
-
-
-def _with(state: TrainState, name: str, trees: Mapping[str, Any]) -> TrainState:
-    """The state with another subtree of that name in each kind of variables."""
-    variables = {
-        kind: {**tree, name: trees[kind]} if kind in trees else tree
-        for kind, tree in state.variables.items()
-    }
-    params = variables.pop(PARAMS)
+def _with(state: TrainState, variables: Mapping[str, Any]) -> TrainState:
+    """The state with other variables; copies, since each step donates its state buffers."""
+    copies = jax.tree.map(lambda old, new: jnp.array(new, old.dtype), state.variables, variables)
+    params = copies.pop("params")
     average = None if state.average is None else jax.tree.map(jnp.copy, params)
-    return dataclasses.replace(state, params=params, collections=variables, average=average)
+    return dataclasses.replace(state, params=params, collections=copies, average=average)

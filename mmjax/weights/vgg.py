@@ -1,6 +1,6 @@
 """torchvision's VGG: https://github.com/pytorch/vision, torchvision/models/vgg.py.
 
-timm's too, whose classifier alone has other names:
+Files of timm have the same names, except for the classifier:
 https://github.com/huggingface/pytorch-image-models, timm/models/vgg.py.
 """
 
@@ -9,7 +9,7 @@ import numpy as np
 from mmjax.encoders.vgg import CONVOLUTIONS, Vgg
 from mmjax.weights.place import Place, Places, batch_norm, conv_kernel
 
-# The classifier, and counters that nothing reads.
+# The classifier, and counters.
 UNUSED = (
     r"classifier\.\d+\.(weight|bias)|(pre_logits\.fc[12]|head\.fc)\.(weight|bias)"
     r"|.*\.num_batches_tracked"
@@ -17,9 +17,9 @@ UNUSED = (
 
 
 def places(encoder: Vgg) -> Places:
-    """Of a network of the same depth, with BatchNorm or without.
+    """The places for a network of the same depth, with BatchNorm or without.
 
-    Theirs are numbered through: convolution, (BatchNorm,) ReLU, and a pool after each stage.
+    Published layers are numbered: convolution, (BatchNorm,) ReLU, and a pool after each stage.
     """
     found: Places = {}
     number = 0

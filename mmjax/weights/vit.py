@@ -11,8 +11,7 @@ from mmjax.errors import UserError
 from mmjax.layers.fields import size_of
 from mmjax.weights.place import Array, Place, Places, conv_kernel, first, layer_norm, linear
 
-# What reads the tokens, what hides patches in pretraining, and a bias that adds the same to all
-# logits of a query.
+# Heads, the mask token of pretraining, and a bias that adds the same to all logits of a query.
 UNUSED = (
     r"(pooler\.dense|classifier|decoder\.0)\.(weight|bias)|embeddings\.mask_token"
     r"|encoder\.layer\.\d+\.attention\.attention\.key\.bias"
@@ -20,7 +19,7 @@ UNUSED = (
 
 
 def places(encoder: Vit) -> Places:
-    """Of a transformer of as many blocks; its positions are resized to the encoder's images."""
+    """The places for an encoder of the same depth; positions are resized to its image size."""
     _, layers, _ = size_of(encoder, SIZES)
     patch = "embeddings.patch_embeddings.projection"
     found = {
@@ -44,12 +43,12 @@ def places(encoder: Vit) -> Places:
 
 
 def resized(table: Array, shape: tuple[int, ...]) -> Array:
-    """The class token's position, and the patches' as an image of another size, bicubic.
+    """Positions `[1 + patches, dim]`, those of the patches resized bicubically to another grid.
 
-    As many patches are taken to be the same grid.
+    An equal number of patches is taken for the same grid.
 
     Raises:
-        UserError: the patches are not as many, and either grid is no square.
+        UserError: the numbers differ, and a grid is not square.
     """
     if len(table) == shape[0]:
         return table

@@ -212,7 +212,7 @@ def test_any_tensor_of_another_shape_is_refused(tmp_path, name):
 
 def test_an_encoder_that_nobody_publishes_is_refused(tmp_path):
     with pytest.raises(
-        ValueError, match="publishes weights of Cnn; choose from ResNet, Vgg, Vit, "
+        ValueError, match="published weights of Cnn; available for ResNet, Vgg, Vit, "
     ):
         load(Cnn(), tmp_path / "none", {})
 

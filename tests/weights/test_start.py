@@ -14,7 +14,7 @@ from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Adam
 from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Masked, MetricName
-from mmjax.weights.start import start
+from mmjax.weights.start import from_files
 from tests.parity.closeness import assert_close
 from tests.samples import target
 from tests.weights.test_load import ENCODERS, published, saved, stored
@@ -63,7 +63,7 @@ def files(tmp_path):
 
 
 def test_encoders_start_from_their_files_and_the_rest_as_it_was(files):
-    state, read = start(fresh(), model(**files))
+    state, read = from_files(fresh(), model(**files))
     assert read == files
     chex.assert_trees_all_equal_structs(state, fresh())
     chex.assert_trees_all_equal_shapes_and_dtypes(state, fresh())
@@ -85,7 +85,7 @@ def test_encoders_start_from_their_files_and_the_rest_as_it_was(files):
 
 
 def test_the_model_then_holds_the_network_of_the_file(files):
-    state, _ = start(fresh(), model(**files))
+    state, _ = from_files(fresh(), model(**files))
     for modality, network in (("image", "resnet"), ("text", "bert")):
         variables = {
             kind: tree[f"encoders_{modality}"]
@@ -102,7 +102,7 @@ def test_the_model_then_holds_the_network_of_the_file(files):
 def test_a_training_goes_on_from_there(files):
     """With its buffers given away, as the loop does: none may be another's too."""
     own = jax.tree.map(jnp.array, fresh())
-    state, _ = start(own, model(**files))
+    state, _ = from_files(own, model(**files))
     before = jax.tree.map(np.array, state.params)
     step = functools.partial(
         train_step,
@@ -118,18 +118,18 @@ def test_a_training_goes_on_from_there(files):
 
 
 def test_without_files_nothing_is_read():
-    state, read = start(fresh(), model())
+    state, read = from_files(fresh(), model())
     assert state is fresh() and read == {}
 
 
 def test_an_error_names_the_flag_and_the_file(files, tmp_path):
     with pytest.raises(ValueError) as raised:
-        start(fresh(), model(image=files["text"]))
+        from_files(fresh(), model(image=files["text"]))
     assert str(raised.value).startswith(
         f"--model.encoders.image.weights {files['text']}: these are the weights of another arch"
     )
     with pytest.raises(FileNotFoundError, match=r"^--model\.encoders\.text\.weights .*none: no su"):
-        start(fresh(), model(text=str(tmp_path / "none")))
+        from_files(fresh(), model(text=str(tmp_path / "none")))
     (tmp_path / "broken").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"^--model\.encoders\.photo\.weights .*broken: not a saf"):
-        start(fresh(), model(photo=str(tmp_path / "broken")))
+        from_files(fresh(), model(photo=str(tmp_path / "broken")))

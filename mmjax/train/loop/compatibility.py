@@ -1,7 +1,4 @@
-"""Models, objectives and data that do not fit: what shapes and types do not tell."""
-
-import contextlib
-from collections.abc import Iterator
+"""Checks that model, objectives and data fit together, beyond shapes and types."""
 
 from mmjax.config import Experiment
 from mmjax.data.preprocessing import Preprocessing
@@ -12,22 +9,11 @@ from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import UserError
 
 
-@contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Errors of modules that are traced within are errors of the configuration."""
-    try:
-        yield
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(str(error)) from error
-
-
 def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> None:
-    """UserError, naming the flag, where a part expects other numbers than the data gives.
+    """UserError, naming the flag, where a part of the model expects other values than the data has.
 
-    An encoder takes ids and categories beyond its tables for missing without a word, and cannot
-    know that samples come at another rate.
+    Encoders treat unknown ids as missing, and cannot detect another sample rate: without this
+    check training would be silently wrong.
     """
     for name, encoder in experiment.model.encoders.items():
         transform = preprocessing.transforms.get(name)
@@ -50,10 +36,6 @@ def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> N
             raise UserError(
                 f"{flag}.sample-rate {rate}: the recordings come at {transform.sample_rate} Hz"
             )
-    _require_targets(experiment, preprocessing)
-
-
-def _require_targets(experiment: Experiment, preprocessing: Preprocessing) -> None:
     for name, objective in experiment.objectives.items():
         if objective.target is None:
             continue

@@ -1,4 +1,4 @@
-"""The training loop: from an Experiment and a folder to a trained, evaluated, restorable run."""
+"""Training: from an Experiment and a folder to a trained, evaluated, restorable run."""
 
 import contextlib
 import functools
@@ -19,7 +19,7 @@ from mmjax.evaluation.evaluator import Evaluator
 from mmjax.models.train_state import TrainState
 from mmjax.runs import checkpoint_reader, curves, folder, lock
 from mmjax.runs.stop import Stop
-from mmjax.train.loop import recompile, trainable
+from mmjax.train.loop import trainable
 from mmjax.train.loop.preparation import Ready, prepare
 from mmjax.train.loop.profile import Profile
 from mmjax.train.loop.program import ManySeeds, OneRun
@@ -36,17 +36,21 @@ def fit(
     timeout: float | None = None,
     profile: Span | None = None,
 ) -> dict[str, float]:
-    """Train in the folder `run`, or go on where it stopped; returns the metrics of the test split.
+    """Train in the folder `run`, or resume there; returns the metrics of the test split.
 
-    Every process of a distributed training calls it with the same arguments. One that waits for
-    the others for more than `timeout` seconds in a step, an evaluation or a save is ended; for
-    their preparing of data it waits without end. The steps of `profile` are traced into the run's
-    folder.
+    In a distributed training every process calls it with the same arguments.
+
+    Args:
+        experiment: what to train
+        run: the folder, new, empty or of the same experiment
+        timeout: seconds that a process waits for the others in a step, an evaluation or a save;
+            then it exits. Preparing data has no limit
+        profile: steps to trace into the run's folder
 
     Raises:
-        UserError: the folder holds another experiment, or another process trains in it; the
-            configuration cannot be; every checkpoint is damaged; the training diverged; the disk
-            takes nothing more; another process has ended; a device does not hold a step.
+        UserError: the folder holds another experiment or another process trains in it; the
+            configuration is invalid; every checkpoint is damaged; training diverged; the disk is
+            full; another process has ended; a step does not fit into a device's memory.
         Interrupted: Ctrl-C or SIGTERM, after the state was saved.
     """
     return fit_together([experiment], [Path(run)], Path(run), timeout=timeout, profile=profile)[0]
@@ -61,13 +65,13 @@ def fit_together(
     timeout: float | None = None,
     profile: Span | None = None,
 ) -> list[dict[str, float]]:
-    """Train runs that differ in nothing but their seeds as one program; as `fit` does for one.
+    """Train runs that differ only in their seeds as one program; otherwise like `fit`.
 
     Args:
-        experiments: one, or several that are alike but for the seed
+        experiments: one, or several that are equal but for the seed
         runs: the folder of each
-        home: the folder that is locked: the run's, or that of all runs
-        mesh: the devices, where not those that `compute` says
+        home: the folder to lock: the run's, or the one that holds all runs
+        mesh: the devices; by default those that `compute` names
         timeout: seconds to wait for other processes
         profile: steps to trace, into the first run's folder
     """
@@ -79,7 +83,7 @@ def fit_together(
         if home.exists() and parallel.primary():
             held.take()
         ready = prepare(experiment, runs[0], mesh)
-        # All that can be wrong with a configuration has shown itself: claim the folders for it.
+        # The configuration is valid: now write into the folders.
         if parallel.primary():
             home.mkdir(parents=True, exist_ok=True)
             held.take()
@@ -88,7 +92,7 @@ def fit_together(
                 folder.claim(run, one, ready.trainer.mesh.size, _say)
                 ready.preprocessing.save(run)
         processes.require_one_folder(held.token, lambda: lock.read(home).get("token"))
-        if not parallel.primary():  # all make the same training
+        if not parallel.primary():  # all processes must train the same experiment
             folder.check(runs[0], experiment)
         return _run(experiments, runs, ready, watchdog, profile)
 
@@ -108,12 +112,13 @@ def _run(
         if experiment.compute.fsdp > 1:
             _say(sharding.summary(ready.fresh, experiment.compute.fsdp))
     seeds = [one.seed for one in experiments]
-    program = OneRun(trainer, stream, seeds[0])
-    if len(runs) > 1:
+    if len(runs) == 1:
+        program = OneRun(trainer, stream, seeds[0])
+    else:
         program = ManySeeds(trainer, stream, seeds)
+    local = parallel.local(trainer.mesh)
     evaluators = [
-        Evaluator(experiment, ready.preprocessing, parallel.local(trainer.mesh), folder.chunk(run))
-        for run in runs
+        Evaluator(experiment, ready.preprocessing, local, folder.chunk(run)) for run in runs
     ]
     with watchdog.waiting("the other processes to begin"):
         states, progress = _resumed(seeds, runs, ready)
@@ -121,27 +126,26 @@ def _run(
     with contextlib.ExitStack() as stack:
         recorders = [
             stack.enter_context(
-                RunRecorder(*each[:2], each[2], watchdog, *each[3:], epoch=stream.epoch)
+                RunRecorder(one, run, evaluator, watchdog, state, saved, epoch=stream.epoch)
             )
-            for each in zip(experiments, runs, evaluators, states, progress, strict=True)
+            for one, run, evaluator, state, saved in zip(
+                experiments, runs, evaluators, states, progress, strict=True
+            )
         ]
         profile = stack.enter_context(Profile(span, runs[0], recorders[0].log.say))
-        watch = recompile.Watch(recorders[0].log.say, stream.lengths)
         stop = stack.enter_context(Stop())
-        given = stack.enter_context(contextlib.closing(program.stream(start, watchdog)))
+        batches = stack.enter_context(contextlib.closing(program.stream(start, watchdog)))
         now = program.join(states)
         del states
-        now = train(experiment, now, program, given, recorders, profile, watch, stop)
+        now = train(experiment, now, program, batches, recorders, profile, stop)
         for recorder in recorders:
             recorder.wait()
         seconds = recorders[0].seconds / len(runs)
     metrics = []
-    for run, one, evaluator, state in zip(
-        runs, experiments, evaluators, program.split(now), strict=True
-    ):
+    for run, evaluator, state in zip(runs, evaluators, program.split(now), strict=True):
         metrics.append(evaluator(state.variables, "test", watchdog))
         if parallel.primary():
-            folder.write_results(run, one.steps, state.params, metrics[-1], seconds)
+            folder.write_results(run, experiment.steps, state.params, metrics[-1], seconds)
             curves.draw(run)
     with watchdog.waiting("the other processes to end"):
         processes.barrier("the end")
@@ -151,24 +155,23 @@ def _run(
 def _resumed(
     seeds: Sequence[int], runs: Sequence[Path], ready: Ready
 ) -> tuple[list[TrainState], list[dict[str, Any]]]:
-    """State and progress of every run: at the newest step that all have saved, or fresh."""
+    """State and progress of every run, at the newest step that all have saved, or fresh."""
     mesh, place = ready.trainer.mesh, sharding.place(ready.trainer.mesh)
-    found = [checkpoint_reader.resumed(run, ready.fresh, place, _say) for run in runs]
-    start = min(0 if one is None else one[0] for one in found)
+    newest = [checkpoint_reader.resumed(run, ready.fresh, place, _say) for run in runs]
+    start = min(0 if one is None else one[0] for one in newest)
     processes.require_same(start)
     states, progress = [], []
-    for one, run, seed in zip(found, runs, seeds, strict=True):
+    for one, run, seed in zip(newest, runs, seeds, strict=True):
         if one is None or not start:
-            # The first run's fresh state was made already.
+            # The fresh state of the first run exists already.
             fresh = ready.fresh if run == runs[0] else ready.trainer.begin(seed)[0]
             one = 0, sharding.put(fresh, mesh), {}
         elif one[0] != start:
             one = start, *checkpoint_reader.restore(run, start, ready.fresh, place)
         states.append(one[1])
         progress.append(one[2])
-    if start and parallel.primary():
-        for run in runs if len(runs) == 1 else ():
-            for moved in checkpoint_reader.set_aside(run, start):
-                _say(f"the damaged checkpoint was moved to {moved}")
+    if start and parallel.primary() and len(runs) == 1:
+        for moved in checkpoint_reader.set_aside(runs[0], start):
+            _say(f"the damaged checkpoint was moved to {moved}")
     processes.barrier("set aside")
     return states, progress

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import jax
 
 from mmjax.config import Experiment
 from mmjax.config.sweep import Point
-from mmjax.devices import parallel
+from mmjax.devices import cpu, parallel
 from mmjax.errors import UserError
 from mmjax.io import json_file
 from mmjax.metrics.statistics import LEVEL, spread
@@ -19,43 +20,43 @@ from mmjax.runs import folder
 from mmjax.train.loop.fit import fit, fit_together
 
 FILE = "trainings.json"
-_LONGEST = 255  # bytes of a file's name
+_LONGEST = 255  # bytes of a file name
 _say = functools.partial(print, file=sys.stderr)
 
 
 class Finished(NamedTuple):
-    """A run of several: its folder's name, what it differs in, and its test metrics."""
+    """A finished run."""
 
-    name: str
+    name: str  # of its folder
     values: Mapping[str, str]  # {path: value} of a sweep
     seed: int
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, float]  # of the test split
 
 
 def fit_many(
     points: Sequence[Point], home: str | Path, *, seeds: int = 1, timeout: float | None = None
 ) -> list[Finished]:
-    """Train every point of a sweep, each with the seeds from its own on; returns all results.
+    """Train every point of a sweep with `seeds` consecutive seeds; returns all results.
 
-    Each is a run of its own in the folder `home`, restored and evaluated like any other. Several
-    seeds of a point are one program (`parallel` is then jit, and an experiment keeps two
-    checkpoints or more): they go on from the newest step that all have saved. A run that has its
-    results is not trained again. `trainings.json` holds the metrics of all runs that were ever
-    trained in the folder, and their means over seeds.
+    Each run has a folder of its own in `home`. Several seeds of a point are one program: they use
+    jit, keep two checkpoints or more, and are resumed from the newest step that all have saved.
+    Finished runs are not trained again. `home/trainings.json` holds the metrics of all runs that
+    were ever trained in the folder, and their means over seeds.
 
     Raises:
-        UserError: the folder holds something else, or a configuration cannot be; see `fit`.
+        UserError: the folder holds something else, or a configuration is invalid; see `fit`.
     """
     home = Path(home)
     _check(home, points, seeds)
-    found = []
+    finished = []
     for number, point in enumerate(points, 1):
-        trainings = [_training(point, seed, seeds, len(points)) for seed in range(seeds)]
         if len(points) > 1:
             _say(f"training {number} of {len(points)}: {point.name}")
-        found += _fit_point(point, trainings, home, timeout)
-        _summarise(home, found)
-    return found
+        trainings = [_training(point, seed, seeds, len(points)) for seed in range(seeds)]
+        for (name, one), metrics in zip(trainings, _fit(trainings, home, timeout), strict=True):
+            finished.append(Finished(name, point.values, one.seed, metrics))
+        _summarise(home, finished)
+    return finished
 
 
 def _training(point: Point, number: int, seeds: int, points: int) -> tuple[str, Experiment]:
@@ -63,32 +64,28 @@ def _training(point: Point, number: int, seeds: int, points: int) -> tuple[str, 
     experiment = dataclasses.replace(point.experiment, seed=point.experiment.seed + number)
     if seeds == 1:
         return point.name, experiment
-    # One checkpoint may be newer than those of the others: two let all go back to the same.
+    # With two checkpoints all runs can go back to the same step, even if one has saved more.
     keeping = dataclasses.replace(experiment.keeping, keep=max(2, experiment.keeping.keep))
     compute = dataclasses.replace(experiment.compute, parallel="jit")
     name = ",".join(filter(None, (point.name if points > 1 else "", f"seed-{experiment.seed}")))
     return name, dataclasses.replace(experiment, compute=compute, keeping=keeping)
 
 
-def _fit_point(
-    point: Point,
-    trainings: Sequence[tuple[str, Experiment]],
-    home: Path,
-    timeout: float | None,
-) -> list[Finished]:
+def _fit(
+    trainings: Sequence[tuple[str, Experiment]], home: Path, timeout: float | None
+) -> Sequence[Mapping[str, float]]:
     runs = [home / name for name, _ in trainings]
     experiments = [experiment for _, experiment in trainings]
     metrics = [folder.results_of(run, one) for run, one in zip(runs, experiments, strict=True)]
-    if None in metrics and len(runs) == 1:
-        metrics = [fit(experiments[0], runs[0], timeout=timeout)]
-    elif None in metrics:
-        parallel.request_host_devices(len(runs), experiments[0].compute.devices)
-        mesh = parallel.mesh_of(_devices(len(runs), experiments[0].compute.devices))
-        metrics = fit_together(experiments, runs, home, mesh=mesh, timeout=timeout)
-    return [
-        Finished(name, point.values, experiment.seed, found or {})
-        for (name, experiment), found in zip(trainings, metrics, strict=True)
-    ]
+    finished = [values for values in metrics if values is not None]
+    if len(finished) == len(runs):
+        return finished
+    if len(runs) == 1:
+        return [fit(experiments[0], runs[0], timeout=timeout)]
+    wanted = experiments[0].compute.devices
+    cpu.request_host_devices(len(runs), wanted)
+    mesh = parallel.mesh_of(_devices(len(runs), wanted))
+    return fit_together(experiments, runs, home, mesh=mesh, timeout=timeout)
 
 
 def _check(home: Path, points: Sequence[Point], seeds: int) -> None:
@@ -106,8 +103,7 @@ def _check(home: Path, points: Sequence[Point], seeds: int) -> None:
         return
     if jax.distributed.is_initialized():
         raise UserError("--seeds: in one process; not with --distributed")
-    for point in points:
-        compute = point.experiment.compute
+    for compute in (point.experiment.compute for point in points):
         if compute.fsdp > 1:
             raise UserError("--seeds: a device holds whole states: not with --fsdp")
         if compute.buckets > 1:
@@ -117,46 +113,38 @@ def _check(home: Path, points: Sequence[Point], seeds: int) -> None:
 
 
 def _devices(count: int, wanted: int | None) -> int:
-    """The most devices that can have equally many runs each."""
+    """The largest number of devices that divides the number of runs."""
     most = min(count, wanted or parallel.mesh_of().size)
-    found = max(number for number in range(1, most + 1) if count % number == 0)
-    if wanted not in (None, found):
-        raise UserError(f"--devices: {wanted} do not divide {count} trainings; take {found}")
-    return found
+    largest = max(number for number in range(1, most + 1) if count % number == 0)
+    if wanted not in (None, largest):
+        raise UserError(f"--devices: {wanted} do not divide {count} trainings; take {largest}")
+    return largest
 
 
-def _summarise(home: Path, found: Sequence[Finished]) -> None:
-    """Write trainings.json: these runs, and those that were there before."""
+def _summarise(home: Path, finished: Sequence[Finished]) -> None:
+    """Write trainings.json: these runs, and those that it held before."""
     rows: dict[str, dict[str, Any]] = {}
     if (home / FILE).exists():
         rows = {row["run"]: row for row in json_file.read(home / FILE)["runs"]}
-    for run in found:
-        rows[run.name] = {
-            "run": run.name,
-            "seed": run.seed,
-            "values": dict(run.values),
-            "metrics": dict(run.metrics),
-        }
+    for name, values, seed, metrics in finished:
+        row = {"run": name, "seed": seed, "values": dict(values), "metrics": dict(metrics)}
+        rows[name] = row
     groups: dict[tuple, list[dict[str, Any]]] = {}
     for row in rows.values():
-        groups.setdefault(tuple(row["values"].items()), []).append(row)
+        groups.setdefault(tuple(row["values"].items()), []).append(row["metrics"])
     points = [
-        {
-            "values": dict(values),
-            "seeds": len(group),
-            "summary": summary([r["metrics"] for r in group]),
-        }
-        for values, group in groups.items()
+        {"values": dict(values), "seeds": len(metrics), "summary": summary(metrics)}
+        for values, metrics in groups.items()
     ]
     content = {"split": "test", "level": LEVEL, "runs": list(rows.values()), "points": points}
     json_file.write(home / FILE, content)
 
 
-def summary(metrics: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """{metric: mean, and for several seeds standard deviation and interval of the mean}."""
+def summary(metrics: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, float]]:
+    """{metric: its `spread` over the runs}, for the metrics that all runs have; None is NaN."""
     names = [name for name in metrics[0] if all(name in row for row in metrics)]
-    return {name: spread([_number(row[name]) for row in metrics]) for name in names}
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value  # JSON has no NaN
+    values = {name: [row[name] for row in metrics] for name in names}
+    return {
+        name: spread([math.nan if value is None else value for value in column])
+        for name, column in values.items()
+    }

@@ -1,4 +1,4 @@
-"""The meter of a training: reads the means of each step, writes the mean of the last ones."""
+"""The meter of a training: collects the means of each step and writes log lines."""
 
 import contextlib
 import math
@@ -17,9 +17,9 @@ from mmjax.types import AnyArray, MetricName, WeightedMean
 
 
 class Meter:
-    """Totals and counts since the last line of the log, in float64, and the time spent on training.
+    """Totals and counts since the last log line, in float64, and the training time.
 
-    `progress` goes into every checkpoint: a resumed run writes the same lines.
+    `progress` is saved in every checkpoint, so that a resumed run writes the same lines.
     """
 
     def __init__(
@@ -31,29 +31,28 @@ class Meter:
         epoch: int,
         progress: Mapping[str, Any],
     ) -> None:
-        self._log = log
-        self._watch = watch
-        self._experiment = experiment
-        self._epoch = epoch  # examples of the training split
+        """`epoch`: examples of the training split."""
+        self._log, self._watch = log, watch
+        self._experiment, self._epoch = experiment, epoch
         self._learning_rate = experiment.optim.learning_rate(experiment.steps)
         self._pairs = {  # JSON has no NaN
             MetricName(*name): [math.nan if number is None else number for number in pair]
             for *name, pair in progress.get("means", [])
         }
-        self._without = progress.get("without", 0)  # steps since the beginning that made no update
-        self._skipped = progress.get("skipped", 0)  # updates, since the last line
-        self._examples = 0  # since the last line, of this process
+        self._without = progress.get("without", 0)  # steps without an update, in the whole run
+        self._skipped = progress.get("skipped", 0)  # the same since the last line
+        self._examples = 0  # since the last line
         self._line = time.perf_counter()
         self._began = self._line - progress.get("seconds", 0.0)
 
     @property
     def seconds(self) -> float:
-        """Spent on training since the run began, validation included, interruptions not."""
+        """Time since the run began, with validations, without interruptions."""
         return time.perf_counter() - self._began
 
     @property
     def progress(self) -> dict[str, Any]:
-        """What a resumed run goes on with."""
+        """What a resumed run needs."""
         return {
             "means": [[*name, list(pair)] for name, pair in self._pairs.items()],
             "skipped": self._skipped,
@@ -64,9 +63,9 @@ class Meter:
         }
 
     def read(self, step: int, means: Mapping[MetricName, WeightedMean], ids: AnyArray) -> None:
-        """Take in the means of a step: waits for that step. Writes a line every `log_every`.
+        """Add the means of a step; waits for that step. Writes a line every `log_every` steps.
 
-        A step whose update was skipped counts as that and into no mean.
+        The means of a step without an update are left out.
 
         Raises:
             UserError: a target holds values that its objective cannot read.
@@ -91,7 +90,7 @@ class Meter:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """What happens within does not count into the examples per second."""
+        """A context whose time does not count into the examples per second."""
         paused = time.perf_counter()
         yield
         self._line += time.perf_counter() - paused

@@ -1,7 +1,6 @@
-"""Several steps, or trainings, in one compiled program: small ones do not wait for Python."""
+"""Several steps in one compiled program: small steps do not wait for Python."""
 
 import contextlib
-import functools
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
@@ -11,11 +10,13 @@ import numpy as np
 from mmjax.models.train_state import TrainState
 from mmjax.types import AnyArray, Batch, Masked, MetricName, RowIndices, WeightedMean
 
+Means = Mapping[MetricName, WeightedMean]
+
 
 def scanned(step: Callable) -> Callable:
-    """(state, [step, batch, ...], columns) -> state after all steps, sums of each `[step]`.
+    """(state, batches [step, batch, ...], columns) -> state after all steps, means `[step]`.
 
-    A batch may be `RowIndices` out of `columns`, all rows of each modality.
+    Batches may be `RowIndices` into `columns`, which hold all rows of each modality.
     """
 
     def steps(
@@ -24,11 +25,10 @@ def scanned(step: Callable) -> Callable:
         columns: Mapping[str, Masked] | None = None,
         *,
         axis: str | None,
-    ) -> tuple[TrainState, dict[MetricName, WeightedMean]]:
-        def one(
-            state: TrainState, given: Batch | RowIndices
-        ) -> tuple[TrainState, dict[MetricName, WeightedMean]]:
-            batch = given if columns is None or isinstance(given, Batch) else given.batch(columns)
+    ) -> tuple[TrainState, Means]:
+        def one(state: TrainState, batch: Batch | RowIndices) -> tuple[TrainState, Means]:
+            if columns is not None and isinstance(batch, RowIndices):
+                batch = batch.batch(columns)
             return step(state, batch, axis=axis)
 
         return jax.lax.scan(one, state, batches)
@@ -39,31 +39,28 @@ def scanned(step: Callable) -> Callable:
 def stacked(
     batches: Generator[Any, None, None], *, start: int, steps: int, size: int
 ) -> Generator[Any, None, None]:
-    """Batches, `size` at a time as `[step, batch, ...]`; the last ones up to `steps` are fewer.
+    """Batches of `size` steps as `[step, batch, ...]`, up to step `steps`.
 
-    A call begins at a multiple of `size`, however far the run had come.
+    A call ends at a multiple of `size`, wherever the run was resumed.
     """
     with contextlib.closing(batches):
         while start < steps:
             count = min(size - start % size, steps - start)
-            found = [next(batches) for _ in range(count)]
-            yield jax.tree.map(lambda *rows: np.stack(rows), *found)
+            rows = [next(batches) for _ in range(count)]
+            yield jax.tree.map(lambda *x: np.stack(x), *rows)
             start += count
 
 
-def each(
-    before: int, sums: Mapping[MetricName, WeightedMean], ids: AnyArray
-) -> Iterator[tuple[int, Mapping[MetricName, WeightedMean], AnyArray]]:
-    """(step, sums, ids) of every step of a call that came after step `before`."""
+def each(before: int, means: Means, ids: AnyArray) -> Iterator[tuple[int, Means, AnyArray]]:
+    """(step, means, ids) of every step of a call that began after step `before`."""
     if ids.ndim == 1:
-        yield before + 1, sums, ids
+        yield before + 1, means, ids
         return
-    sums = jax.device_get(sums)
+    means = jax.device_get(means)
     for place in range(len(ids)):
-        take = functools.partial(jax.tree.map, lambda x: x[place])  # noqa: B023
-        yield before + 1 + place, take(sums), ids[place]
+        yield before + 1 + place, jax.tree.map(lambda x, n=place: x[n], means), ids[place]
 
 
 def count(ids: AnyArray) -> int:
-    """How many steps a call makes whose batches have these ids."""
+    """Number of steps in a call whose batches have these ids."""
     return 1 if ids.ndim == 1 else len(ids)

@@ -1,4 +1,4 @@
-"""What a training writes down: its log, its checkpoints, and the validations between them."""
+"""Records a training: its log, its validations and its checkpoints."""
 
 import contextlib
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from mmjax.types import MetricName, WeightedMean
 class RunRecorder:
     """Reads the means of every step, validates, and saves states in a run's folder.
 
-    A context: what is being saved is on the disk when it ends.
+    A context: when it ends, the last checkpoint is on disk.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class RunRecorder:
         *,
         epoch: int,
     ) -> None:
-        """Goes on from the state `now` and the `progress` that was saved with it.
+        """Starts at the state `now` with the `progress` that was saved with it, if any.
 
         `epoch`: examples of the training split.
         """
@@ -47,12 +47,6 @@ class RunRecorder:
         self._evaluator, self._watchdog = evaluator, watchdog
         self._read_back = bool(checkpoint_reader.steps(run))
         keeping, compute = experiment.keeping, experiment.compute
-        watch = finite.Watch(
-            compute.on_nonfinite,
-            compute.skip_limit,
-            finite.names(now.params),
-            in_a_row=progress.get("in_a_row", 0),
-        )
         with contextlib.ExitStack() as stack:
             self._checkpoints = stack.enter_context(
                 Checkpoints(
@@ -69,6 +63,8 @@ class RunRecorder:
                     silent=not parallel.primary(),
                 )
             )
+            names, in_a_row = finite.names(now.params), progress.get("in_a_row", 0)
+            watch = finite.Watch(compute.on_nonfinite, compute.skip_limit, names, in_a_row)
             self._meter = Meter(self.log, experiment, watch, epoch=epoch, progress=progress)
             self._open = stack.pop_all()
 
@@ -80,29 +76,29 @@ class RunRecorder:
 
     @property
     def seconds(self) -> float:
-        """Spent on training."""
+        """Training time."""
         return self._meter.seconds
 
     def read(self, before: int, means: Mapping[MetricName, WeightedMean], batch: Any) -> None:
-        """Take in the means of a call that came after step `before`; waits for it.
+        """Add the means of a call that began after step `before`; waits for it.
 
         Raises:
-            UserError: a loss or a gradient is NaN or infinite, and the training is to stop there.
+            NonFiniteError: a loss or a gradient is NaN or infinite, and the training must stop.
         """
         with self._watchdog.waiting(f"step {before + multi_step.count(batch.ids)}"):
             for step in multi_step.each(before, means, batch.ids):
                 self._meter.read(*step)
 
     def keep(self, now: TrainState, due: bool) -> None:
-        """Save a state; validate it before that where this is `due`.
+        """Save a state, after validating it if `due`.
 
-        The first checkpoint is read back, so that no training relies on what cannot be restored.
+        The first checkpoint of a run is read back, to be sure that it can be restored.
 
         Raises:
-            UserError: the state is not finite, or cannot be measured or written.
+            UserError: the state is not finite, or cannot be validated or written.
         """
         step = int(now.step)
-        # One copy serves the look at it, its fingerprints and the file.
+        # One copy for the check, the fingerprints and the file.
         kept = sharding.on_host(now) if jax.process_count() == 1 else now
         if self._experiment.compute.on_nonfinite != "ignore":
             parts = {"parameter": kept.params, "optimiser": kept.opt_state}
@@ -122,7 +118,7 @@ class RunRecorder:
                 self._read_back = True
 
     def wait(self) -> None:
-        """Until the last checkpoint is on the disk; UserError if it could not be written."""
+        """Wait until the last checkpoint is on disk; UserError if it could not be written."""
         with self._watchdog.waiting("the last checkpoint"):
             self._checkpoints.wait()
 
@@ -131,7 +127,6 @@ class RunRecorder:
             return self._evaluator(now.variables, "validation", self._watchdog)
         except UserError as error:
             raise UserError(
-                f"step {int(now.step)} cannot be measured: {error}. If the training diverged, "
-                "lower --optim.peak-lr or set --optim.clip-norm; earlier checkpoints are as they "
-                "were"
+                f"step {int(now.step)} cannot be validated: {error}. If the training diverged, "
+                "lower --optim.peak-lr or set --optim.clip-norm; earlier checkpoints are intact"
             ) from error

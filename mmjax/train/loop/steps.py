@@ -1,4 +1,4 @@
-"""The steps of a training, launched one ahead of what is read."""
+"""The loop over steps: each call is launched before the results of the previous one are read."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,24 +9,26 @@ from mmjax.config import Experiment
 from mmjax.errors import StorageError
 from mmjax.models.train_state import TrainState
 from mmjax.runs.stop import Interrupted, Stop
-from mmjax.train.loop import multi_step, recompile
+from mmjax.train.loop import multi_step
 from mmjax.train.loop.profile import Profile
 from mmjax.train.loop.program import Program
 from mmjax.train.loop.recorder import RunRecorder
-from mmjax.types import Batch
 
 
 def train(
     experiment: Experiment,
     now: TrainState,
     program: Program,
-    given: Iterator[Any],
+    batches: Iterator[Any],
     recorders: Sequence[RunRecorder],
     profile: Profile,
-    watch: recompile.Watch,
     stop: Stop,
 ) -> TrainState:
-    """All steps that are still to do; `now` is given away."""
+    """Make all remaining steps from the state `now`, whose buffers are donated.
+
+    Raises:
+        Interrupted: a signal asked to stop; the state was saved.
+    """
 
     def read(before: int, means: Any, batch: Any) -> None:
         for recorder, (own, ids) in zip(recorders, program.means(means, batch), strict=True):
@@ -40,28 +42,26 @@ def train(
     number = int(np.ravel(now.step)[0])  # all runs are at the same step
     while number < experiment.steps:
         try:
-            batch = next(given)
+            batch = next(batches)
         except StorageError:
             asked = stop.asked(number)
             if asked is None:
                 raise
-            # A signal to the whole group of processes has ended the workers too.
+            # A signal to the whole process group has ended the data workers too.
             if unread is not None:
                 read(*unread)
             keep(now, False)
             raise _interrupted(number, experiment, asked) from None
         last = number + multi_step.count(batch.ids)
-        if isinstance(batch, Batch):
-            watch(last, batch)
-        with profile.around(number + 1, last, now) as made:
+        with profile.around(number + 1, last, now) as results:
             now, means = program.update(now, batch)
-            made.append(means)
+            results.append(means)
         if unread is not None:
-            read(*unread)  # of the call before: the devices are busy with this one
+            read(*unread)  # while the devices compute the call that was just launched
         unread = (number, means, batch)
         number = last
         due = number % experiment.keeping.eval_every == 0 or number == experiment.steps
-        asked = stop.asked(number)  # once: it may change at any moment
+        asked = stop.asked(number)  # once: it may change at any time
         if due or asked is not None:
             read(*unread)
             unread = None

@@ -1,6 +1,7 @@
-"""The training batches of an experiment: from which step on, for which seed, in which process."""
+"""The training batches of an experiment, for a seed, from any step on."""
 
 import contextlib
+import dataclasses
 from collections.abc import Generator
 from typing import Any
 
@@ -8,9 +9,9 @@ from mmjax.config import Experiment
 from mmjax.data.pipeline import buckets
 from mmjax.data.pipeline.batches import held, train_batches, train_rows
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.devices import parallel
+from mmjax.devices import parallel, processes
 from mmjax.devices.watchdog import Watchdog
-from mmjax.train.loop import lengths, multi_step
+from mmjax.train.loop import multi_step
 from mmjax.types import Batch
 
 
@@ -21,21 +22,20 @@ class BatchStream:
         self._experiment, self._preprocessing = experiment, preprocessing
         self._source = experiment.data.source("train")
         self.epoch = len(self._source)  # examples
-        self.lengths = buckets.expected(preprocessing, experiment.compute.buckets)
-        # All rows of each modality, preprocessed, where batches may be gathered on the device.
+        # All rows of each modality, preprocessed, where the device can gather batches from them.
         self.columns = None
         if experiment.compute.steps_per_call > 1:
             self.columns = held(experiment.data, self._source, preprocessing)
 
     def first(self) -> Batch:
-        """The batch of step 1, of which a model needs shapes and types."""
+        """The batch of step 1; a model needs its shapes and types."""
         with contextlib.closing(self._batches(seed=self._experiment.seed, start=0)) as batches:
             return next(batches)
 
     def __call__(self, *, seed: int, start: int, watchdog: Watchdog) -> Generator[Any, None, None]:
-        """What a compiled call takes, from step `start` on: one batch, or several stacked.
+        """The batches of each compiled call from step `start` on; several steps are stacked.
 
-        `watchdog` sees to it that no process waits for the others for ever.
+        `watchdog` limits the time that a process waits for the others.
         """
         compute = self._experiment.compute
         read = {"seed": seed, "start": start, "workers": compute.workers}
@@ -43,26 +43,38 @@ class BatchStream:
             if compute.buckets == 1 or parallel.share()[1] == 1:
                 return self._batches(**read, buckets=compute.buckets)
             whole = self._batches(**read)
-            return lengths.alike(whole, self._preprocessing, compute.buckets, watchdog)
-        if self.columns is None:
-            batches: Generator[Any, None, None] = self._batches(**read)
-        else:
-            batches = train_rows(
-                self._source,
-                self._preprocessing,
-                batch_size=self._experiment.batch_size,
-                share=parallel.share(),
-                **read,
-            )
+            return same_length(whole, self._preprocessing, compute.buckets, watchdog)
+        batches = self._batches(**read) if self.columns is None else self._rows(**read)
         size = compute.steps_per_call
         return multi_step.stacked(batches, start=start, steps=self._experiment.steps, size=size)
 
-    def _batches(self, **read: Any) -> Generator[Batch, None, None]:
+    def _batches(self, **read: Any) -> Generator[Any, None, None]:
         return train_batches(
-            self._experiment.data,
-            self._source,
-            self._preprocessing,
-            batch_size=self._experiment.batch_size,
-            share=parallel.share(),
-            **read,
+            self._experiment.data, self._source, self._preprocessing, **self._size, **read
         )
+
+    def _rows(self, **read: Any) -> Generator[Any, None, None]:
+        return train_rows(self._source, self._preprocessing, **self._size, **read)
+
+    @property
+    def _size(self) -> dict[str, Any]:
+        return {"batch_size": self._experiment.batch_size, "share": parallel.share()}
+
+
+def same_length(
+    batches: Generator[Batch, None, None],
+    preprocessing: Preprocessing,
+    count: int,
+    watchdog: Watchdog,
+) -> Generator[Batch, None, None]:
+    """Cut each batch to the bucket that the longest share of any process needs.
+
+    All processes must run the same program. `count`: the number of buckets.
+    """
+    with contextlib.closing(batches):
+        for batch in batches:
+            own = buckets.shortest(batch.inputs, preprocessing, count)
+            with watchdog.waiting("the lengths of the other processes' shares"):
+                longest = min(processes.gathered(own))
+            inputs = buckets.cut(batch.inputs, preprocessing, count, longest)
+            yield dataclasses.replace(batch, inputs=inputs)

@@ -1,9 +1,8 @@
 """The compiled training of an experiment: fresh states, and the step on its devices."""
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,24 +17,24 @@ from mmjax.errors import UserError
 from mmjax.layers.tracing.rematerialisation import rematerialising
 from mmjax.layers.tracing.vendor import vendor_kernels
 from mmjax.models.train_state import TrainState, create_state
-from mmjax.train.loop import compatibility, multi_step
+from mmjax.train.loop import multi_step
 from mmjax.train.step import gradient
 from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Masked
-from mmjax.weights import other_run, start
+from mmjax.weights import start
 
 
 class Trainer:
     """An experiment's model on a mesh of devices.
 
     Raises:
-        UserError: the model cannot be trained on such batches; says which flag to change.
+        UserError: the model cannot be trained on such batches; names the flag to change.
     """
 
     def __init__(
         self, experiment: Experiment, preprocessing: Preprocessing, first: Batch, mesh: Mesh
     ) -> None:
-        """`first`: a batch, of which the shapes and types matter."""
+        """`first`: a batch with the shapes and types of all others."""
         self.mesh = mesh
         kinds = preprocessing.targets
         fitted = {n: o.fitted(kinds.get(o.target or "")) for n, o in experiment.objectives.items()}
@@ -43,27 +42,31 @@ class Trainer:
         self._first = first
         self._step = step_of(self._experiment)
         self._several = experiment.compute.steps_per_call > 1
-        with compatibility.explained():
+        self._initial = jax.jit(self._fresh)  # compiled once for all seeds
+        try:
             self._shapes = jax.eval_shape(lambda: self._fresh(0))
-            with mixing(experiment):
-                jax.eval_shape(functools.partial(self._step, axis=None), self._shapes, first)
+            _trace(self._experiment, self._step, self._shapes, first)
+        except UserError:
+            raise
+        except ValueError as error:  # of a module
+            raise UserError(str(error)) from error
 
     def begin(self, seed: int, *, weights: bool = True) -> tuple[TrainState, dict[str, str]]:
-        """The state before the first step, and which modality's encoder comes from which file.
+        """The state before the first step, and {modality: the file that its encoder starts from}.
 
-        Without `weights` those of files and of other runs are left out, as for a run that goes on.
+        Without `weights` no file is read, as for a run that is resumed.
         """
         state = self._initial(np.uint32(seed))
         if not weights:
             return state, {}
         if self._experiment.init is not None:
-            state = other_run.start(state, self._experiment.init)
-        return start.start(state, self._experiment.model)
+            state = start.from_run(state, self._experiment.init)
+        return start.from_files(state, self._experiment.model)
 
     def update(self, columns: dict[str, Masked] | None) -> Callable:
-        """(state, batch) -> state and means; the state's buffers are donated.
+        """The compiled (state, batch) -> (state, means); the state's buffers are donated.
 
-        `columns`: all rows of each modality, where batches only name them.
+        `columns`: all rows of each modality, where batches are `RowIndices`.
         """
         compute = self._experiment.compute
         wrapper = parallel.WRAPPERS[compute.parallel]
@@ -72,16 +75,11 @@ class Trainer:
         return wrapper(self._call(), self.mesh, donate=True, stacked=self._several, held=columns)
 
     def updates(self, columns: dict[str, Masked] | None) -> Callable:
-        """The same for several runs at once, states and batches `[run, ...]`."""
+        """`update` for several runs at once: states and batches are `[run, ...]`."""
         return parallel.apart(self._call(), self.mesh, donate=True, held=columns)
 
     def _call(self) -> Callable:
         return multi_step.scanned(self._step) if self._several else self._step
-
-    @functools.cached_property
-    def _initial(self) -> Callable[[Any], TrainState]:
-        """Compiled once for all seeds."""
-        return jax.jit(self._fresh)
 
     def _fresh(self, seed: Any) -> TrainState:
         experiment = self._experiment
@@ -91,7 +89,7 @@ class Trainer:
 
 
 def step_of(experiment: Experiment) -> Callable:
-    """The training step of an experiment, seen by one device: (state, batch, *, axis)."""
+    """The training step of an experiment on one device: (state, batch, *, axis)."""
     compute = experiment.compute
     step = functools.partial(
         train_step,
@@ -111,20 +109,20 @@ def step_of(experiment: Experiment) -> Callable:
     return computed
 
 
-@contextlib.contextmanager
-def mixing(experiment: Experiment) -> Iterator[None]:
-    """While a step is traced within: UserError for what mixes examples, under accumulation."""
-    found = [f"objectives.{n}" for n, o in experiment.objectives.items() if o.mixes_examples]
+def _trace(experiment: Experiment, step: Callable, state: Any, batch: Batch) -> None:
+    """Trace a step; UserError if it accumulates gradients and anything in it mixes examples."""
+    mixing = [f"objectives.{n}" for n, o in experiment.objectives.items() if o.mixes_examples]
 
     def look(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
         if getattr(type(context.module), "mixes_examples", False):
-            found.append("/".join(context.module.path))
+            mixing.append("/".join(context.module.path))
         return call(*args, **kwargs)
 
     with nn.intercept_methods(look):
-        yield
-    if found and experiment.compute.accumulate > 1:
+        jax.eval_shape(functools.partial(step, axis=None), state, batch)
+    if mixing and experiment.compute.accumulate > 1:
         raise UserError(
-            f"--accumulate: {', '.join(dict.fromkeys(found))}: depends on all examples of a batch, "
-            "of which it would see a part; take --accumulate 1, or what looks at single examples"
+            f"--accumulate: {', '.join(dict.fromkeys(mixing))}: depends on all examples of a "
+            "batch, of which it would see a part; take --accumulate 1, or what looks at single "
+            "examples"
         )

@@ -22,7 +22,7 @@ from mmjax.models.multimodal import Multimodal
 from mmjax.models.train_state import create_state
 from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Sgd
-from mmjax.train.loop import lengths
+from mmjax.train.loop.stream import same_length
 from mmjax.train.step.step import train_step
 
 WORDS = 16
@@ -150,7 +150,7 @@ def test_every_process_has_the_bucket_of_the_whole_batch_and_so_has_one_that_goe
     for part, own in enumerate(both):
         others = iter(needed[1 - part])
         monkeypatch.setattr(processes, "gathered", lambda mine: [mine, next(others)])  # noqa: B023
-        alike = lengths.alike((x for x in own), PREPROCESSING, 3, processes.Watchdog(None))
+        alike = same_length((x for x in own), PREPROCESSING, 3, processes.Watchdog(None))
         for step, batch in enumerate(alike, start=2):
             expected = whole[step].inputs["text"].values[2 * part : 2 * part + 2]
             np.testing.assert_array_equal(batch.inputs["text"].values, expected)

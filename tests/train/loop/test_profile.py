@@ -35,7 +35,7 @@ def traced(tmp_path_factory):
 
 
 def _steps(folder):
-    with gzip.open(folder / "trace.json.gz") as file:
+    with gzip.open(folder / "host.trace.json.gz") as file:
         events = json.load(file)["traceEvents"]
     return sorted(int(e["args"]["step_num"]) for e in events if e.get("name") == "train")
 
@@ -48,9 +48,9 @@ def test_the_steps_of_the_span_are_traced_and_no_others(traced):
 
 def test_the_trace_names_no_source_file_and_no_machine(traced):
     folder, _ = traced
-    assert {file.name for file in folder.iterdir()} == {"trace.xplane.pb", "trace.json.gz"}
-    content = (folder / "trace.xplane.pb").read_bytes()
-    content += gzip.decompress((folder / "trace.json.gz").read_bytes())
+    assert {file.name for file in folder.iterdir()} == {"host.xplane.pb", "host.trace.json.gz"}
+    content = (folder / "host.xplane.pb").read_bytes()
+    content += gzip.decompress((folder / "host.trace.json.gz").read_bytes())
     for secret in (__file__, "test_profile", ".py", f'"{socket.gethostname()}"'):
         assert secret.encode() not in content
 

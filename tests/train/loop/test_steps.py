@@ -11,7 +11,6 @@ from mmjax.models.train_state import TrainState
 from mmjax.runs.stop import Interrupted, Stop
 from mmjax.train.loop.profile import Profile
 from mmjax.train.loop.program import Program
-from mmjax.train.loop.recompile import Watch
 from mmjax.train.loop.recorder import RunRecorder
 from mmjax.train.loop.steps import train
 from tests.config.experiments import small
@@ -65,8 +64,7 @@ class Fake(Program, RunRecorder, Profile):
 
 def run(fake, given, number):
     experiment = small(steps=5, eval_every=5)
-    watch = Watch(pytest.fail)
-    return train(experiment, FRESH, fake, given, [fake], fake, watch, Asked(number))
+    return train(experiment, FRESH, fake, given, [fake], fake, Asked(number))
 
 
 def test_a_signal_is_saved_or_not_spoken_of():

@@ -10,10 +10,9 @@ import numpy as np
 from mmjax.data.datasets.match import Match
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Share
-from mmjax.data.transforms.augment import WordDropout
+from mmjax.data.transforms.augment import drop_words
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.tokenizer import Kind
-from mmjax.errors import UserError
 from mmjax.types import Masked
 
 
@@ -29,8 +28,7 @@ class CaptionMatch(Match):
     tokens: Kind = "words"
     # An existing tokenizer.json or vocab.txt, instead of a vocabulary of the captions.
     tokenizer: str | None = None
-    # Share of the training words replaced by the unknown word, 0 to 1.
-    word_dropout: float = 0.0
+    word_dropout: float = 0.0  # Share of the training words replaced by the unknown word, 0 to 1
 
     captions: ClassVar[Sequence[Sequence[str]]]
     """The wordings of each class."""
@@ -59,12 +57,8 @@ class CaptionMatch(Match):
         rng: np.random.Generator,
         share: Share | None = None,
     ) -> dict[str, Masked]:
-        """Some words become the unknown word."""
-        transform = preprocessing.transforms["text"]
-        if not isinstance(transform, TextTransform):
-            raise UserError(f"text: expected a TextTransform, got {type(transform).__name__}")
-        dropped = WordDropout(self.word_dropout)(inputs["text"], transform, rng, share)
-        return {**inputs, "text": dropped}
+        """Replace some words by the unknown word."""
+        return drop_words(inputs, ("text",), preprocessing, self.word_dropout, rng, share)
 
     @property
     def perturbs(self) -> bool:

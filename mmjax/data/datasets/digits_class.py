@@ -63,10 +63,8 @@ class DigitsClass(Dataset):
 
     # Where prepared data sets lie; none: TFDS's own folder, ~/tensorflow_datasets.
     data_dir: Place = None
-    # Chance of a caption to name another digit, 0 to 1.
-    wrong: float = 0.2
-    # Longer captions are cut.
-    max_words: int = 10
+    wrong: float = 0.2  # Chance of a caption to name another digit, 0 to 1
+    max_words: int = 10  # Longer captions are cut
 
     def __post_init__(self) -> None:
         if not 0 <= self.wrong <= 1:

@@ -36,8 +36,7 @@ _WORDINGS = (
 class FashionMatch(CaptionMatch):
     """70,000 pieces of clothing of 28 x 28 pixels, with captions that name it or another kind."""
 
-    # Folder with the four official IDX files; none: they are downloaded.
-    manual_dir: Place = None
+    manual_dir: Place = None  # Folder with the four official IDX files; none: they are downloaded
 
     captions = tuple(
         tuple(wording.format(name=name) for name in names for wording in _WORDINGS)

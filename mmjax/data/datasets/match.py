@@ -119,8 +119,7 @@ class Match(Dataset):
 
     # Where prepared data sets lie; none: TFDS's own folder, ~/tensorflow_datasets.
     data_dir: Place = None
-    # Changes of the training images.
-    augment: ImageAugment = field(default_factory=ImageAugment)
+    augment: ImageAugment = field(default_factory=ImageAugment)  # Changes of the training images
 
     modality: ClassVar[str]
     """Of the partners."""

@@ -18,8 +18,7 @@ class SpokenMatch(Match):
     Pictures and recordings are of the same split.
     """
 
-    # Folder with free-spoken-digit-dataset.tar.gz.
-    manual_dir: Place = None
+    manual_dir: Place = None  # Folder with free-spoken-digit-dataset.tar.gz
     # Longer recordings are cut; 8,000 samples are a second, and 99 of 100 recordings are shorter.
     max_samples: int = 8000
 

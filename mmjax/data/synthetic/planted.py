@@ -68,24 +68,18 @@ class Planted(Dataset):
     dominated: y0 = a in the first, which is easy; y0 = a xor b in the second; no flips.
     """
 
-    # How the label is spread over the modalities.
-    task: Task = "synergy"
+    task: Task = "synergy"  # How the label is spread over the modalities
     # Which modalities; "misaligned" needs all of them to be sequences of numbers.
     shape: Shape = "vision_touch"
-    # Examples of an epoch of training, each drawn afresh.
-    train_size: int = 4096
-    # Examples to validate on, the same for ever.
-    validation_size: int = 512
-    # Examples to test on, the same for ever.
-    test_size: int = 2048
+    train_size: int = 4096  # Examples of an epoch of training, each drawn afresh
+    validation_size: int = 512  # Examples to validate on, the same for ever
+    test_size: int = 2048  # Examples to test on, the same for ever
     # Standard deviation of the sensors' noise; a bit is -1 or 1. At 0.25 no bit is lost.
     noise: float = 0.25
-    # Share of labels that are flipped, 0 to 0.5; none are in "dominated".
-    flip: float = 0.05
+    flip: float = 0.05  # Share of labels that are flipped, 0 to 0.5; none are in "dominated"
     # Chance of each modality to be missing ("missing") or garbled ("noisy"), 0 to 1.
     missing: float = 0.3
-    # Of the examples to evaluate on.
-    seed: int = 0
+    seed: int = 0  # Of the examples to evaluate on
 
     def __post_init__(self):
         for name, choices in (("task", get_args(Task)), ("shape", get_args(Shape))):

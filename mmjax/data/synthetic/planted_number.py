@@ -49,15 +49,11 @@ class PlantedNumber(Dataset):
     RMSE is `noise`, and R2 = 1 / (1 + noise^2). Each row also holds three numbers of pure noise.
     """
 
-    noise: float = 0.2  # standard deviation of what nobody can know
-    # Examples of an epoch of training, each drawn afresh.
-    train_size: int = 8192
-    # Examples to validate on, the same in every run.
-    validation_size: int = 1024
-    # Examples to test on, the same in every run.
-    test_size: int = 4096
-    # Of the examples to evaluate on.
-    seed: int = 0
+    noise: float = 0.2  # Standard deviation of what nobody can know
+    train_size: int = 8192  # Examples of an epoch of training, each drawn afresh
+    validation_size: int = 1024  # Examples to validate on, the same in every run
+    test_size: int = 4096  # Examples to test on, the same in every run
+    seed: int = 0  # Of the examples to evaluate on
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise < np.inf:

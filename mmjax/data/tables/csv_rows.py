@@ -1,11 +1,11 @@
-"""A data set of the user's own: a CSV file whose columns are modalities and labels."""
+"""A user's own data set: a CSV file whose columns are modalities and targets."""
 
+import dataclasses
 import itertools
-import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,11 +14,12 @@ import numpy as np
 from mmjax.data.dataset import SPLITS, Dataset, Place, check_split
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Share
-from mmjax.data.tables.csv_cells import FeatureReader, Reader, TableReader, read_text
-from mmjax.data.tables.csv_examples import Cells, CsvSource, Policy, Row, drawn_split
-from mmjax.data.tables.csv_targets import Columns, fit_targets, target_readers
+from mmjax.data.tables import csv_file
+from mmjax.data.tables.csv_file import Policy, Reader, Row, optional
+from mmjax.data.tables.csv_source import CsvSource
+from mmjax.data.targets import Binary, Category, MultiLabel, Number, Target
 from mmjax.data.transforms.audio import AudioTransform
-from mmjax.data.transforms.augment import ImageAugment, WordDropout
+from mmjax.data.transforms.augment import ImageAugment, drop_words
 from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.data.transforms.table import TableTransform
@@ -26,7 +27,7 @@ from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.tokenizer import Kind
 from mmjax.data.transforms.transform import Transform
 from mmjax.errors import UserError
-from mmjax.io.bad_rows import Fault, write_report
+from mmjax.io.bad_rows import Fault
 from mmjax.types import Masked
 
 
@@ -34,70 +35,54 @@ from mmjax.types import Masked
 class CsvRows(Dataset):
     """Your own CSV file: a column for each modality and for each target.
 
-    A cell is what `mmjax predict --batch` reads: a text, a JSON object, or the path of a file that
-    starts at the folder of the CSV file. An empty cell is a missing modality or target. Columns
-    that no field names are not read. All rows are in memory, pictures as the model sees them.
+    A cell is a text, a JSON object, or the path of a file, relative to the folder of the CSV file,
+    as in `mmjax predict --batch`. An empty cell is a missing modality or target. Columns that no
+    field names are not read. All rows are in memory, images already resized.
     """
 
-    # In UTF-8, with a header.
-    file: str = "rows.csv"
-    # Where `file` lies, if not in the current folder.
-    data_dir: Place = None
-    # Columns of paths of PNG, JPEG or WebP pictures.
-    images: tuple[str, ...] = ("image",)
-    # Columns of texts.
-    texts: tuple[str, ...] = ("text",)
-    # Columns of paths of WAV recordings.
-    recordings: tuple[str, ...] = ()
-    # Columns of JSON objects such as {"age": 63, "sex": "f"}.
-    tables: tuple[str, ...] = ()
+    file: str = "rows.csv"  # Name of the file, in UTF-8, with a header
+    data_dir: Place = None  # Folder of `file`; none: the current folder
+    images: tuple[str, ...] = ("image",)  # Columns of paths of PNG, JPEG or WebP images
+    texts: tuple[str, ...] = ("text",)  # Columns of texts
+    recordings: tuple[str, ...] = ()  # Columns of paths of WAV recordings
+    tables: tuple[str, ...] = ()  # Columns of JSON objects such as {"age": 63, "sex": "f"}
     # Columns of paths of .npy files of floats, [token, feature] or [feature].
     features: tuple[str, ...] = ()
     # Columns of yes-or-no targets: 1 or 0, true or false, yes or no.
     labels: tuple[str, ...] = ("match",)
-    # Columns of targets that are one class of several, by its name.
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # Columns of targets that are one class of several, by its name
     # Columns of targets that are any number of labels, separated by semicolons.
     multi_labels: tuple[str, ...] = ()
-    # Columns of targets that are a number.
-    numbers: tuple[str, ...] = ()
-    # A class in validation or test that no training row has: an error, or a missing target.
+    numbers: tuple[str, ...] = ()  # Columns of targets that are a number
+    # For a class in validation or test that no training row has: an error, or a missing target.
     unknown_class: Literal["error", "missing"] = "error"
-    # Column that says train, validation or test; none: drawn, and the same for ever.
+    # Column that says train, validation or test; none: splits are drawn from a hash of each row.
     split: str | None = None
-    # Where splits are drawn, rows with the same cell in this column stay together: a person, say,
-    # or a picture; none: rows that are alike in every modality.
+    # Where splits are drawn, rows with the same cell in this column, such as a person, go to the
+    # same split; none: rows with equal cells in every modality.
     group: str | None = None
     # Shares of validation and test, where splits are drawn.
     shares: tuple[float, float] = (0.1, 0.1)
-    # Rows that cannot be read: stop before the training; skip them; or mask the cell, as if the
-    # modality were missing. A row whose label cannot be read is skipped then, too.
+    # For rows that cannot be read: stop before the training; skip the row; or mask the cell, so
+    # that its modality is missing. A row whose target cannot be read is always skipped.
     on_bad_row: Policy = "stop"
-    # CSV file for what was skipped or masked, and why; none: <name of the file>.skipped.csv in the
-    # current folder.
+    # CSV file that lists what was skipped or masked, and why; none: <name of the file>.skipped.csv
+    # in the current folder.
     report: Place = None
-    # Pixels, height and width, that pictures are brought to.
-    image_size: tuple[int, int] = (64, 64)
-    # Pictures are read as grey instead of RGB.
-    grey: bool = False
-    # Changes of the training images.
+    image_size: tuple[int, int] = (64, 64)  # Height and width in pixels that images are resized to
+    grey: bool = False  # Read images as grey instead of RGB
+    # Random changes of the training images.
     augment: ImageAugment = field(default_factory=ImageAugment)
-    # Longer texts are cut; parts of words and a tokenizer's special words count too.
-    max_words: int = 32
-    # At most so many different words, the padding and the unknown word included.
+    max_words: int = 32  # Longer texts are cut; a tokenizer's special words count too
+    # Largest number of different words, with the padding and the unknown word.
     vocabulary_size: int = 10_000
-    # What a text is split into: whole words, or parts of words in one of two ways.
-    tokens: Kind = "words"
-    # An existing tokenizer.json or vocab.txt, instead of a vocabulary of the training texts.
+    tokens: Kind = "words"  # How texts are split: whole words, byte pair encoding, or WordPiece
+    # A published tokenizer.json or vocab.txt, instead of a vocabulary of the training texts.
     tokenizer: str | None = None
-    # Share of the training words replaced by the unknown word, 0 to 1.
-    word_dropout: float = 0.0
-    # Hz that recordings are brought to.
-    sample_rate: int = 16_000
-    # Longer recordings are cut, at `sample_rate`.
-    max_samples: int = 16_000
-    # Longer rows of features are cut.
-    max_tokens: int = 1
+    word_dropout: float = 0.0  # Share of the training words replaced by the unknown word, 0 to 1
+    sample_rate: int = 16_000  # Hz that recordings are resampled to
+    max_samples: int = 16_000  # Longer recordings are cut, at `sample_rate`
+    max_tokens: int = 1  # Longer rows of features are cut
 
     def __post_init__(self):
         if not (min(self.shares) >= 0 and sum(self.shares) < 1):
@@ -105,43 +90,49 @@ class CsvRows(Dataset):
 
     @property
     def path(self) -> Path:
-        """Of the CSV file."""
+        """The CSV file."""
         return Path(self.data_dir or "") / self.file
 
     def prepare(self) -> None:
-        """Read all, and write the report where rows may be skipped; nothing else is written.
+        """Read the file, and write the report unless bad rows stop the run.
 
         Raises:
-            RowError: a bad row, where these stop; names file, line, column and reason.
-            UserError: no CSV, no such columns, a split without rows, or another file is in the
-                report's place.
+            RowError: a bad row, if these stop the run; names the file, line, column and reason.
+            UserError: the file is no CSV, lacks a column, or has no row of some split; or the
+                report's file exists and is not a report.
         """
-        _, faults = self._found
+        _, faults = self._read
         if self.on_bad_row == "stop":
             return
         report = Path(self.report or f"{Path(self.file).stem}.skipped.csv")
-        write_report(report, faults)
-        if faults:
-            counts = Counter(dict((fault.line, fault.outcome) for fault in faults).values())
-            shares = " and ".join(f"{count} {what}" for what, count in sorted(counts.items()))
-            print(
-                f"{self.path}: rows that could not be read: {shares}; lines and reasons: {report}",
-                file=sys.stderr,
-            )
+        csv_file.report_faults(self.path, faults, report)
 
     def preprocessing(self) -> Preprocessing:
-        """Statistics and vocabularies of the training rows."""
-        rows = self._found[0]["train"]
-        fitted = {}
-        for name in self._readers:
-            there = [row.inputs[name] for row in rows if row.inputs[name] is not None]
-            if not there:
-                raise UserError(f"{self.path}: column {name!r}: empty in every training row")
-            try:
-                fitted[name] = self._fitted(name, there)
-            except ValueError as error:
-                raise UserError(f"{self.path}: column {name!r}: {error}") from error
-        return Preprocessing(fitted, fit_targets(self._targets, rows, self._found[0]))
+        """Statistics, vocabularies and classes of the training rows.
+
+        Raises:
+            RowError: a class or label of validation or test that no training row has.
+            UserError: a column cannot be fitted; names it.
+        """
+        training = self._read[0]["train"]
+        columns = {name: [row.values[name] for row in training] for name in training[0].values}
+        inputs = {
+            name: self._fitted(name, fit, [row for row in columns[name] if row is not None])
+            for name, (_, fit) in self._columns().items()
+        }
+        targets = {
+            name: self._fitted(name, kind.fit, columns[name])
+            for name, kind in self._targets.items()
+        }
+        targets |= {
+            name: dataclasses.replace(target, unknown=self.unknown_class)
+            for name, target in targets.items()
+            if isinstance(target, Category)
+        }
+        advice = dict.fromkeys(self.classes, "--data.unknown-class missing counts it as missing")
+        rows = itertools.chain(*self._read[0].values())
+        csv_file.check_targets(self.path, rows, targets, advice)
+        return Preprocessing(inputs, targets)
 
     @property
     def perturbs(self) -> bool:
@@ -151,7 +142,8 @@ class CsvRows(Dataset):
     def source(self, split: str) -> CsvSource:
         """The rows of a split."""
         check_split(split)
-        return CsvSource(self._found[0][split], self.images, self.augment)
+        rows, targets = self._read[0][split], tuple(self._targets)
+        return CsvSource(rows, self._modalities, targets, self.images, self.augment)
 
     def perturb(
         self,
@@ -160,77 +152,82 @@ class CsvRows(Dataset):
         rng: np.random.Generator,
         share: Share | None = None,
     ) -> dict[str, Masked]:
-        """Some words become the unknown word."""
-        dropout, changed = WordDropout(self.word_dropout), dict(inputs)
-        for name in self.texts:
-            transform = preprocessing.transforms[name]
-            if isinstance(transform, TextTransform):
-                changed[name] = dropout(inputs[name], transform, rng, share)
-        return changed
+        """Replace some words by the unknown word."""
+        return drop_words(inputs, self.texts, preprocessing, self.word_dropout, rng, share)
 
     @property
-    def _targets(self) -> Columns:
-        kinds = self.labels, self.classes, self.multi_labels, self.numbers
-        return Columns(self.path, *kinds, self.unknown_class)
+    def _modalities(self) -> tuple[str, ...]:
+        return self.images + self.texts + self.recordings + self.tables + self.features
 
-    @cached_property
-    def _readers(self) -> dict[str, Reader]:
-        """By modality."""
-        depth = 1 if self.grey else 3
-        plain = ImageTransform((*self.image_size, depth), mean=(0.0,) * depth, std=(1.0,) * depth)
-        spell = read_text if self._published is None else self._published.read
+    @property
+    def _targets(self) -> Mapping[str, type[Target]]:
         return (
-            dict.fromkeys(self.images, plain.read)
-            | dict.fromkeys(self.texts, spell)
-            | dict.fromkeys(self.recordings, self._sound.read)
-            | {name: TableReader() for name in self.tables}
-            | {name: FeatureReader() for name in self.features}
+            dict.fromkeys(self.labels, Binary)
+            | dict.fromkeys(self.classes, Category)
+            | dict.fromkeys(self.multi_labels, MultiLabel)
+            | dict.fromkeys(self.numbers, Number)
         )
 
-    def _fitted(self, name: str, rows: list[Any]) -> Transform:
-        """To training rows of which none is missing."""
-        if name in self.images:
-            return ImageTransform.fit(np.stack(rows))
-        if name in self.recordings:
-            return self._sound
-        if name in self.tables:
-            return TableTransform.fit(rows)
-        if name in self.features:
-            return FeatureTransform.fit(rows, max_tokens=self.max_tokens)
-        return self._published or TextTransform.fit(
-            rows,
+    def _columns(self) -> Mapping[str, tuple[Reader, Callable[[list], Transform]]]:
+        """By modality: what reads a cell, and what fits the transform to the training rows."""
+        folder, depth = self.path.parent, 1 if self.grey else 3
+        image = ImageTransform((*self.image_size, depth), mean=(0.0,) * depth, std=(1.0,) * depth)
+        sound = AudioTransform(sample_rate=self.sample_rate, max_samples=self.max_samples)
+        read_image, read_sound = (partial(t.read, folder=folder) for t in (image, sound))
+        read_text: Reader = str
+        fit_text: Callable[[list], Transform] = partial(
+            TextTransform.fit,
             vocabulary_size=self.vocabulary_size,
             max_words=self.max_words,
             tokens=self.tokens,
         )
-
-    @cached_property
-    def _published(self) -> TextTransform | None:
-        if self.tokenizer is None:
-            return None
-        return TextTransform.load(self.tokenizer, max_words=self.max_words)
-
-    @property
-    def _sound(self) -> AudioTransform:
-        return AudioTransform(sample_rate=self.sample_rate, max_samples=self.max_samples)
-
-    @cached_property
-    def _found(self) -> tuple[dict[str, list[Row]], list[Fault]]:
-        """The rows of each split, and what was wrong in the file."""
-        targets = self._targets.names
-        fields = (self.images, self.texts, self.recordings, self.tables, self.features, targets)
-        extra = [name for name in (self.split,) if name is not None]
-        columns = [*itertools.chain.from_iterable(fields), *extra]
-        if twice := [name for name, count in Counter(columns).items() if count > 1]:
-            raise UserError(f"--data: expected different columns, got {twice[0]!r} twice")
-        if not self._readers or not targets:
-            raise UserError("--data: expected a modality and a target, or more of them")
-        extra += [self.group] if self.group is not None and self.split is None else []
-        cells = Cells(
-            self.path, self._readers, target_readers(self._targets), (self.split or "", self._place)
+        if self.tokenizer is not None:
+            published = TextTransform.load(self.tokenizer, max_words=self.max_words)
+            read_text, fit_text = partial(published.read, folder=folder), lambda rows: published
+        fit_features = partial(FeatureTransform.fit, max_tokens=self.max_tokens)
+        return (
+            dict.fromkeys(
+                self.images, (read_image, lambda rows: ImageTransform.fit(np.stack(rows)))
+            )
+            | dict.fromkeys(self.texts, (read_text, fit_text))
+            | dict.fromkeys(self.recordings, (read_sound, lambda rows: sound))
+            | {name: (csv_file.table_reader(), TableTransform.fit) for name in self.tables}
+            | {name: (csv_file.feature_reader(folder), fit_features) for name in self.features}
         )
-        rows, faults = cells.read({*columns, *extra}, self.on_bad_row)
-        splits = {split: [row for row in rows if row.split == split] for split in SPLITS}
+
+    def _fitted(self, name: str, fit: Callable[[list], Any], rows: list) -> Any:
+        if not rows:
+            raise UserError(f"{self.path}: column {name!r}: empty in every training row")
+        try:
+            return fit(rows)
+        except UserError as error:
+            raise UserError(f"{self.path}: column {name!r}: {error}") from error
+
+    @cached_property
+    def _read(self) -> tuple[dict[str, list[Row]], list[Fault]]:
+        """The rows of each split, and what was wrong in the file."""
+        names = [*self._modalities, *self.labels, *self.classes, *self.multi_labels, *self.numbers]
+        names += [] if self.split is None else [self.split]
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise UserError(f"--data: expected different columns, got {twice[0]!r} twice")
+        if not self._modalities or not self._targets:
+            raise UserError("--data: expected a modality and a target, or more of them")
+        readers: dict[str, Reader] = {} if self.split is None else {self.split: _split_name}
+        readers |= {name: optional(kind.read) for name, kind in self._targets.items()}
+        readers |= {name: optional(read) for name, (read, _) in self._columns().items()}
+        required = set(names)
+        if self.split is None and self.group is not None:
+            required.add(self.group)
+        rows, faults = csv_file.read_file(
+            self.path,
+            readers,
+            required=required,
+            policy=self.on_bad_row,
+            maskable=self._modalities,
+        )
+        splits: dict[str, list[Row]] = {split: [] for split in SPLITS}
+        for row in rows:
+            splits[self._split_of(row)].append(row)
         if not all(splits.values()):
             counts = {split: len(found) for split, found in splits.items()}
             raise UserError(
@@ -239,10 +236,14 @@ class CsvRows(Dataset):
             )
         return splits, faults
 
-    def _place(self, cells: Mapping[str, str]) -> str:
-        """The split of a row, the same for ever whatever rows are added; UserError for no split."""
+    def _split_of(self, row: Row) -> str:
         if self.split is not None:
-            check_split(cells[self.split])
-            return cells[self.split]
-        alike = [cells[name] for name in self._readers] if self.group is None else cells[self.group]
-        return drawn_split(alike, self.shares)
+            return row.values[self.split]
+        if self.group is not None:
+            return csv_file.drawn_split(row.texts[self.group], self.shares)
+        return csv_file.drawn_split([row.texts[name] for name in self._modalities], self.shares)
+
+
+def _split_name(text: str) -> str:
+    check_split(text)
+    return text

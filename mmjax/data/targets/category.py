@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -16,11 +16,11 @@ from mmjax.types import Masked
 @final
 @dataclass(frozen=True)
 class Category(Target):
-    """A class by its name; its number is its place among the names of the training split."""
+    """A class by its name; its number is the index in `names`."""
 
     names: tuple[str, ...]  # in the order of their numbers
     counts: tuple[int, ...]  # examples of each in the training split
-    # A class that training never saw: an error, or an example without this target.
+    # For a class that the training split does not have: an error, or a missing target.
     unknown: Literal["error", "missing"] = "error"
 
     def __post_init__(self) -> None:
@@ -30,13 +30,11 @@ class Category(Target):
             raise UserError(f"expected {len(self.names)} counts, got {len(self.counts)}")
 
     @classmethod
-    def fit(
-        cls, rows: Iterable[str | None], *, unknown: Literal["error", "missing"] = "error"
-    ) -> "Category":
-        """The classes of the training rows; numbers in their order, other names by alphabet."""
+    def fit(cls, rows: Sequence | np.ndarray) -> "Category":
+        """The classes of the training rows: numbers in numeric order, then names alphabetically."""
         counts = Counter(row for row in rows if row is not None)
         names = sorted(counts, key=_order)
-        return cls(tuple(names), tuple(counts[name] for name in names), unknown)
+        return cls(tuple(names), tuple(counts[name] for name in names))
 
     def __call__(self, rows: Sequence | np.ndarray) -> Masked:
         """Class numbers int32 `[b]` and mask `[b]`; a row is a class's name or None.
@@ -44,22 +42,18 @@ class Category(Target):
         Raises:
             UserError: a class is unknown, unless these count as missing.
         """
-        number = {name: place for place, name in enumerate(self.names)}
-        values = np.zeros(len(rows), np.int32)
-        mask = np.zeros(len(rows), bool)
-        for place, row in enumerate(rows):
-            if row is None:
-                continue
-            if row in number:
-                values[place], mask[place] = number[row], True
-            elif self.unknown == "error":
+        numbers = {name: number for number, name in enumerate(self.names)}
+        for i, row in enumerate(rows):
+            if row is not None and row not in numbers and self.unknown == "error":
                 raise UserError(
-                    f"row {place}: no training example is of the class {row!r:.60}; choose from "
+                    f"row {i}: no training example is of the class {row!r:.60}; choose from "
                     f"{', '.join(self.names[:20])}{' ...' if len(self.names) > 20 else ''}"
                 )
-        return Masked(values, mask)
+        values = np.array([numbers.get(row, -1) for row in rows], np.int32)
+        return Masked(np.maximum(values, 0), values >= 0)
 
-    def read(self, text: str) -> str:
+    @staticmethod
+    def read(text: str) -> str:
         """The name, without blanks around it."""
         name = text.strip()
         if not name:

@@ -1,4 +1,4 @@
-"""Targets that say which examples belong together: captions of one picture, a person's records."""
+"""Targets that say which examples belong together: captions of one image, a person's records."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,28 +7,33 @@ from typing import final
 
 import numpy as np
 
-from mmjax.data.targets.target import Target
+from mmjax.data.targets.target import Target, present
 from mmjax.types import Masked
 
 
 @final
 @dataclass(frozen=True)
 class Group(Target):
-    """A name of any kind; two examples are of one group where their names are equal.
+    """The name of a group. Examples with equal names belong together.
 
-    Names become 62 bits of their SHA-256: nothing is fitted, and no split knows others' names. Of
-    a million names two share their bits with a chance of about one in ten million.
+    A name becomes 62 bits of its SHA-256, so nothing is fitted. The chance that two of a million
+    names share their bits is about one in ten million.
     """
+
+    @classmethod
+    def fit(cls, rows: Sequence | np.ndarray) -> "Group":
+        """Nothing is fitted."""
+        return cls()
 
     def __call__(self, rows: Sequence | np.ndarray) -> Masked:
         """Values int32 `[b, 2]`, equal for equal names, and mask `[b]`; a row is a name or None."""
-        mask = np.array([row is not None for row in rows], bool)
         known = {row: _bits(str(row)) for row in set(rows) if row is not None}
         values = [known.get(row, (0, 0)) for row in rows]
-        return Masked(np.reshape(np.array(values, np.int32), (len(rows), 2)), mask)
+        return Masked(np.reshape(np.array(values, np.int32), (len(rows), 2)), present(rows))
 
-    def read(self, text: str) -> str:
-        """The name as it was written."""
+    @staticmethod
+    def read(text: str) -> str:
+        """The text itself."""
         return text
 
 

@@ -1,13 +1,12 @@
 """Targets that are any number of labels."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from mmjax.data.targets.target import Target
+from mmjax.data.targets.target import Target, present
 from mmjax.errors import UserError
 from mmjax.types import Masked
 
@@ -17,7 +16,7 @@ SEPARATOR = ";"
 @final
 @dataclass(frozen=True)
 class MultiLabel(Target):
-    """The labels that an example has, of those of the training split; it may have none."""
+    """Any of the labels of the training split, or none of them."""
 
     names: tuple[str, ...]  # in the order of the columns
 
@@ -26,9 +25,9 @@ class MultiLabel(Target):
             raise UserError(f"expected one or more different labels, got {list(self.names)}")
 
     @classmethod
-    def fit(cls, rows: Iterable[Sequence[str] | None]) -> "MultiLabel":
-        """The labels of the training rows, by alphabet."""
-        return cls(tuple(sorted(Counter(name for row in rows if row is not None for name in row))))
+    def fit(cls, rows: Sequence | np.ndarray) -> "MultiLabel":
+        """The labels of the training rows in alphabetical order."""
+        return cls(tuple(sorted({name for row in rows if row is not None for name in row})))
 
     def __call__(self, rows: Sequence | np.ndarray) -> Masked:
         """Values float32 `[b, label]`, 0 or 1, and mask `[b]`; a row is a list of names or None.
@@ -36,19 +35,19 @@ class MultiLabel(Target):
         Raises:
             UserError: a label is unknown.
         """
-        number = {name: place for place, name in enumerate(self.names)}
+        numbers = {name: number for number, name in enumerate(self.names)}
         values = np.zeros((len(rows), len(self.names)), np.float32)
-        mask = np.array([row is not None for row in rows], bool)
-        for place, row in enumerate(rows):
+        for i, row in enumerate(rows):
             for name in row or ():
-                if name not in number:
+                if name not in numbers:
                     raise UserError(
-                        f"row {place}: no training example has the label {name!r:.60}; choose "
+                        f"row {i}: no training example has the label {name!r:.60}; choose "
                         f"from {', '.join(self.names)}"
                     )
-                values[place, number[name]] = 1.0
-        return Masked(values, mask)
+                values[i, numbers[name]] = 1.0
+        return Masked(values, present(rows))
 
-    def read(self, text: str) -> list[str]:
-        """The names, separated by semicolons; blanks around them do not count."""
+    @staticmethod
+    def read(text: str) -> list[str]:
+        """The names, separated by semicolons, without blanks around them."""
         return [name for part in text.split(SEPARATOR) if (name := part.strip())]

@@ -1,4 +1,4 @@
-"""What a kind of target is to the rest of the package: what users write in, arrays out."""
+"""The interface of targets: rows of one target in, the arrays that objectives read out."""
 
 import abc
 from collections.abc import Sequence
@@ -12,20 +12,31 @@ from mmjax.types import Masked
 
 @dataclass(frozen=True)
 class Target(abc.ABC):
-    """Literals, fitted on the training split and saved with the run; None is a missing target."""
+    """The fields are literals, fitted on the training split and saved with the run."""
+
+    @classmethod
+    @abc.abstractmethod
+    def fit(cls, rows: Sequence | np.ndarray) -> "Target":
+        """Fit the target to the training rows."""
 
     @abc.abstractmethod
     def __call__(self, rows: Sequence | np.ndarray, /) -> Masked:
-        """What objectives read: one value per row; the mask is False where a row is None.
+        """One value per row; the mask is False where a row is None: a missing target.
 
         Raises:
-            UserError: a row is none of the kind; names its position.
+            UserError: a row is not of this kind; names its index.
         """
 
+    @staticmethod
     @abc.abstractmethod
-    def read(self, text: str) -> Any:
-        """The value that a user wrote down.
+    def read(text: str) -> Any:
+        """The row that a cell of a table describes.
 
         Raises:
-            UserError: it is none of this kind; says what was expected.
+            UserError: the text is not of this kind; says what was expected.
         """
+
+
+def present(rows: Sequence | np.ndarray) -> np.ndarray:
+    """The mask `[b]`: False where a row is None."""
+    return np.array([row is not None for row in rows], bool)

@@ -1,10 +1,12 @@
-"""Training examples, slightly changed: pixels before they are standardised, words after."""
+"""Augmentation: random changes of the training images and texts."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
 
+from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Share
 from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import UserError
@@ -13,18 +15,13 @@ from mmjax.types import Masked
 
 @dataclass(frozen=True)
 class ImageAugment:
-    """Random changes of uint8 images; what comes in from outside the frame is black."""
+    """Random changes of uint8 images; pixels from outside the frame are black."""
 
-    # Pixels, at most, up or down and left or right; 0 = off.
-    shift: float = 0.0
-    # Degrees, at most, either way; 0 = off.
-    rotation: float = 0.0
-    # Share of the size, at most, smaller or larger; 0 = off.
-    scale: float = 0.0
-    # Standard deviation of pixel noise, in grey levels of 255; 0 = off.
-    noise: float = 0.0
-    # Side of a black square, in pixels; 0 = off.
-    cutout: int = 0
+    shift: float = 0.0  # Largest shift in pixels, up or down and left or right; 0: off
+    rotation: float = 0.0  # Largest rotation in degrees, in either direction; 0: off
+    scale: float = 0.0  # Largest change of the size, as a share of it; 0: off
+    noise: float = 0.0  # Standard deviation of pixel noise, in grey levels of 0..255; 0: off
+    cutout: int = 0  # Side of a black square, in pixels; 0: off
 
     def __post_init__(self):
         for name, value in vars(self).items():
@@ -41,7 +38,7 @@ class ImageAugment:
     ) -> UInt8[np.ndarray, "batch height width channel"]:
         """Changed copies; the images themselves where everything is off.
 
-        `share`: which rows of which batch the images are, where not all.
+        `share`: the rows of the batch that `images` are, where not all.
         """
         share = share or Share(len(images), slice(None))
         if self.shift or self.rotation or self.scale:
@@ -55,15 +52,14 @@ class ImageAugment:
         return images
 
     def _moved(self, images: np.ndarray, rng: np.random.Generator, share: Share) -> np.ndarray:
-        # Here and not above: every import of a configuration would pay for it.
-        from scipy.ndimage import affine_transform
+        from scipy.ndimage import affine_transform  # here, because it would slow down the import
 
         b, h, w, c = images.shape
         angle = np.radians(share.of(rng.uniform(-self.rotation, self.rotation, share.size)))
         size = share.of(rng.uniform(1 - self.scale, 1 + self.scale, share.size))
         shift = share.of(rng.uniform(-self.shift, self.shift, (share.size, 2)))
         cos, sin = np.cos(angle) / size, np.sin(angle) / size
-        # SciPy asks from where each pixel comes: source = turn @ (target - centre - shift) + centre
+        # SciPy needs the source of each pixel: source = turn @ (target - centre - shift) + centre
         turn = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], axis=1)
         centre = np.array([(h - 1) / 2, (w - 1) / 2])
         offset = centre - np.einsum("bij,bj->bi", turn, centre + shift)
@@ -86,36 +82,37 @@ class ImageAugment:
         return np.where(square, np.uint8(0), images)
 
 
-@dataclass(frozen=True)
-class WordDropout:
-    """Replaces words by the unknown word, which would otherwise never be trained."""
+def drop_words(
+    inputs: Mapping[str, Masked],
+    modalities: Sequence[str],
+    preprocessing: Preprocessing,
+    rate: float,
+    rng: np.random.Generator,
+    share: Share | None = None,
+) -> dict[str, Masked]:
+    """Replace words by the unknown word, which would otherwise never be trained.
 
-    # Share of the words, 0 to 1; 0 = off.
-    rate: float = 0.0
+    Args:
+        inputs: by modality
+        modalities: the texts among them; special words and masks do not change
+        rate: share of the words, 0 to 1
+        share: the rows of the batch that `inputs` are, where not all
 
-    def __post_init__(self):
-        if not 0 <= self.rate <= 1:
-            raise UserError(f"word_dropout: expected 0 to 1, got {self.rate}")
-
-    def __call__(
-        self,
-        text: Masked,
-        transform: TextTransform,
-        rng: np.random.Generator,
-        share: Share | None = None,
-    ) -> Masked:
-        """The text with some word numbers changed, and the mask as it was.
-
-        `share`: which rows of which batch the text is, where not all.
-
-        The special words of `transform` stay. UserError where it knows no unknown word.
-        """
-        if not self.rate:
-            return text
+    Raises:
+        UserError: a tokenizer has no unknown word.
+    """
+    if not 0 <= rate <= 1:
+        raise UserError(f"word_dropout: expected 0 to 1, got {rate}")
+    changed = dict(inputs)
+    for name in modalities if rate else ():
+        transform = preprocessing.transforms[name]
+        if not isinstance(transform, TextTransform):
+            raise UserError(f"{name}: expected a TextTransform, got {type(transform).__name__}")
         if transform.unknown is None:
             raise UserError("--data.word-dropout: expected 0, the tokenizer has no unknown word")
-        mask, values = np.asarray(text.mask), np.asarray(text.values)
+        mask, values = np.asarray(inputs[name].mask), np.asarray(inputs[name].values)
         share = share or Share(len(mask), slice(None))
         drawn = share.of(rng.random((share.size, *mask.shape[1:])))
-        dropped = mask & (drawn < self.rate) & ~np.isin(values, transform.special)
-        return Masked(np.where(dropped, np.int32(transform.unknown), values), mask)
+        dropped = mask & (drawn < rate) & ~np.isin(values, transform.special)
+        changed[name] = Masked(np.where(dropped, np.int32(transform.unknown), values), mask)
+    return changed

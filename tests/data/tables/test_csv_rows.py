@@ -204,7 +204,7 @@ KINDS = {
     "features of another width": r"expected floats \[token, 3\]",
     "pickle": r"b\.npy: expected a \.npy file of floats",
     "table": "column 'age': expected a finite number",
-    "NaN in a table": "column 'age': expected a number or null, got NaN",
+    "NaN in a table": "column 'age': expected a finite number that fits into float32, got nan",
     "category for a number": "column 'age': expected a number, got 'old'",
     "no JSON": "expected a JSON object",
 }

@@ -129,7 +129,7 @@ def test_classes_are_numbered_by_number_then_by_alphabet_and_counted():
 
 
 def test_an_unknown_class_counts_as_missing_where_that_is_wanted():
-    found = Category.fit(["a", "b"], unknown="missing")(["c", "b"])
+    found = Category(("a", "b"), (1, 1), unknown="missing")(["c", "b"])
     assert found.mask.tolist() == [False, True] and found.values.tolist() == [0, 1]
 
 

@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mmjax.data.transforms.augment import ImageAugment, WordDropout
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.transforms.augment import ImageAugment, drop_words
 from mmjax.data.transforms.text import TextTransform
 from mmjax.types import Masked
 from tests.data.transforms.tokenizers import bert_json, gpt2_json
@@ -117,9 +118,14 @@ def _text():
     return Masked(np.where(mask, values, 0).astype(np.int32), mask)
 
 
+def _dropped(rate, text, transform=_WORDS):
+    preprocessing = Preprocessing({"text": transform})
+    return drop_words({"text": text}, ("text",), preprocessing, rate, _rng())["text"]
+
+
 def test_dropped_words_become_the_unknown_word_at_the_rate():
     text = _text()
-    result = WordDropout(0.25)(text, _WORDS, _rng())
+    result = _dropped(0.25, text, _WORDS)
     changed = result.values != text.values
     assert (result.values[changed] == _WORDS.unknown).all()
     assert abs(changed.sum() / text.mask.sum() - 0.25) < 0.05
@@ -130,25 +136,25 @@ def test_dropped_words_become_the_unknown_word_at_the_rate():
 
 def test_a_rate_of_zero_returns_the_text_and_one_drops_every_word():
     text = _text()
-    assert WordDropout(0.0)(text, _WORDS, _rng()) is text
-    assert (WordDropout(1.0)(text, _WORDS, _rng()).values[text.mask] == _WORDS.unknown).all()
+    assert _dropped(0.0, text) is text
+    assert (_dropped(1.0, text, _WORDS).values[text.mask] == _WORDS.unknown).all()
 
 
 def test_words_that_begin_and_end_a_text_are_never_dropped():
     bert = TextTransform(max_words=6, tokenizer=bert_json())
     text = bert(["hello worlds", "world", ""])
-    result = WordDropout(1.0)(text, bert, _rng())
+    result = _dropped(1.0, text, bert)
     assert result.values.tolist() == [[3, 2, 2, 2, 4, 0], [3, 2, 4, 0, 0, 0], [0] * 6]
 
 
 def test_without_an_unknown_word_nothing_can_be_dropped():
     gpt2 = TextTransform(max_words=6, tokenizer=gpt2_json())
     with pytest.raises(ValueError, match=r"--data\.word-dropout: expected 0, the tokenizer has no"):
-        WordDropout(0.1)(gpt2(["hello"]), gpt2, _rng())
-    assert WordDropout(0.0)(gpt2(["hello"]), gpt2, _rng()).mask.any()
+        _dropped(0.1, gpt2(["hello"]), gpt2)
+    assert _dropped(0.0, gpt2(["hello"]), gpt2).mask.any()
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan")])
 def test_an_impossible_rate_is_refused(rate):
     with pytest.raises(ValueError, match="word_dropout: expected 0 to 1"):
-        WordDropout(rate)
+        _dropped(rate, _text())

@@ -1,0 +1,76 @@
+"""The examples of one split of a user's CSV file."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mmjax.data.dataset import Examples, Source
+from mmjax.data.share import Share
+from mmjax.data.tables.csv_file import Row
+from mmjax.data.transforms.augment import ImageAugment
+
+
+class CsvSource(Source):
+    """The rows of one split, in the order of the file."""
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        modalities: Sequence[str],
+        targets: Sequence[str],
+        images: Sequence[str],
+        augment: ImageAugment,
+    ) -> None:
+        """`images` are the modalities whose training rows are augmented."""
+        self._rows, self._modalities, self._targets = rows, modalities, targets
+        self._images, self._augment = images, augment
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(
+        self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
+    ) -> Examples:
+        """Rows of each modality and of each target."""
+        inputs = {name: self._values(name, indices[own]) for name in self._modalities}
+        if rng is not None:
+            inputs |= {name: self._augmented(name, indices, rng, own) for name in self._images}
+        return Examples(inputs, self._target_rows(indices[own]))
+
+    def columns(self) -> dict[str, list[Any]] | None:
+        """All rows of each modality; None where images are augmented."""
+        if self._images and self._augment != ImageAugment():
+            return None
+        return {name: self._values(name, np.arange(len(self))) for name in self._modalities}
+
+    def pick(
+        self, indices: np.ndarray, rng: np.random.Generator, own: slice = slice(None)
+    ) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
+        """The indices themselves: nothing is drawn."""
+        del rng
+        return dict.fromkeys(self._modalities, indices[own]), self._target_rows(indices[own])
+
+    def _values(self, column: str, indices: np.ndarray) -> list[Any]:
+        return [self._rows[i].values[column] for i in indices]
+
+    def _target_rows(self, indices: np.ndarray) -> dict[str, list[Any]]:
+        return {name: self._values(name, indices) for name in self._targets}
+
+    def _augmented(
+        self, name: str, indices: np.ndarray, rng: np.random.Generator, own: slice
+    ) -> list[np.ndarray | None]:
+        """Changes are drawn for every image of the batch that is present, then cut to `own`."""
+        batch = self._values(name, indices)
+        images = batch[own]
+        present = np.array([image is not None for image in batch])
+        if not present.any():
+            return images
+        before = int(np.sum(present[: own.indices(len(indices))[0]]))
+        stack = [image for image in images if image is not None]
+        share = Share(int(np.sum(present)), slice(before, before + len(stack)))
+        shape = batch[np.argmax(present)].shape
+        changed = iter(
+            self._augment(np.reshape(np.array(stack, np.uint8), (-1, *shape)), rng, share)
+        )
+        return [None if image is None else next(changed) for image in images]

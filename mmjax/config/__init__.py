@@ -1,4 +1,4 @@
-"""Configuration: an Experiment of the real objects; as JSON; on the command line."""
+"""Configuration: the Experiment, its JSON form, and its command line."""
 
 from mmjax.config.compute import Compute as Compute
 from mmjax.config.experiment import Experiment as Experiment

@@ -1,4 +1,4 @@
-"""The words of a command line: choices, such as model.fusion:mult, and flags with their values."""
+"""The arguments of a command line: choices, such as `model.fusion:mult`, and flags with values."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ from mmjax.config.registry import FAMILIES, fields, tag, tags
 
 
 def arranged(experiment: Experiment, arguments: Sequence[str]) -> list[str]:
-    """In the order that tyro needs: it applies flags to the choices before them."""
-    choices, flags = _sorted(arguments)
-    made = {choice.partition(":")[0] for choice in choices}
+    """The arguments with choices before flags, as tyro needs them."""
+    choices, flags = _split(arguments)
+    chosen = {choice.partition(":")[0] for choice in choices}
     # tyro 1.0 knows --x.no-y only where the choice at x is made.
     for flag in flags:
         place, _, name = flag.removeprefix("--").rpartition(".")
-        own = _part(experiment, place.replace("-", "_"))
-        if own is not None and name.startswith(("no-", "no_")) and place not in made:
-            made.add(place)
+        own = _tag_at(experiment, place.replace("-", "_"))
+        if own is not None and name.startswith(("no-", "no_")) and place not in chosen:
+            chosen.add(place)
             choices.append(f"{place}:{own.split('/')[1]}")
     return [*choices, *flags]
 
@@ -28,11 +28,11 @@ def arranged(experiment: Experiment, arguments: Sequence[str]) -> list[str]:
 def changed(
     experiment: Experiment, arguments: Sequence[str], values: Mapping[str, str]
 ) -> list[str]:
-    """The arguments of a point of a sweep: with its values, {path: value}, last."""
-    choices, flags = _sorted(arguments)
+    """The arguments for a point of a sweep; `values`: {path: value}."""
+    choices, flags = _split(arguments)
     for path, value in values.items():
         above, dot, name = path.rpartition(".")
-        if _part(experiment, path) is not None:
+        if _tag_at(experiment, path) is not None:
             choices = [choice for choice in choices if choice.partition(":")[0] != path]
             choices.append(f"{path}:{value}")
         elif name in _switches() and value.lower() in ("true", "false"):
@@ -43,23 +43,23 @@ def changed(
     return [*choices, *flags]
 
 
-def _part(value: Any, path: str) -> str | None:
-    """`family/name` of the registered class at this place of the experiment; None for no such."""
+def _tag_at(value: Any, path: str) -> str | None:
+    """`family/name` of the registered class at a path of the experiment; None if there is none."""
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
     return tag(type(value))
 
 
-def _sorted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The choices, and all else in its order. What follows a flag that takes a value is that."""
-    choices, rest, value = [], [], False
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The choices, and the rest; the argument after a flag that takes a value is no choice."""
+    choices, rest, is_value = [], [], False
     for argument in arguments:
-        if not value and _is_choice(argument):
+        if not is_value and _is_choice(argument):
             choices.append(argument)
             continue
         rest.append(argument)
         name = argument.removeprefix("--").rpartition(".")[2].replace("-", "_")
-        value = (
+        is_value = (
             argument.startswith("--")
             and "=" not in argument
             and name.removeprefix("no_") not in _switches()
@@ -69,13 +69,13 @@ def _sorted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 @functools.cache
 def _switches() -> frozenset[str]:
-    """The names of all fields that are yes or no: their flags take no value."""
+    """The names of all boolean fields: their flags take no value."""
     kinds = [Compute, Keeping, Experiment, Processes, *(cls for _, cls in tags())]
     return frozenset(f.name for kind in kinds for f in fields(kind) if f.type in (bool, "bool"))
 
 
 def _is_choice(argument: str) -> bool:
-    """`model.fusion:cross_attention` is one, the value in `--workdir data:1` is not."""
+    """True for `model.fusion:cross_attention`, False for the value in `--workdir data:1`."""
     path, _, name = argument.partition(":")
     places = {field.name for field in fields(Experiment)}
     names = {name for table in FAMILIES.values() for name in table}

@@ -1,10 +1,10 @@
-"""An experiment on the command line: tyro shows its fields as flags, its parts as choices.
+"""An experiment on the command line: tyro shows its fields as flags and its parts as choices.
 
 `x.py --optim.peak-lr 3e-4 model.fusion:mult --model.fusion.heads 8`: flags change fields;
-`path:name` puts another registered class in a place. Both may come in any order.
+`path:name` selects another registered class. Both may come in any order.
 
-tyro cannot change the class of a dict's value, nor look into a field of type nn.Module. So it is
-shown views: dataclasses with the same fields, typed by what may stand in each.
+tyro can neither change the class of a dict's value nor read fields of type nn.Module. So it gets
+views: dataclasses with the same fields, each with the type of its choices.
 """
 
 import dataclasses
@@ -28,43 +28,39 @@ from mmjax.errors import UserError
 
 
 class Command(NamedTuple):
-    """What a command line asks for."""
+    """A parsed command line."""
 
     points: tuple[Point, ...]  # the experiment, or those of a sweep
     run: Path  # the run's folder
     processes: Processes
     profile: Span | None  # steps to trace
-    seeds: int  # how many
+    seeds: int  # number of seeds
 
     @property
     def many(self) -> bool:
-        """Whether several runs are wanted."""
+        """Whether it asks for several runs."""
         return self.seeds > 1 or len(self.points) > 1
 
 
 def parse(
     experiment: Experiment, workdir: Path, arguments: Sequence[str], description: str
 ) -> Command:
-    """The command line of an experiment's script, with `description` as its help.
+    """Parse the command line of an experiment's script; `description` is its help text.
 
-    A wrong flag or choice ends the process with what was meant, perhaps, and the choices.
+    A wrong flag or choice ends the process with exit code 2 and a message that names the choices.
     """
     try:
         parsed, chosen = _parsed(experiment, workdir, arguments, description)
-        span = None if parsed.profile is None else Span.parse(parsed.profile)
         if parsed.seeds < 1:
             raise UserError(f"--seeds: expected at least 1, got {parsed.seeds}")
-        axes = tuple(map(Axis.parse, parsed.sweep))
-        points = (Point({}, chosen),)
-        if axes:
-            points = tuple(
-                Point(
-                    values,
-                    _parsed(experiment, workdir, changed(experiment, arguments, values), "")[1],
-                )
-                for values in combinations(axes)
-            )
-        command = Command(points, parsed.workdir, parsed.processes, span, parsed.seeds)
+        points = [Point({}, chosen)]
+        if parsed.sweep:
+            points = []
+            for values in combinations([Axis.parse(text) for text in parsed.sweep]):
+                arguments_of_point = changed(experiment, arguments, values)
+                points.append(Point(values, _parsed(experiment, workdir, arguments_of_point)[1]))
+        span = None if parsed.profile is None else Span.parse(parsed.profile)
+        command = Command(tuple(points), parsed.workdir, parsed.processes, span, parsed.seeds)
         if command.many and span is not None:
             raise UserError("--profile: goes with one training, not with --seeds or --sweep")
         return command
@@ -74,7 +70,7 @@ def parse(
 
 
 def _parsed(
-    experiment: Experiment, workdir: Path, arguments: Sequence[str], description: str
+    experiment: Experiment, workdir: Path, arguments: Sequence[str], description: str = ""
 ) -> tuple[Any, Experiment]:
     """The values of all flags, and the experiment that they make."""
     about = "the run's folder; the same command goes on with what is in it"
@@ -98,7 +94,8 @@ def _parsed(
         frozen=True,
         kw_only=True,
     )
-    values = {f.name: getattr(shown, f.name) for f in fields(type(shown))}
+    names = [f.name for f in fields(type(shown))]
+    values = {name: getattr(shown, name) for name in names}
     values |= {"workdir": workdir, "processes": Processes(), "profile": None, "seeds": 1}
     parsed = tyro.cli(
         whole,
@@ -107,18 +104,17 @@ def _parsed(
         description=description,
         config=(tyro.conf.CascadeSubcommandArgs,),
     )
-    values = {f.name: _real(getattr(parsed, f.name)) for f in fields(type(shown))}
-    return parsed, Experiment(**values)
+    return parsed, Experiment(**{name: _real(getattr(parsed, name)) for name in names})
 
 
 def _view(value: Any) -> tuple[Any, Any]:
-    """The type that tyro is shown for a value, and the value as an instance of it."""
+    """The type that tyro gets for a value, and the value as an instance of it."""
     own = tag(type(value))
     if own is None:
         return _opened(value)
-    # Fields without defaults are taken from what stands there, if it has them all.
     offered = {}
     for name, cls in siblings(type(value)).items():
+        # Fields without defaults get the values of the present object, if it has them all.
         needed = [f.name for f in fields(cls) if required(f)]
         if cls is type(value):
             offered[name] = _opened(value)
@@ -135,7 +131,7 @@ def _view(value: Any) -> tuple[Any, Any]:
 
 
 def _opened(value: Any) -> tuple[Any, Any]:
-    """A view of what has registered parts; anything else as it is."""
+    """A view of an object with registered parts; any other object as it is."""
     if isinstance(value, Mapping):
         hints, parts = {}, dict(value)
     elif dataclasses.is_dataclass(value):
@@ -157,7 +153,7 @@ def _opened(value: Any) -> tuple[Any, Any]:
         namespace={
             "stands_for": type(value),
             "__doc__": type(value).__doc__,
-            "__post_init__": lambda self: None,  # the real object checks itself
+            "__post_init__": lambda self: None,  # only the real object is checked
         },
         frozen=True,
         kw_only=True,
@@ -172,7 +168,7 @@ def _has_parts(value: Any) -> bool:
 
 
 def _real(shown: Any) -> Any:
-    """What a view stands for."""
+    """The object that a view stands for."""
     kind = getattr(type(shown), "stands_for", None)
     if kind is None:
         return shown

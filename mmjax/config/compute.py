@@ -1,4 +1,4 @@
-"""How a training is computed."""
+"""Devices, memory and speed of a training."""
 
 import dataclasses
 from typing import Literal
@@ -8,32 +8,32 @@ from mmjax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Compute:
-    """Devices, memory and speed: a run may go on with other ones, to rounding the same.
+    """Devices, memory and speed; a run may be resumed with other values, equal up to rounding.
 
     Attributes:
         parallel: how a step is spread over devices
-        devices: how many; None: all, and on a CPU up to 8 cores that divide the batch
-        fsdp: devices that share one state, each with its part of large parameters and of the
-            optimiser's moments (needs `parallel` jit): for models that outgrow a device. To be
-            evaluated the parameters alone must fit
-        accumulate: parts in which the gradient of a batch is computed, one after the other: less
-            memory for the same update, but for dropout's masks
-        remat: recompute what blocks (of transformers, of residual and convolutional networks)
-            compute inside for the gradient, instead of keeping it: less memory, a third more time
-        kernels: XLA's, or on NVIDIA GPUs cuDNN's LSTM and (with bfloat16) attention, where it has
-            one for these shapes. Not yet run on a GPU
+        devices: number of devices; None: all, on a CPU up to 8 cores that divide the batch
+        fsdp: number of devices that share one state, each with a part of the large parameters and
+            optimiser moments: for models larger than a device's memory. Needs `parallel` jit. In
+            an evaluation the parameters must fit into one device
+        accumulate: number of parts in which the gradient of a batch is computed: less memory for
+            the same update, with other dropout masks
+        remat: recompute the values inside blocks (of transformers, residual and convolutional
+            networks) for the gradient instead of storing them: less memory, a third more time
+        kernels: xla, or vendor: cuDNN's LSTM and (with bfloat16) attention on NVIDIA GPUs, for
+            the shapes that it supports. Not yet run on a GPU
         steps_per_call: steps in one compiled program, so that small steps do not wait for Python;
-            data that are not changed in training lie on the device. Log lines are the same, written
-            after each call; checkpoints come between calls
-        buckets: lengths in which batches of texts, sounds and series may come: all of it, half of
-            it, a quarter ..., each a program of its own; short ones then cost less
-        workers: processes that make the batches; 0: a thread
-        on_nonfinite: where the loss or a gradient is NaN or infinite: stop at once; skip the
-            update; or ignore it, so that the parameters become NaN
-        skip_limit: updates skipped in a row before the training stops after all
+            data without augmentation stay on the device. Log lines are the same, written after
+            each call; checkpoints are saved between calls
+        buckets: number of lengths for batches of texts, sounds and series: full, half, a quarter
+            ...; one compiled program for each. Short batches then cost less
+        workers: processes that prepare batches; 0: a thread
+        on_nonfinite: where the loss or a gradient is NaN or infinite: stop the training, skip the
+            update, or ignore it
+        skip_limit: consecutive skipped updates after which the training stops
     """
 
-    # Not comments beside the fields: tyro finds no comments of classes made at run time.
+    # No comments beside the fields: tyro does not find comments of classes made at run time.
     parallel: Literal["jit", "pmap"] = "pmap"
     devices: int | None = None
     fsdp: int = 1
@@ -62,6 +62,6 @@ class Compute:
 
 
 def require_positive(name: str, value: int) -> None:
-    """UserError for a number below 1."""
+    """UserError, naming the flag, for a number below 1."""
     if value < 1:
         raise UserError(f"--{name.replace('_', '-')}: expected at least 1, got {value}")

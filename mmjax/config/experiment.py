@@ -1,4 +1,4 @@
-"""An experiment: the real objects, frozen, in one place."""
+"""An experiment: model, objectives, data, optimiser and settings of one training."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,25 +18,25 @@ from mmjax.types import MetricName
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """One training, complete. All but `compute` and `keeping` is what a run is known by.
+    """One complete training. All fields but `compute` and `keeping` identify a run.
 
     Attributes:
         model: {modality: Masked} -> outputs
-        objectives: what is minimised and reported, by a name of your choice
-        data: what is read, and how it is prepared
+        objectives: the losses and metrics, by names of your choice
+        data: the data set
         optim: the optimiser and its schedule
-        steps: updates of the parameters
-        balance: what keeps one modality from crowding out the others
+        steps: number of updates
+        balance: method against one modality dominating the others
         batch_size: examples per step, over all devices
-        seed: of parameters, order, pairing, augmentation and dropout
-        ema: decay of an average of the parameters over the steps, which is then what is evaluated
+        seed: random seed of parameters, data order, pairing, augmentation and dropout
+        ema: decay of an exponential moving average of the parameters, which is then evaluated
             (Polyak and Juditsky 1992); 0: none
-        init: folder of a finished run whose variables the training begins with; none: fresh ones
-        compute: how it is computed
-        keeping: what is written down, and when
+        init: folder of a finished run whose variables the training starts from; None: fresh ones
+        compute: devices, memory and speed
+        keeping: validations, checkpoints and logs
     """
 
-    # Not comments beside the fields: tyro finds no comments of classes made at run time.
+    # No comments beside the fields: tyro does not find comments of classes made at run time.
     model: Model
     objectives: Mapping[str, Objective]
     data: Dataset
@@ -82,7 +82,9 @@ class Experiment:
             raise UserError("objectives: expected at least one")
         for name, objective in self.objectives.items():
             if "/" in name or name == "auxiliary":
-                raise UserError(f"objectives: {name!r} would be read as another's in the log")
+                raise UserError(
+                    f"objectives: {name!r}: this name is ambiguous in the log; choose another"
+                )
             if objective.output not in self.model.outputs:
                 raise UserError(
                     f"objectives.{name}: the model has no head {objective.output!r}; choose "
@@ -90,10 +92,10 @@ class Experiment:
                 )
 
     def update(self) -> optax.GradientTransformation:
-        """The optimiser's update for these steps and this model."""
+        """The optimiser for this model and number of steps."""
         probes = self.model.probe_prefix if self.model.unimodal == "probe" else None
         return self.optim.chain(self.steps, self.model.frozen_paths, probes)
 
     def total_loss(self, means: Mapping[MetricName, float]) -> float:
-        """The objectives' losses by their weights, without what modules and balances add."""
+        """The weighted sum of the objectives' losses, without losses of modules and balances."""
         return sum(o.weight * means[MetricName(n, "loss")] for n, o in self.objectives.items())

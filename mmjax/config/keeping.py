@@ -1,4 +1,4 @@
-"""What a training writes down, and when."""
+"""Validations, checkpoints and logs of a training."""
 
 import dataclasses
 from typing import Literal
@@ -8,18 +8,18 @@ from mmjax.config.compute import require_positive
 
 @dataclasses.dataclass(frozen=True)
 class Keeping:
-    """Validations, checkpoints and logs: a run may go on with other ones.
+    """Validations, checkpoints and logs; a run may be resumed with other values.
 
     Attributes:
-        eval_every: steps between validations; each is followed by a checkpoint
+        eval_every: steps between validations; a checkpoint is saved after each
         log_every: steps that one line of metrics.jsonl averages
-        keep: newest checkpoints to keep
+        keep: number of newest checkpoints to keep
         best_metric: validation metric whose best checkpoint is kept too
-        best_mode: whether more or less of it is better
-        tensorboard: write TensorBoard event files too
+        best_mode: whether a higher (max) or lower (min) value is better
+        tensorboard: also write TensorBoard event files
     """
 
-    # Not comments beside the fields: tyro finds no comments of classes made at run time.
+    # No comments beside the fields: tyro does not find comments of classes made at run time.
     eval_every: int = 500
     log_every: int = 50
     keep: int = 2

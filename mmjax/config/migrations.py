@@ -1,8 +1,9 @@
-"""Configurations of older formats, turned into the next one, step by step.
+"""Migrations: convert configurations of older formats, one format at a time.
 
-Formats 1 and 2 were never published: their checkpoints have no record.
+Formats 1 and 2 were never published.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ KEEPING = ("eval_every", "log_every", "keep", "best_metric", "best_mode", "tenso
 
 
 def from_3(old: dict[str, Any]) -> dict[str, Any]:
-    """One flat list of fields; an objective read the output and the label of its own name."""
+    """Format 3: all fields in one list; output and target of an objective had its own name."""
     new = {k: v for k, v in old.items() if k not in COMPUTE + KEEPING}
     model = dict(old["model"])
     compute = {name: old[name] for name in COMPUTE if name in old}
@@ -43,9 +44,7 @@ def from_3(old: dict[str, Any]) -> dict[str, Any]:
 
 
 def _repathed(path: str) -> str:
-    """A path of parameters as it is called today."""
-    first, slash, rest = path.partition("/")
-    return ("imputation" if first == "missing" else first) + slash + rest
+    return re.sub(r"^missing(?=/|$)", "imputation", path)
 
 
 def _retyped(part: dict[str, Any], before: str, after: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How many processes train together, and where they meet."""
+"""Distributed training: number of processes, and the address where they meet."""
 
 import dataclasses
 
@@ -7,16 +7,15 @@ from mmjax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Processes:
-    """One command on every machine; each of them needs the same --workdir.
+    """Start the same command on every machine, with the same --workdir.
 
     Attributes:
-        distributed: train in several processes; under Slurm, Open MPI, Kubernetes and on Cloud TPU
-            JAX finds them by itself
-        coordinator: host:port of process 0, where JAX cannot know it
-        num_processes: how many there are, likewise
-        process_id: which this one is, from 0, likewise
-        timeout: seconds without a step, or without the other processes at the start, after which
-            a process ends with an error
+        distributed: train in several processes; JAX detects them under Slurm, Open MPI, Kubernetes
+            and on Cloud TPU
+        coordinator: host:port of process 0, where JAX cannot detect it
+        num_processes: number of processes, where JAX cannot detect it
+        process_id: index of this process, from 0, where JAX cannot detect it
+        timeout: seconds that a process waits for the others; then it exits with an error
     """
 
     distributed: bool = False

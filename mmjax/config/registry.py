@@ -1,4 +1,4 @@
-"""The registries: every class that a configuration can name, and how users add their own."""
+"""The registries: every class that a configuration can name, and how users add theirs."""
 
 import dataclasses
 import inspect
@@ -45,19 +45,19 @@ BASES = {
 
 
 def register(*classes: type, family: str | None = None, name: str | None = None) -> None:
-    """Make classes of your own known: on the command line, in `mmjax list`, and to restored runs.
+    """Make your own classes available on the command line, in `mmjax list` and to restored runs.
 
-    Call it before the experiment is made, in the file that defines the classes; evaluation loads
-    that file with `--with FILE`, or `mmjax.restore(run, register=[...])`.
+    Call it in the file that defines the classes, before the experiment is made. For evaluation,
+    load that file with `--with FILE`, or call `mmjax.restore(run, register=[...])`.
 
     Args:
         classes: linen modules or frozen dataclasses
         family: encoder, fusion, imputation, head, model, objective, data, target, optim or balance;
-            by default found by the base class, or by the signature of `__call__`
-        name: on the command line, of one class; by default the class's name in snake case
+            by default detected from the base class or the signature of `__call__`
+        name: the name of one class on the command line; by default its name in snake case
 
     Raises:
-        UserError: the class is of no family, or the name is taken.
+        UserError: the family cannot be detected, or the name is in use.
     """
     for cls in classes:
         table = FAMILIES.get(family or _family(cls))
@@ -76,7 +76,7 @@ def register(*classes: type, family: str | None = None, name: str | None = None)
 
 
 def _family(cls: type) -> str:
-    """The family of a class: by its base class, or what its `__call__` takes and returns."""
+    """The family of a class: from its base class, or the signature of its `__call__`."""
     for family, base in BASES.items():
         if issubclass(cls, base):
             return family
@@ -109,7 +109,7 @@ def tags() -> Iterator[tuple[str, type]]:
 
 
 def fields(cls: type) -> list[dataclasses.Field]:
-    """The fields that a user sets (a linen module also has `parent` and `name`)."""
+    """The fields that a user sets: without `parent` and `name` of linen modules."""
     hidden = ("parent", "name") if issubclass(cls, nn.Module) else ()
     return [f for f in dataclasses.fields(cls) if f.init and f.name not in hidden]
 
@@ -120,5 +120,5 @@ def required(field: dataclasses.Field) -> bool:
 
 
 def siblings(cls: type) -> dict[str, type]:
-    """The registry that a registered class is in."""
+    """All members of the family of a registered class, by name."""
     return FAMILIES[(tag(cls) or "").split("/")[0]]

@@ -1,4 +1,4 @@
-"""Some steps of a training, as a command line names them: 10:20."""
+"""A range of training steps, as on a command line: 10:20."""
 
 import re
 from typing import NamedTuple
@@ -7,16 +7,16 @@ from mmjax.errors import UserError
 
 
 class Span(NamedTuple):
-    """The steps from `first` to `last`, both of them too; step 1 is the first of a training."""
+    """The steps from `first` to `last`, inclusive; step 1 is the first of a training."""
 
     first: int
     last: int
 
     @classmethod
     def parse(cls, text: str) -> "Span":
-        """Of "10:20"; UserError for any other thing."""
-        found = re.fullmatch(r"(\d{1,18}):(\d{1,18})", text)
-        span = cls(*map(int, found.groups())) if found else None
+        """The span of a text such as "10:20"; UserError if it is not one."""
+        match = re.fullmatch(r"(\d{1,18}):(\d{1,18})", text)
+        span = cls(*map(int, match.groups())) if match else None
         if span is None or not 1 <= span.first <= span.last:
             raise UserError(
                 f"--profile: expected the first and the last step, such as 10:20, got {text!r:.60}"

@@ -1,8 +1,7 @@
-"""An experiment as JSON, and back to an equal object; nothing is imported by name from a file."""
+"""An experiment as JSON, and back to an equal object; a file never names code to import."""
 
 import dataclasses
 import json
-import os
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from mmjax.config.compute import Compute
 from mmjax.config.experiment import Experiment
 from mmjax.config.keeping import Keeping
 from mmjax.config.migrations import MIGRATIONS
+from mmjax.config.privacy import decode_path, encode_path
 from mmjax.config.registry import fields
 from mmjax.data.dataset import Dataset, Place
 from mmjax.errors import UserError
@@ -24,24 +24,24 @@ from mmjax.io import json_file
 from mmjax.objectives import Objective
 from mmjax.optim import Optim
 
-# Their configurations name their class; any other dataclass is told by the type of its field.
+# JSON names the class of these; the class of any other dataclass is the type of its field.
 ROOTS = (nn.Module, Objective, Dataset, Optim, Balance)
 
 FORMAT = 4
-BYTE_LIMIT = 1_000_000  # of a file; a configuration has thousands, and checking it takes time
+BYTE_LIMIT = 1_000_000  # of a file; a configuration has thousands, and checking takes time
 
 
 def to_json(experiment: Experiment) -> dict[str, Any]:
-    """Plain data; registered classes by their registry names.
+    """The experiment as JSON; registered classes by their names.
 
     Raises:
-        UserError: a class is not registered, so that no run of it could be restored.
+        UserError: a class is not registered, so that its runs could never be restored.
     """
     return {"format": FORMAT, **_encode(experiment, lambda _: True)}
 
 
 def identity(experiment: Experiment) -> dict[str, Any]:
-    """What the run is known by: all but how it is computed, what is kept, and where data lie."""
+    """What identifies a run: all fields but `compute`, `keeping` and the places of data."""
     return _encode(experiment, lambda hint: hint not in (Compute, Keeping, Place))
 
 
@@ -49,51 +49,35 @@ def _encode(value: Any, wanted: Callable[[Any], bool]) -> Any:
     if dataclasses.is_dataclass(value):
         kind = type(value)
         hints = typing.get_type_hints(kind, include_extras=True)
-        parts = {
-            f.name: _encode(getattr(value, f.name), wanted)
-            for f in fields(kind)
-            if wanted(hints[f.name])
-        }
+        names = [f.name for f in fields(kind) if wanted(hints[f.name])]
+        parts = {name: _encode(getattr(value, name), wanted) for name in names}
         return ({"type": _tag(kind)} if isinstance(value, ROOTS) else {}) | parts
     if isinstance(value, Mapping):
         return {key: _encode(item, wanted) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_encode(item, wanted) for item in value]
-    return _without_home(value) if isinstance(value, str) else value
+    return encode_path(value) if isinstance(value, str) else value
 
 
 def _tag(kind: type) -> str:
-    found = registry.tag(kind)
-    if found is None:
+    tag = registry.tag(kind)
+    if tag is None:
         raise UserError(
             f"{kind.__qualname__} is not registered: its run could never be restored. Write "
             f"`mmjax.register({kind.__name__})` below the class, before the experiment is made"
         )
-    return found
-
-
-def _without_home(text: str) -> str:
-    """Who made a run, and where, is nobody's business: /home/ada/data is written ~/data."""
-    home = os.path.expanduser("~")
-    if text.startswith(home + os.sep):
-        return "~" + text.removeprefix(home)
-    return f"\\{text}" if text.startswith(("~/", "\\")) else text  # what only looks like it
-
-
-def _with_home(text: str) -> str:
-    return os.path.expanduser(text) if text.startswith("~/") else text.removeprefix("\\")
+    return tag
 
 
 def require_restorable(experiment: Experiment) -> None:
-    """UserError where an experiment would not come back equal from config.json."""
+    """UserError where config.json would not give back an equal experiment."""
     try:
         restored = from_json(json.loads(json.dumps(json_file.plain(to_json(experiment)))))
-    except (UserError, TypeError) as error:  # TypeError: JSON has nothing like it
+    except (UserError, TypeError) as error:  # TypeError: no JSON value
         raise UserError(
             f"the experiment could not be restored from its config.json: {error}"
         ) from None
-    here, there = _encode(experiment, lambda _: True), _encode(restored, lambda _: True)
-    if lines := list(differences(here, there)):
+    if lines := list(differences(to_json(experiment), to_json(restored))):
         raise UserError(
             "the experiment would come back from its config.json as another one: "
             + "; ".join(lines)
@@ -104,19 +88,21 @@ def from_json(data: Mapping[str, Any], source: str = "config") -> Experiment:
     """The experiment that `to_json` was given.
 
     Raises:
-        UserError: naming `source`, the field, what was expected and the choices.
+        UserError: names `source`, the field, what was expected and the choices.
     """
     rest = _migrated(data, source)
     try:
         return _converter().structure(rest, Experiment)
     except Exception as error:
-        reasons = cattrs.transform_error(error, format_exception=_reason)
+        reasons = cattrs.transform_error(
+            error, format_exception=lambda error, _: str(error) or type(error).__name__
+        )
         more = [f"and {len(reasons) - 20:,} more"] if len(reasons) > 20 else []
         raise UserError(f"{source}: " + "; ".join(reasons[:20] + more)) from error
 
 
 def _migrated(data: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The fields of a configuration of any format that there has been, as they are called today."""
+    """The fields of a configuration of any format, converted to this one."""
     got = data.get("format") if isinstance(data, Mapping) else type(data).__name__
     known = [*sorted(MIGRATIONS), FORMAT]
     if type(got) is not int or got not in known:
@@ -125,13 +111,11 @@ def _migrated(data: Mapping[str, Any], source: str) -> dict[str, Any]:
             f"{got!r:.60}; another version of mmjax wrote it"
         )
     rest = {key: value for key, value in data.items() if key != "format"}
-    for number in range(got, FORMAT):
-        try:
+    try:
+        for number in range(got, FORMAT):
             rest = MIGRATIONS[number](rest)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{source}: no configuration of format {got}: {error!r:.200}"
-            ) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{source}: no configuration of format {got}: {error!r:.200}") from error
     return rest
 
 
@@ -166,7 +150,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook_func(
         lambda hint: isinstance(hint, type) and issubclass(hint, ROOTS), registered
     )
-    # Numbers, or the name of a rule for them: cattrs does not tell these apart.
+    # `tuple | Literal`: cattrs cannot distinguish these itself.
     converter.register_structure_hook_func(
         lambda hint: set(map(typing.get_origin, typing.get_args(hint))) == {tuple, typing.Literal},
         listed_or_named,
@@ -175,19 +159,14 @@ def _converter() -> cattrs.Converter:
 
 
 def _literal(value: Any, kind: type) -> Any:
-    """No coercion: 3.7 is not an integer, and "no" is not a boolean."""
-    exact = type(value) is kind or (kind is float and type(value) is int)
-    if not exact:
+    """The value, without coercion: 3.7 is not an integer, and "no" is not a boolean."""
+    if type(value) is not kind and not (kind is float and type(value) is int):
         raise UserError(f"expected {kind.__name__}, got {value!r:.60}")
-    return _with_home(value) if isinstance(value, str) else kind(value)
-
-
-def _reason(error: BaseException, kind: Any) -> str:
-    return str(error) if str(error) else type(error).__name__
+    return decode_path(value) if isinstance(value, str) else kind(value)
 
 
 def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
-    """One line per field in which two configurations in JSON differ."""
+    """One line for each field in which two configurations (as JSON) differ."""
     if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
         for key in sorted(set(ours) | set(theirs), key=str):
             below = f"{path}.{key}" if path else key
@@ -197,11 +176,11 @@ def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
 
 
 def load(path: Path) -> Experiment:
-    """Reads a config.json.
+    """Read a config.json.
 
     Raises:
         FileNotFoundError: there is none.
-        UserError: as `from_json`, and where the file is damaged.
+        UserError: the file is damaged, or as in `from_json`.
     """
     if (size := path.stat().st_size) > BYTE_LIMIT:
         raise UserError(f"{path}: expected at most {BYTE_LIMIT:,} bytes, got {size:,}")
@@ -209,5 +188,5 @@ def load(path: Path) -> Experiment:
 
 
 def save(path: Path, experiment: Experiment) -> None:
-    """Writes a config.json."""
+    """Write a config.json."""
     json_file.write(path, to_json(experiment))

@@ -1,4 +1,4 @@
-"""Sweeps: every combination of values of some fields and choices, each an experiment of its own."""
+"""Sweeps: every combination of values of some fields and choices."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class Axis(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Axis":
-        """The axis that `optim.peak-lr=1e-4,3e-4` says; UserError where it is not like that."""
+        """The axis of a text such as `optim.peak-lr=1e-4,3e-4`; UserError if it is not one."""
         path, equals, listed = text.partition("=")
         values = tuple(value.strip() for value in listed.split(","))
         if not equals or not path or not all(values):
@@ -32,7 +32,7 @@ class Axis(NamedTuple):
 class Point(NamedTuple):
     """One combination, and its experiment."""
 
-    values: dict[str, str]
+    values: dict[str, str]  # {path: value}
     experiment: Experiment
 
     @property
@@ -42,11 +42,9 @@ class Point(NamedTuple):
 
 
 def combinations(axes: Sequence[Axis]) -> list[dict[str, str]]:
-    """Every combination of the values, by path; one empty one where there are no axes."""
+    """Every combination of the values: {path: value}."""
     paths = [axis.path for axis in axes]
     if len(set(paths)) < len(paths):
         raise UserError(f"--sweep: {', '.join(paths)}: name each path once")
-    return [
-        dict(zip(paths, values, strict=True))
-        for values in itertools.product(*(axis.values for axis in axes))
-    ]
+    products = itertools.product(*(axis.values for axis in axes))
+    return [dict(zip(paths, values, strict=True)) for values in products]

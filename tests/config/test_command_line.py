@@ -178,7 +178,7 @@ def test_objectives_are_choices_that_keep_what_they_read():
 
 def test_an_objective_may_not_have_the_name_of_something_else():
     for name in ("auxiliary", "match/image"):
-        with pytest.raises(ValueError, match="would be read as another's in the log"):
+        with pytest.raises(ValueError, match="ambiguous in the log"):
             small(objectives={name: SMALL.objectives["match"]})
 
 

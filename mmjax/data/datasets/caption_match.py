@@ -1,4 +1,4 @@
-"""The match task with captions: does the caption name what the image shows?"""
+"""The match task with captions: does the caption name the class of the image?"""
 
 import itertools
 from collections.abc import Sequence
@@ -18,31 +18,28 @@ from mmjax.types import Masked
 
 @dataclass(frozen=True)
 class CaptionMatch(Match):
-    """The fields and the fitting that the data sets with captions share."""
+    """The base class of match tasks with captions."""
 
-    # Longer captions are cut; parts of words and a tokenizer's special words count too.
-    max_words: int = 10
-    # At most so many different words, the padding and the unknown word included.
+    max_words: int = 10  # Longer captions are cut; a tokenizer's special words count too
+    # Largest number of different words, with the padding and the unknown word.
     vocabulary_size: int = 10_000
-    # What a caption is split into: whole words, or parts of words in one of two ways.
-    tokens: Kind = "words"
-    # An existing tokenizer.json or vocab.txt, instead of a vocabulary of the captions.
+    tokens: Kind = "words"  # How captions are split: whole words, byte pair encoding, or WordPiece
+    # A published tokenizer.json or vocab.txt, instead of a vocabulary of the captions.
     tokenizer: str | None = None
     word_dropout: float = 0.0  # Share of the training words replaced by the unknown word, 0 to 1
 
     captions: ClassVar[Sequence[Sequence[str]]]
-    """The wordings of each class."""
+    """The captions of each class."""
     modality = "text"
 
     def partners(self, split: str) -> Sequence[Sequence[str]]:
-        """The captions; every split has all of them."""
+        """The captions, which are the same in every split."""
         return self.captions
 
     def partner_transform(self) -> TextTransform:
-        """A tokenizer of the captions that training can draw, or the existing one."""
+        """A tokenizer of all captions, or the published one."""
         if self.tokenizer is not None:
             return TextTransform.load(self.tokenizer, max_words=self.max_words)
-        # With two classes or more every class is drawn: as the true one or as the other one.
         return TextTransform.fit(
             itertools.chain.from_iterable(self.captions),
             vocabulary_size=self.vocabulary_size,

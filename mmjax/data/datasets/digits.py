@@ -8,44 +8,27 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
+from mmjax.data.datasets.builder import ImageBuilder
+
 _SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 
 
-class Digits(tfds.core.GeneratorBasedBuilder):
-    """Comes with scikit-learn: nothing to download."""
+class Digits(ImageBuilder):
+    """Part of scikit-learn: nothing is downloaded."""
 
     name = "mmjax_digits"
-    VERSION = tfds.core.Version("1.0.0")
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=(
-                "The test part of the Optical Recognition of Handwritten Digits data set, as "
-                "scikit-learn carries it: 1,797 digits of 8 x 8 pixels in 17 grey levels, here "
-                "0..255. Split 70/10/20 within each class by a fixed permutation."
-            ),
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Tensor(
-                        shape=(8, 8, 1), dtype=np.uint8, encoding="bytes"
-                    ),
-                    "label": tfds.features.ClassLabel(names=[str(digit) for digit in range(10)]),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            homepage="https://archive.ics.uci.edu/dataset/80/"
-            "optical+recognition+of+handwritten+digits",
-            citation="""@misc{optical_recognition_of_handwritten_digits_80,
-  author = {Alpaydin, E. and Kaynak, C.},
-  title  = {{Optical Recognition of Handwritten Digits}},
-  year   = {1998},
-  howpublished = {UCI Machine Learning Repository},
-  doi    = {10.24432/C50P49},
-}""",
-            license="CC BY 4.0",
-            disable_shuffling=True,
-        )
+    SIDE = 8
+    DESCRIPTION = (
+        "The test part of the Optical Recognition of Handwritten Digits data set, as scikit-learn "
+        "carries it: 1,797 digits of 8 x 8 pixels in 17 grey levels, here 0..255. Split 70/10/20 "
+        "within each class by a fixed permutation."
+    )
+    HOMEPAGE = "https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits"
+    CITATION = """@misc{optical_recognition_of_handwritten_digits_80, year = {1998},
+  author = {Alpaydin, E. and Kaynak, C.}, doi = {10.24432/C50P49},
+  title = {{Optical Recognition of Handwritten Digits}},
+  howpublished = {UCI Machine Learning Repository}}"""
+    LICENSE = "CC BY 4.0"
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         from sklearn.datasets import load_digits
@@ -57,15 +40,10 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             for split, chosen in _split(labels).items()
         }
 
-    def _generate_examples(self, images: np.ndarray, labels: np.ndarray) -> Iterator:
-        for key, (image, label) in enumerate(zip(images, labels, strict=True)):
-            yield key, {"image": image, "label": int(label)}
-
 
 def _split(labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Positions of each split, the classes in the same shares in each."""
-    # RandomState's numbers are frozen for ever, a Generator's are not.
-    random = np.random.RandomState(0)
+    """The indices of each split, with the same shares of every class."""
+    random = np.random.RandomState(0)  # unlike a Generator's, its numbers never change
     parts: dict[str, list[np.ndarray]] = {split: [] for split in _SHARES}
     bounds = np.cumsum(list(_SHARES.values()))[:-1]
     for label in np.unique(labels):

@@ -1,4 +1,4 @@
-"""Which digit is it? From a picture and a caption that is sometimes wrong."""
+"""Which digit is it? From an image and a caption that is sometimes wrong."""
 
 import zlib
 from collections.abc import Sequence
@@ -9,25 +9,21 @@ import numpy as np
 
 from mmjax.data.dataset import Dataset, Examples, Place, Source, check_split
 from mmjax.data.datasets import storage
-from mmjax.data.datasets.digit_captions import DIGIT_CAPTIONS
+from mmjax.data.datasets.digits_match import DIGIT_CAPTIONS, NAMES
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.targets import Category
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import UserError
 
-NAMES = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-)  # fmt: skip
-
 
 class DigitsClassSource(Source):
-    """The pictures of one split, each with a caption that may name another digit."""
+    """The images of one split, each with a caption that may name another digit."""
 
     def __init__(self, images: np.ndarray, digits: np.ndarray, wrong: float, seed: int) -> None:
-        """`wrong`: chance of a caption to name another digit; `seed`: of captions to evaluate."""
+        """`wrong`: probability of a wrong caption; `seed`: for the captions to evaluate on."""
         self._images, self._digits, self._wrong = images, digits, wrong
-        # RandomState's numbers are frozen, a Generator's are not: scores stay comparable.
+        # RandomState, because its numbers never change: scores stay comparable.
         self._fixed = self._captions(digits, np.random.RandomState(seed).random_sample)
 
     def __len__(self) -> int:
@@ -57,13 +53,12 @@ class DigitsClassSource(Source):
 class DigitsClass(Dataset):
     """scikit-learn's 1,797 digits of 8 x 8 pixels, each with a caption that may be wrong.
 
-    The target "digit" is one class of ten. Whoever reads the caption alone is right in a share of
-    1 - wrong of the examples.
+    The target "digit" is one class of ten. The caption alone gives an accuracy of 1 - wrong.
     """
 
-    # Where prepared data sets lie; none: TFDS's own folder, ~/tensorflow_datasets.
+    # Folder of prepared data sets; none: TFDS's own, ~/tensorflow_datasets.
     data_dir: Place = None
-    wrong: float = 0.2  # Chance of a caption to name another digit, 0 to 1
+    wrong: float = 0.2  # Probability that a caption names another digit, 0 to 1
     max_words: int = 10  # Longer captions are cut
 
     def __post_init__(self) -> None:
@@ -71,13 +66,13 @@ class DigitsClass(Dataset):
             raise UserError(f"wrong: expected 0 to 1, got {self.wrong}")
 
     def prepare(self) -> None:
-        """Build it from what scikit-learn carries."""
+        """Build the data set from scikit-learn's."""
         from mmjax.data.datasets.digits import Digits
 
         storage.prepare(Digits, data_dir=self.data_dir)
 
     def preprocessing(self) -> Preprocessing:
-        """Statistics of the training images, the words of all captions, the ten names."""
+        """Statistics of the training images, the words of all captions, the names of the digits."""
         images, digits = self._columns("train")
         captions: Sequence[str] = [text for texts in DIGIT_CAPTIONS for text in texts]
         text = TextTransform.fit(captions, vocabulary_size=1000, max_words=self.max_words)
@@ -87,7 +82,7 @@ class DigitsClass(Dataset):
         )
 
     def source(self, split: str) -> DigitsClassSource:
-        """The pictures of a split."""
+        """The images of a split."""
         check_split(split)
         seed = zlib.crc32(split.encode())
         return DigitsClassSource(*self._columns(split), wrong=self.wrong, seed=seed)

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from mmjax.data.dataset import Place
-from mmjax.data.datasets import storage
 from mmjax.data.datasets.caption_match import CaptionMatch
+from mmjax.data.datasets.storage import Kind
 
-# In the order of the classes. No name fits two of them, though "shirt" is a part of "t-shirt".
+# In the order of the classes. No name fits two classes, though "t-shirt" contains "shirt".
 _NAMES = (
     ("a t-shirt", "a tee", "a short-sleeved top"),
     ("trousers", "a pair of trousers", "a pair of pants"),
@@ -34,7 +32,7 @@ _WORDINGS = (
 
 @dataclass(frozen=True)
 class FashionMatch(CaptionMatch):
-    """70,000 pieces of clothing of 28 x 28 pixels, with captions that name it or another kind."""
+    """70,000 clothes of 28 x 28 pixels, each with captions that name it or another kind."""
 
     manual_dir: Place = None  # Folder with the four official IDX files; none: they are downloaded
 
@@ -43,17 +41,9 @@ class FashionMatch(CaptionMatch):
         for names in _NAMES
     )
 
-    def prepare(self) -> None:
-        """Build it from the files in `manual_dir`, or download them."""
-        from mmjax.data.datasets.fashion_mnist import FashionMnist
+    @staticmethod
+    def builder() -> Kind:
+        """Fashion-MNIST."""
+        from mmjax.data.datasets.mnist import FashionMnist
 
-        storage.prepare(FashionMnist, data_dir=self.data_dir, manual_dir=self.manual_dir)
-
-    def columns(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 [n, 28, 28, 1] and kinds int [n], in the official order of the classes."""
-        from mmjax.data.datasets.fashion_mnist import FashionMnist
-
-        found = storage.columns(
-            FashionMnist, split, data_dir=self.data_dir, manual_dir=self.manual_dir
-        )
-        return found["image"], found["label"]
+        return FashionMnist

@@ -1,4 +1,4 @@
-"""The match task: an image and something of another modality, are both of the same class?"""
+"""The match task: are an image and a row of another modality of the same class?"""
 
 import abc
 import itertools
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmjax.data.dataset import Dataset, Examples, Place, Source, check_split
+from mmjax.data.datasets import storage
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Share
 from mmjax.data.targets import Binary
@@ -20,17 +21,17 @@ from mmjax.errors import UserError
 
 
 class MatchSource(Source):
-    """Pairs of the images of one split: positions 2i and 2i + 1 are both about image i.
+    """Pairs of the images of one split; pairs 2i and 2i + 1 have image i.
 
-    For training each gets a partner of its own class with probability 1/2, else one of a uniformly
-    drawn other class. For evaluation 2i has a true partner and 2i + 1 a false one, drawn once.
+    In training, the partner is of the same class with probability 1/2, else of another class drawn
+    uniformly. In evaluation, pair 2i matches and pair 2i + 1 does not; partners are drawn once.
     """
 
     def __init__(
         self,
         images: np.ndarray,  # uint8 [n, h, w, c]
         labels: np.ndarray,  # int [n], the class of each image
-        partners: Sequence[Sequence[Any]],  # the rows of each class: captions, recordings ...
+        partners: Sequence[Sequence[Any]],  # rows of each class, such as captions
         *,
         modality: str,  # of the partners
         seed: int,  # of the evaluation pairs
@@ -56,7 +57,7 @@ class MatchSource(Source):
         self._first = np.cumsum(self._count) - self._count
         self._modality = modality
         self._augment = augment or ImageAugment()
-        # RandomState's numbers are frozen for ever, a Generator's are not: scores stay comparable.
+        # RandomState, because its numbers never change: scores stay comparable.
         drawn = np.random.RandomState(seed)
         classes = np.repeat(self._labels, 2)
         other = drawn.randint(1, len(partners), len(classes))
@@ -69,7 +70,7 @@ class MatchSource(Source):
     def read(
         self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
     ) -> Examples:
-        """Images uint8 [b, h, w, c], rows of their partners, and the target "match", 0 or 1."""
+        """Images uint8 `[b, h, w, c]`, rows of their partners, and the target "match", 0 or 1."""
         images = self._images[indices[own] // 2]
         if rng is None:
             truth, partner = self._truth[indices[own]], self._fixed[indices[own]]
@@ -98,7 +99,7 @@ class MatchSource(Source):
     def _drawn(
         self, indices: np.ndarray, rng: np.random.Generator, own: slice
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Whether each pair to train on is a true one, and the partner's place."""
+        """Whether each training pair matches, and the index of its partner."""
         truth = rng.random(len(indices)) < 0.5
         other = rng.integers(1, len(self._count), len(indices))
         classes = self._labels[indices // 2]
@@ -108,33 +109,49 @@ class MatchSource(Source):
     def _partner(
         self, classes: np.ndarray, truth: np.ndarray, other: np.ndarray, which: np.ndarray
     ) -> np.ndarray:
-        """Positions in the list of rows. `other` counts classes onward from the true one."""
+        """Indices of partners. `other` is the distance from the true class, modulo the classes."""
         shown = np.where(truth, classes, (classes + other) % len(self._count))
         return self._first[shown] + (which * self._count[shown]).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Match(Dataset):
-    """What the match data sets share, whatever the images are paired with."""
+    """The base class of match data sets: images of a TFDS builder and their partners."""
 
-    # Where prepared data sets lie; none: TFDS's own folder, ~/tensorflow_datasets.
+    # Folder of prepared data sets; none: TFDS's own, ~/tensorflow_datasets.
     data_dir: Place = None
-    augment: ImageAugment = field(default_factory=ImageAugment)  # Changes of the training images
+    augment: ImageAugment = field(
+        default_factory=ImageAugment
+    )  # Random changes of the training images
 
     modality: ClassVar[str]
-    """Of the partners."""
+    """The modality of the partners."""
 
+    @staticmethod
     @abc.abstractmethod
-    def columns(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 [n, h, w, c] and classes int [n] of a split, from disk."""
+    def builder() -> storage.Kind:
+        """The builder of the images; imports TFDS, which is slow."""
 
     @abc.abstractmethod
     def partners(self, split: str) -> Sequence[Sequence[Any]]:
-        """What the images of a split are paired with: the rows of each class."""
+        """The rows of each class that the images of a split are paired with."""
 
     @abc.abstractmethod
     def partner_transform(self) -> Transform:
-        """Of the partners' modality, fitted on the training split."""
+        """The transform of the partners, fitted on the training split."""
+
+    def prepare(self) -> None:
+        """Build the images on disk, unless they are there."""
+        storage.prepare(self.builder(), **self._places())
+
+    def columns(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Images uint8 `[n, h, w, c]` and classes int `[n]` of a split, from disk."""
+        rows = storage.columns(self.builder(), split, **self._places())
+        return rows["image"], rows["label"]
+
+    def _places(self) -> dict[str, str | None]:
+        """Folders of the prepared data and, in some data sets, of the original files."""
+        return {"data_dir": self.data_dir, "manual_dir": getattr(self, "manual_dir", None)}
 
     def preprocessing(self) -> Preprocessing:
         """Statistics of the training images, and the transform of their partners."""

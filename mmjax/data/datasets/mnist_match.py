@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from mmjax.data.dataset import Place
-from mmjax.data.datasets import storage
 from mmjax.data.datasets.caption_match import CaptionMatch
-from mmjax.data.datasets.digit_captions import DIGIT_CAPTIONS
+from mmjax.data.datasets.digits_match import DIGIT_CAPTIONS
+from mmjax.data.datasets.storage import Kind
 
 
 @dataclass(frozen=True)
@@ -18,15 +16,9 @@ class MnistMatch(CaptionMatch):
 
     captions = DIGIT_CAPTIONS
 
-    def prepare(self) -> None:
-        """Build it from the files in `manual_dir`, or download them."""
+    @staticmethod
+    def builder() -> Kind:
+        """MNIST."""
         from mmjax.data.datasets.mnist import Mnist
 
-        storage.prepare(Mnist, data_dir=self.data_dir, manual_dir=self.manual_dir)
-
-    def columns(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 [n, 28, 28, 1] and digits int [n]."""
-        from mmjax.data.datasets.mnist import Mnist
-
-        found = storage.columns(Mnist, split, data_dir=self.data_dir, manual_dir=self.manual_dir)
-        return found["image"], found["label"]
+        return Mnist

@@ -1,4 +1,4 @@
-"""The match task with speech: does the recording say the digit in the picture?"""
+"""The match task with speech: does the recording say the digit in the image?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 from mmjax.data.dataset import Place
 from mmjax.data.datasets import storage
 from mmjax.data.datasets.match import Match
+from mmjax.data.datasets.storage import Kind
 from mmjax.data.transforms.audio import AudioTransform
 
 
@@ -15,39 +16,36 @@ from mmjax.data.transforms.audio import AudioTransform
 class SpokenMatch(Match):
     """scikit-learn's 1,797 digits of 8 x 8 pixels, paired with 3,000 recordings of spoken ones.
 
-    Pictures and recordings are of the same split.
+    Images and recordings are of the same split.
     """
 
     manual_dir: Place = None  # Folder with free-spoken-digit-dataset.tar.gz
-    # Longer recordings are cut; 8,000 samples are a second, and 99 of 100 recordings are shorter.
+    # Longer recordings are cut. 8,000 samples are a second; 99 of 100 recordings are shorter.
     max_samples: int = 8000
 
     modality = "speech"
 
-    def prepare(self) -> None:
-        """Build both from what scikit-learn carries and from the file in `manual_dir`."""
+    @staticmethod
+    def builder() -> Kind:
+        """The digits of scikit-learn."""
         from mmjax.data.datasets.digits import Digits
+
+        return Digits
+
+    def prepare(self) -> None:
+        """Build the recordings from the file in `manual_dir`, and the images."""
         from mmjax.data.datasets.fsdd import Fsdd
 
         storage.prepare(Fsdd, data_dir=self.data_dir, manual_dir=self.manual_dir)
-        storage.prepare(Digits, data_dir=self.data_dir)
-
-    def columns(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 [n, 8, 8, 1] and digits int [n]."""
-        from mmjax.data.datasets.digits import Digits
-
-        found = storage.columns(Digits, split, data_dir=self.data_dir)
-        return found["image"], found["label"]
+        super().prepare()
 
     def partners(self, split: str) -> Sequence[Sequence[np.ndarray]]:
-        """Recordings of each digit: int16 [sample], 8,000 a second."""
+        """Recordings of each digit: int16 `[sample]`, 8,000 a second."""
         from mmjax.data.datasets.fsdd import Fsdd
 
-        found = storage.columns(Fsdd, split, data_dir=self.data_dir, manual_dir=self.manual_dir)
-        return [list(found["audio"][found["label"] == digit]) for digit in range(10)]
+        rows = storage.columns(Fsdd, split, data_dir=self.data_dir, manual_dir=self.manual_dir)
+        return [list(rows["audio"][rows["label"] == digit]) for digit in range(10)]
 
     def partner_transform(self) -> AudioTransform:
-        """Nothing is fitted: recordings stay as loud as they are."""
-        from mmjax.data.datasets.fsdd import Fsdd
-
-        return AudioTransform(sample_rate=Fsdd.SAMPLE_RATE, max_samples=self.max_samples)
+        """Nothing is fitted."""
+        return AudioTransform(sample_rate=8000, max_samples=self.max_samples)

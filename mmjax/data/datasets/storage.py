@@ -1,6 +1,6 @@
-"""Prepared data sets on disk: built once by TFDS as array_record, read in bulk into columns.
+"""Prepared data sets on disk: built once by TFDS, read into columns without TensorFlow.
 
-TensorFlow is never needed: that holds for this file format, and for bytes, numbers and labels.
+TensorFlow is not needed for array_record files of bytes, numbers and labels.
 """
 
 import contextlib
@@ -13,15 +13,16 @@ import numpy as np
 
 from mmjax.errors import MissingFileError, StorageError, UserError
 
-# Importing TFDS takes as long as printing the help of a command should.
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing TFDS is slow
     from tensorflow_datasets.core import GeneratorBasedBuilder
 
+Kind = type["GeneratorBasedBuilder"]
 
-def prepare(kind: "type[GeneratorBasedBuilder]", **options: str | None) -> None:
-    """Build unless built. TFDS looks, and writes to a folder of its own that it renames at the end.
 
-    `options` are the builder's: `data_dir`, and what else it takes.
+def prepare(kind: Kind, **options: str | None) -> None:
+    """Build a data set unless it is built; TFDS writes to a draft folder and renames it at the end.
+
+    `options` are the builder's, `data_dir` and `manual_dir`.
     """
     import tensorflow_datasets as tfds
 
@@ -32,28 +33,25 @@ def prepare(kind: "type[GeneratorBasedBuilder]", **options: str | None) -> None:
     if not builder.data_path.exists():
         print(f"preparing {builder.name}, once; it is kept for later", file=sys.stderr)
     try:
-        # What TFDS prints is no result of the program that runs it, and names the user's home.
+        # TFDS prints to stdout, which is for results.
         with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare(download_config=config)
     except OSError:
-        # A process that built the same and was first: its folder cannot be renamed over.
+        # Another process built the same data set first, so that the draft cannot be renamed.
         if not builder.data_path.exists():
             raise
 
 
-# Fitting the preprocessing and training both want the training split: two seconds for MNIST.
+# Cached: preprocessing and training both read the training split, two seconds for MNIST.
 @functools.lru_cache(maxsize=8)
-def columns(
-    kind: "type[GeneratorBasedBuilder]", split: str, **options: str | None
-) -> dict[str, np.ndarray]:
-    """{feature: array [n, ...]} of a split, read-only, in the order in which it was written.
+def columns(kind: Kind, split: str, **options: str | None) -> dict[str, np.ndarray]:
+    """{feature: array `[n, ...]`} of a split, read-only, in the order in which it was written.
 
-    Where rows differ in shape, as recordings do, the array is one of objects: the rows. Nothing is
-    written, and no file is read but those of the data set's own folder.
+    Where rows differ in shape, as recordings do, the array holds one object for each row.
 
     Raises:
-        FileNotFoundError: it is not prepared.
-        OSError: it is damaged, or names files of others.
+        MissingFileError: the data set is not prepared.
+        StorageError: it is damaged, or names files outside its folder.
     """
     builder = kind(file_format="array_record", **options)
     folder = builder.data_path
@@ -68,7 +66,7 @@ def columns(
                 raise UserError(f"its dataset_info.json names {path}, which is not in its folder")
         source = builder.as_data_source(split)  # pyright: ignore[reportCallIssue]
         rows = source.__getitems__(range(len(source)))
-    except Exception as error:  # each of the readers below TFDS has exceptions of its own
+    except Exception as error:  # the readers that TFDS uses raise many kinds of errors
         raise StorageError(
             f"{folder}: expected the prepared data set {builder.name}, got {error!r}; "
             "delete this folder to have it built anew"

@@ -38,7 +38,7 @@ def test_the_command_line_reaches_every_field_and_explains_it(kind):
         assert f"--{field.name.replace('_', '-')}" in text.getvalue()
     words = re.sub(r"[^a-z0-9=]+", " ", text.getvalue().lower())
     assert ("longer captions are cut" in words) == (kind in _CAPTIONED.values())
-    assert "degrees at most either way 0 = off" in words
+    assert "largest rotation in degrees" in words
 
 
 @pytest.mark.parametrize("kind", _CAPTIONED.values(), ids=_CAPTIONED)

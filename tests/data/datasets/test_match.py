@@ -105,6 +105,10 @@ def test_columns_that_do_not_fit_are_refused(changes, message):
 class _Animals(CaptionMatch):
     captions = _CAPTIONS
 
+    @staticmethod
+    def builder():
+        raise NotImplementedError
+
     def prepare(self):
         pass
 
@@ -179,4 +183,6 @@ def test_an_existing_tokenizer_takes_the_place_of_a_vocabulary_of_the_captions(t
 def test_word_dropout_of_something_else_than_text_is_refused():
     image = ImageTransform((1, 1, 1), (0.0,), (1.0,))
     with pytest.raises(ValueError, match="text: expected a TextTransform, got ImageTransform"):
-        _Animals().perturb({}, Preprocessing({"text": image}), np.random.default_rng(0))
+        _Animals(word_dropout=0.1).perturb(
+            {}, Preprocessing({"text": image}), np.random.default_rng(0)
+        )

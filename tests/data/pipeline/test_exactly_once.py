@@ -245,7 +245,10 @@ def test_processes_evaluate_every_example_once_and_in_even_shares(
 ):
     """... in chunks of 3; of 5 processes some have none of a short split."""
     evaluate = evaluators[devices]
-    shares = [evaluate._parts({}, str(length), (part, count)) for part in range(count)]
+    shares = [
+        evaluate._measured({}, str(length), evaluate._rows(str(length), part, count))
+        for part in range(count)
+    ]
     rows = [sum(len(found.records["number"]["weight"]) for found in share) for share in shares]
     # Whole chunks: others would be other programs' sums.
     assert all(end % 3 == 0 or end == length for end in np.cumsum(rows))

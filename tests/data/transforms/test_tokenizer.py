@@ -13,7 +13,7 @@ from tests.data.transforms.tokenizers import BERT_WORDS, bert_json, gpt2_json
 _TEXTS = ["this is a seven", "This is a 7", "an ankle boot, grey", "seventy-seven boots"]
 _PROGRAM = """
 import random, sys
-from mmjax.data.datasets.digit_captions import DIGIT_CAPTIONS
+from mmjax.data.datasets.digits_match import DIGIT_CAPTIONS
 from mmjax.data.transforms.tokenizer import train
 texts = [text + ", or isn't it? " + text[::-1] for texts in DIGIT_CAPTIONS for text in texts]
 random.Random(int(sys.argv[1])).shuffle(texts)

@@ -13,16 +13,14 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import registered
 
 from mmjax.data.datasets import FashionMatch, MnistMatch
-from mmjax.data.datasets.fashion_mnist import FashionMnist
-from mmjax.data.datasets.idx_builder import IdxBuilder, _probe
-from mmjax.data.datasets.mnist import Mnist
+from mmjax.data.datasets.mnist import FILES, FashionMnist, IdxBuilder, Mnist, _probe
 
 _BOTH = [(MnistMatch, Mnist, "mnist"), (FashionMatch, FashionMnist, "fashion_mnist")]
 
 
 @pytest.mark.parametrize(("config", "builder", "folder"), _BOTH)
 def test_missing_files_are_all_named_at_once(tmp_path, config, builder, folder):
-    first, *others = builder.SHA256
+    first, *others = FILES
     manual = tmp_path / "manual"
     manual.mkdir()
     (manual / first).touch()
@@ -45,12 +43,12 @@ def test_without_a_network_the_error_says_which_files_to_put_in_place(
     monkeypatch.setattr(urllib.request, "urlopen", unknown_host)
     with pytest.raises(ConnectionError) as error:
         config(data_dir=str(tmp_path)).prepare()
-    for part in (*builder.SHA256, builder.URL, "--data.manual-dir", "Name or service not known"):
+    for part in (*FILES, builder.URL, "--data.manual-dir", "Name or service not known"):
         assert part in str(error.value)
 
 
 def test_a_silent_host_is_given_up_after_a_few_seconds(monkeypatch):
-    monkeypatch.setattr("mmjax.data.datasets.idx_builder._PROBE_SECONDS", 0.3)
+    monkeypatch.setattr("mmjax.data.datasets.mnist._PROBE_SECONDS", 0.3)
     ended = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ended.wait(20) and [])
     start = time.monotonic()
@@ -70,7 +68,7 @@ def test_a_host_that_answers_is_asked_for_the_files(tmp_path, monkeypatch):
 
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: Answer())
     files = Mnist(data_dir=str(tmp_path))._downloaded(Downloads(download_dir=tmp_path))
-    assert files == {name: tmp_path / name for name in Mnist.SHA256}
+    assert files == [tmp_path / name for name in FILES]
 
 
 def test_the_files_of_another_data_set_under_the_same_names_are_refused(tmp_path, real_files):
@@ -89,7 +87,7 @@ def test_the_official_files_become_three_splits_in_their_order(
 ):
     data = config(data_dir=str(tmp_path), manual_dir=str(real_files / folder))
     official = {}
-    for name in builder.SHA256:
+    for name in FILES:
         content = gzip.decompress((real_files / folder / name).read_bytes())
         axes = content[3]
         shape = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])

@@ -1,4 +1,4 @@
-"""How planted symbols look: as images, sentences and rows of numbers that a sensor might give.
+"""Rendering of symbols as images, sentences and rows of sensor readings.
 
 A symbol is two bits, `a + 2 b`, shown at two places of a modality, or `MISSING`.
 """
@@ -18,16 +18,16 @@ from mmjax.data.transforms.transform import Transform
 
 MISSING = 4
 
-# Both have `random` and `standard_normal`; only RandomState's numbers are frozen for ever.
+# Both have `random` and `standard_normal`; only RandomState's numbers never change.
 Draws = Union[np.random.Generator, np.random.RandomState]
 
 
 class Series(NamedTuple):
-    """Rows of numbers: at most so many tokens of so many features."""
+    """Rows of numbers: the largest number of tokens, and their features."""
 
     tokens: int
     features: int
-    timed: bool  # beside the two places: the moment of a token, else nothing but noise
+    timed: bool  # features beside the two bits: the time of the token, else noise
 
 
 SERIES = {
@@ -41,7 +41,7 @@ SERIES = {
     "imu": Series(10, 6, True),
 }
 
-# WORDS[place][bit]: the wordings of a bit.
+# WORDS[place][bit]: words for a bit.
 WORDS = (
     (("cold", "cool", "icy"), ("hot", "warm", "burning")),
     (("surely", "clearly", "certainly"), ("maybe", "perhaps", "possibly")),
@@ -49,7 +49,7 @@ WORDS = (
 FILLERS = ("the", "cup", "on", "table", "is", "here", "we", "found", "it", "today")
 MIN_WORDS, MAX_WORDS = 5, 9
 
-# How much later the second modality answers the first one's mark, as a share of the whole.
+# Delay between the mark in the first modality and the answer in the second, of the whole length.
 SHIFT = (5, 12)
 
 _STRIPES = np.broadcast_to(np.arange(8)[:, None] % 4 < 2, (8, 4))
@@ -59,7 +59,7 @@ _GREY, _CONTRAST = 128, 64  # of 255; the unit of the noise
 
 
 def frozen(seed: int, split: str) -> np.random.RandomState:
-    """Numbers of a split's own that no later version of NumPy changes."""
+    """The generator of a split, whose numbers no version of NumPy changes."""
     return np.random.RandomState([seed, zlib.crc32(split.encode())])
 
 
@@ -71,14 +71,14 @@ def two_bits(symbols: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "batch 2"]:
 def images(
     bits: Int[np.ndarray, "batch 2"], noise: float, draws: Draws
 ) -> UInt8[np.ndarray, "batch 8 8 1"]:
-    """The left half shows a, the right half b."""
+    """Images whose left half shows a and whose right half shows b."""
     clean = np.concatenate([PATTERNS[bits[:, 0]], PATTERNS[bits[:, 1]]], axis=2)
     levels = _GREY + _CONTRAST * (clean + noise * draws.standard_normal(clean.shape))
     return np.clip(np.round(levels), 0, 255).astype(np.uint8)[:, :, :, None]
 
 
 def sentences(bits: Int[np.ndarray, "batch 2"], draws: Draws) -> list[str]:
-    """A word for a and a word for b, anywhere among 3 to 7 that mean nothing."""
+    """Sentences with a word for a and a word for b among 3 to 7 fillers."""
     n = len(bits)
     length = _uniform(MIN_WORDS, MAX_WORDS, n, draws)
     words = np.array(FILLERS, object)[_uniform(0, len(FILLERS) - 1, (n, MAX_WORDS), draws)]
@@ -91,7 +91,7 @@ def sentences(bits: Int[np.ndarray, "batch 2"], draws: Draws) -> list[str]:
 
 
 def stamps(tokens: int, count: int) -> Float[np.ndarray, "token {count}"]:
-    """cos 2 pi k t, sin 2 pi k t for k = 1, 2, ... of the moments t = 0 .. 1, `count` of them."""
+    """cos 2 pi k t, sin 2 pi k t for k = 1, 2, ... at times t in 0..1; `count` features."""
     phase = 2 * np.pi * np.outer(np.arange(tokens) / tokens, np.arange(count) // 2 + 1)
     return np.where(np.arange(count) % 2 == 0, np.cos(phase), np.sin(phase))
 
@@ -99,7 +99,7 @@ def stamps(tokens: int, count: int) -> Float[np.ndarray, "token {count}"]:
 def series(
     bits: Int[np.ndarray, "batch token 2"], look: Series, noise: float, draws: Draws
 ) -> Float[np.ndarray, "batch token {look.features}"]:
-    """Features 0 and 1 of each token are -1 or 1 for its two bits, with noise."""
+    """Tokens whose features 0 and 1 are -1 or 1 for the two bits, with noise."""
     n, tokens, _ = bits.shape
     shown = 2 * bits - 1 + noise * draws.standard_normal(bits.shape)
     rest = (n, tokens, look.features - 2)
@@ -113,7 +113,7 @@ def series(
 def render(
     name: str, symbols: Int[np.ndarray, "batch"], noise: float, draws: Draws
 ) -> np.ndarray | list:
-    """Rows of one modality; of a series at least half of its tokens, None where it is missing."""
+    """Rows of one modality, None where it is missing. A series has half to all of its tokens."""
     bits = two_bits(symbols)
     if name == "image":
         rows = images(bits, noise, draws)
@@ -131,13 +131,13 @@ def render(
 
 
 def shifted(first: int, second: int) -> Int[np.ndarray, "token"]:
-    """The token of the second modality that each token of the first one asks for."""
+    """For each token of the first modality, the token of the second one that answers it."""
     early, whole = SHIFT
     return (whole * np.arange(first) + early * first) * second // (whole * first) % second
 
 
 def half(tokens: int) -> Int[np.ndarray, "pattern token"]:
-    """Every way in which half of the tokens show a 1."""
+    """Every pattern in which half of the tokens are 1."""
     chosen = itertools.combinations(range(tokens), tokens // 2)
     return np.array([[int(token in ones) for token in range(tokens)] for ones in chosen])
 
@@ -145,7 +145,7 @@ def half(tokens: int) -> Int[np.ndarray, "pattern token"]:
 def moments(
     names: Sequence[str], shown: Int[np.ndarray, "batch modality"], noise: float, draws: Draws
 ) -> dict[str, list]:
-    """The examples of "misaligned", at full length: what says nothing is random, token by token."""
+    """The rows of "misaligned", at full length; all other bits are random."""
     n, tokens = len(shown), SERIES[names[0]].tokens
     asked = shifted(tokens, SERIES[names[1]].tokens)
     rows = {}
@@ -164,7 +164,7 @@ def moments(
 
 
 def fitted(name: str, rows: Sequence | np.ndarray) -> Transform:
-    """The transform of a modality of which nothing is missing; of text, with every word."""
+    """Fit the transform of a modality to rows without None; texts get every word."""
     if name == "image":
         return ImageTransform.fit(np.asarray(rows))
     if name == "text":

@@ -160,8 +160,8 @@ def test_the_table_is_the_story_of_the_task(task, shape):
 def test_the_best_accuracies_are_those_of_a_pencil(task, best, first, second):
     data = Planted(task=task)
     assert data.best_accuracy() == pytest.approx(best)
-    assert data.unimodal_accuracy("vision") == pytest.approx(first)
-    assert data.unimodal_accuracy("touch") == pytest.approx(second)
+    assert data.best_accuracy(["vision"]) == pytest.approx(first)
+    assert data.best_accuracy(["touch"]) == pytest.approx(second)
 
 
 @pytest.mark.parametrize("shape", _SHAPES)
@@ -184,7 +184,7 @@ def test_the_extremes_are_coins():
 
 def test_an_unknown_modality_is_refused_with_the_choices():
     with pytest.raises(ValueError, match="modality: got 'sound', choose from vision, touch"):
-        Planted().unimodal_accuracy("sound")
+        Planted().best_accuracy(["vision", "sound"])
 
 
 @pytest.mark.parametrize("name", ["image", "text", *planting.SERIES])
@@ -357,7 +357,7 @@ def test_every_field_is_a_flag():
         tyro.cli(Planted, args=["--help"])
     for field in dataclasses.fields(Planted):
         assert f"--{field.name.replace('_', '-')}" in text.getvalue()
-    assert "how the label is spread" in text.getvalue().lower()
+    assert "how the label depends" in text.getvalue().lower()
 
 
 def test_a_configuration_is_a_plain_comparable_value():

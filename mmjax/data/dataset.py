@@ -1,9 +1,9 @@
-"""What a data set is to the rest of the package: the interface every file of datasets/ fills in."""
+"""The interface of data sets."""
 
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Union
 
 import numpy as np
 
@@ -13,61 +13,55 @@ from mmjax.errors import UserError
 from mmjax.types import Masked
 
 Place = Annotated[str | None, "place"]
-"""A folder or file. Where data lie does not make it another run: moving them changes nothing."""
+"""A folder or file. It is no part of a run's identity: moving the data changes nothing."""
+Rows = Union[Sequence, np.ndarray]
 
 SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Some examples before preprocessing; a None among the rows of a modality is a missing one.
+    """Some examples before preprocessing; a row that is None is missing."""
 
-    The rows of a target are what its kind reads (`data/targets/`); a None is a missing target.
-    """
-
-    inputs: Mapping[str, Sequence | np.ndarray]
-    targets: Mapping[str, Sequence | np.ndarray]
+    inputs: Mapping[str, Rows]  # by modality
+    targets: Mapping[str, Rows]  # by name; rows of the target's kind (`data/targets/`)
 
 
 class Source(abc.ABC):
-    """One split, in memory, read by position."""
+    """The examples of one split, read by index."""
 
     @abc.abstractmethod
     def __len__(self) -> int:
-        """How many examples there are; one epoch, whether to train or to evaluate."""
+        """The number of examples in an epoch."""
 
     @abc.abstractmethod
     def read(
         self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
     ) -> Examples:
-        """With a generator: examples to train on, freshly drawn and augmented.
-
-        With None: the examples to evaluate on, which depend on nothing but their positions.
+        """Read some examples.
 
         Args:
-            indices: of all examples of a batch
-            rng: what is drawn is drawn for all of them, so that an example is the same whichever
-                process reads it
-            own: the rows to return; of several processes each reads its own
+            indices: all examples of a batch
+            rng: draws and augments training examples. What is drawn is drawn for all of `indices`,
+                so that an example is the same whichever process reads it. None: examples to
+                evaluate on, which depend on their indices only.
+            own: the rows to return, of `indices`; each of several processes reads its own
         """
 
-    def columns(self) -> Mapping[str, Sequence | np.ndarray] | None:
-        """By modality all rows that examples to train on are made of, where they are rows as such.
-
-        None where they are not: drawn anew, or augmented.
-        """
+    def columns(self) -> Mapping[str, Rows] | None:
+        """By modality, all rows that training examples consist of; None if these are drawn."""
         return None
 
     def pick(
         self, indices: np.ndarray, rng: np.random.Generator, own: slice = slice(None)
-    ) -> tuple[Mapping[str, np.ndarray], Mapping[str, Sequence | np.ndarray]]:
-        """What `read` gives with the same generator: rows of `columns`, and the targets."""
+    ) -> tuple[Mapping[str, np.ndarray], Mapping[str, Rows]]:
+        """The result of `read` as indices of the rows of `columns`, and the targets."""
         raise NotImplementedError("a source with columns says which rows it reads")
 
 
 @dataclass(frozen=True)
 class Dataset(abc.ABC):
-    """A configuration, cheap to build and to compare, that knows how to get at its data."""
+    """The configuration of a data set, cheap to build and to compare."""
 
     @abc.abstractmethod
     def prepare(self) -> None:
@@ -75,7 +69,7 @@ class Dataset(abc.ABC):
 
     @abc.abstractmethod
     def preprocessing(self) -> Preprocessing:
-        """The transforms of inputs and the kinds of targets, fitted on the training split alone."""
+        """The transforms of inputs and the kinds of targets, fitted on the training split."""
 
     @abc.abstractmethod
     def source(self, split: str) -> Source:
@@ -88,20 +82,20 @@ class Dataset(abc.ABC):
         rng: np.random.Generator,
         share: Share | None = None,
     ) -> dict[str, Masked]:
-        """What happens to a training batch after preprocessing; nothing, unless overridden.
+        """Change a training batch after preprocessing; by default nothing.
 
-        `share`: which rows of which batch the inputs are, where not all. What is drawn is drawn for
-        the whole batch.
+        Random numbers are drawn for the whole batch. `share`: its rows that `inputs` are, by
+        default all.
         """
         return inputs
 
     @property
     def perturbs(self) -> bool:
-        """Whether `perturb` does anything."""
+        """Whether `perturb` changes anything."""
         return False
 
 
 def check_split(split: str) -> None:
-    """UserError for a name that is none of `SPLITS`."""
+    """UserError for a name that is not in `SPLITS`."""
     if split not in SPLITS:
         raise UserError(f"split: got {split!r}, choose from {', '.join(SPLITS)}")

@@ -6,9 +6,10 @@ import numpy as np
 
 
 class Share(NamedTuple):
-    """Rows `own` of a batch of `size`: all randomness is drawn for the batch, then cut.
+    """Rows `own` of a batch of `size` examples.
 
-    So an example is augmented alike, whichever process reads it.
+    Random numbers are drawn for the whole batch, then cut to the own rows, so that an example is
+    augmented in the same way whichever process reads it.
     """
 
     size: int

@@ -1,12 +1,13 @@
-"""Batches: the order from Grain, the examples from columns in memory, made ahead of their use."""
+"""Batches: the order from Grain, the examples from a source, computed ahead of their use."""
 
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 import grain
+import jax
 import numpy as np
 
 from mmjax.data.dataset import Dataset, Source
@@ -35,13 +36,16 @@ def train_batches(
 ) -> Generator[Batch, None, None]:
     """Batch number `start` and all that follow, without end.
 
-    Every epoch has an order of its own and batches run on across epochs, so no example is lost.
-    Batch s depends on (seed, s) alone: a run that stopped after s steps goes on with `start=s`.
-    `share=(p, n)` reads the rows of process p of n alone, the p-th n-th of the same batch.
-    `workers` processes make the batches, the same ones; 0: a thread. `buckets`: in how many lengths
-    texts, sounds and series may come (`buckets.py`), chosen by the rows that are read here.
+    Every epoch has its own order. Batches continue across epochs, so that no example is lost. Batch
+    s is a function of (seed, s), so a run that stopped after s steps continues with `start=s`.
+
+    Args:
+        workers: number of processes that compute the batches; 0: a thread. The batches are equal.
+        share: (p, n): read only the p-th of n equal parts of each batch, for process p of n
+        buckets: number of lengths of texts, sounds and series (`buckets.py`), chosen by the rows
+            that are read here
     """
-    order = _Order(source, batch_size, seed, share)
+    order = _Order(len(source), batch_size, seed, share)
     make = _TrainBatch(data, source, preprocessing, order, buckets)
     return _from(make, start, workers)
 
@@ -56,8 +60,8 @@ def train_rows(
     workers: int = 0,
     share: tuple[int, int] = (0, 1),
 ) -> Generator[RowIndices, None, None]:
-    """The batches of `train_batches` as rows of what `held` gives: there is little to make."""
-    make = _TrainRows(source, preprocessing, _Order(source, batch_size, seed, share))
+    """The batches of `train_batches` as indices of rows in the result of `held`."""
+    make = _TrainRows(source, preprocessing, _Order(len(source), batch_size, seed, share))
     return _from(make, start, workers)
 
 
@@ -69,32 +73,36 @@ def _from(make: Callable[[int], T], start: int, workers: int) -> Generator[T, No
     return prefetch(make, itertools.count(start), workers)
 
 
+@dataclasses.dataclass(frozen=True)
 class _Order:
-    """Which examples a step has, and the generator of what is drawn for them."""
+    """The examples of a step, the generator of its random numbers, and the own rows."""
 
-    def __init__(self, source: Source, batch_size: int, seed: int, share: tuple[int, int]) -> None:
-        _check(source, batch_size)
-        if not 0 <= seed < 2**32:
-            raise UserError(f"seed: expected 0 to 2**32 - 1, got {seed}")
-        part, parts = share
-        if not 0 <= part < parts or batch_size % parts:
-            raise UserError(f"share: {share} is no equal share of a batch of {batch_size}")
-        self._length, self._batch_size, self._seed, self._share = (
-            len(source), batch_size, seed, share,
-        )  # fmt: skip
+    length: int
+    batch_size: int
+    seed: int
+    share: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        _check(self.length, self.batch_size)
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed: expected 0 to 2**32 - 1, got {self.seed}")
+        part, parts = self.share
+        if not 0 <= part < parts or self.batch_size % parts:
+            raise UserError(
+                f"share: {self.share} is no equal share of a batch of {self.batch_size}"
+            )
 
     def __call__(self, step: int) -> tuple[np.ndarray, np.random.Generator, Share]:
-        """The examples of the batch, its generator, and which rows of it this process reads."""
-        indices = np.asarray(_batched(self._length, self._seed, self._batch_size)[step])
-        part, parts = self._share
-        size = self._batch_size // parts
-        share = Share(self._batch_size, slice(part * size, (part + 1) * size))
-        return indices, np.random.default_rng([self._seed, step]), share
+        indices = np.asarray(_batched(self.length, self.seed, self.batch_size)[step])
+        part, parts = self.share
+        size = self.batch_size // parts
+        share = Share(self.batch_size, slice(part * size, (part + 1) * size))
+        return indices, np.random.default_rng([self.seed, step]), share
 
 
 @functools.lru_cache(maxsize=8)
 def _batched(length: int, seed: int, batch_size: int) -> grain.MapDataset:
-    """Of all batches that there will ever be, the examples."""
+    """The examples of every batch."""
     return grain.MapDataset.range(length).seed(seed).shuffle().repeat().batch(batch_size)
 
 
@@ -113,9 +121,9 @@ class _TrainBatch:
         examples = self.source.read(indices, rng, share.own)
         inputs = self.preprocessing(examples.inputs)
         inputs = self.data.perturb(inputs, self.preprocessing, rng, share)
-        indices = share.of(indices)
         bucket = shortest(inputs, self.preprocessing, self.buckets)
         inputs = cut(inputs, self.preprocessing, self.buckets, bucket)
+        indices = share.of(indices)
         return _batch(inputs, self.preprocessing.targeted(examples.targets, indices), indices)
 
 
@@ -129,61 +137,57 @@ class _TrainRows:
         indices, rng, share = self.order(step)
         rows, targets = self.source.pick(indices, rng, share.own)
         indices = share.of(indices)
-        rows = {
-            # A modality without a column is missing: the only row there stands for it.
-            name: rows.get(name, np.zeros_like(indices)).astype(np.int32)
-            for name in self.preprocessing.transforms
-        }
-        weight = np.ones(len(indices), np.float32)
-        found = self.preprocessing.targeted(targets, indices)
-        return RowIndices(rows, found, weight, np.asarray(indices, np.int64))
+        # A modality without a column has one row in `held`, which is missing.
+        nothing = np.zeros_like(indices)
+        return RowIndices(
+            {n: rows.get(n, nothing).astype(np.int32) for n in self.preprocessing.transforms},
+            self.preprocessing.targeted(targets, indices),
+            np.ones(len(indices), np.float32),
+            np.asarray(indices, np.int64),
+        )
 
 
 def held(data: Dataset, source: Source, preprocessing: Preprocessing) -> dict[str, Masked] | None:
-    """All rows of each modality, preprocessed: what `RowIndices` point into.
+    """All preprocessed rows of each modality, which `RowIndices` refer to.
 
-    None where training examples are not rows as such, or would take more than `MOST_HELD` bytes.
+    None where training examples are drawn or augmented, or take more than `MOST_HELD` bytes.
     """
     columns = None if data.perturbs else source.columns()
     if columns is None:
         return None
+    rows = {name: columns.get(name, [None]) for name in preprocessing.transforms}
     size = 0
     for name, transform in preprocessing.transforms.items():
-        rows = columns.get(name, [None])
-        one = transform(rows[:1])
-        size += len(rows) * (np.asarray(one.values).nbytes + np.asarray(one.mask).nbytes)
+        one = transform(rows[name][:1])
+        size += len(rows[name]) * (np.asarray(one.values).nbytes + np.asarray(one.mask).nbytes)
     if size > MOST_HELD:
         return None
-    return {
-        name: transform(columns.get(name, [None]))
-        for name, transform in preprocessing.transforms.items()
-    }
+    return {name: transform(rows[name]) for name, transform in preprocessing.transforms.items()}
 
 
 def eval_batches(
     source: Source, preprocessing: Preprocessing, *, batch_size: int, rows: range | None = None
 ) -> Generator[Batch, None, None]:
-    """Every example once, in order; the last batch is filled up with rows of weight 0, id -1.
+    """Every example once, in order; the last batch is padded with rows of weight 0 and id -1.
 
-    `rows`: the run of examples to read, where not all.
+    `rows`: the examples to read, by default all.
     """
-    _check(source, batch_size)
+    _check(len(source), batch_size)
     rows = range(len(source)) if rows is None else rows
 
     def batch(first: int) -> Batch:
         indices = np.arange(first, min(first + batch_size, rows.stop))
         examples = source.read(indices, None)
         targets = preprocessing.targeted(examples.targets, indices)
-        found = _batch(preprocessing(examples.inputs), targets, indices)
-        return _filled(found, batch_size)
+        return _padded(_batch(preprocessing(examples.inputs), targets, indices), batch_size)
 
     return prefetch(batch, rows[::batch_size])
 
 
-def _check(source: Source, batch_size: int) -> None:
+def _check(length: int, batch_size: int) -> None:
     if batch_size < 1:
         raise UserError(f"batch_size: expected at least 1, got {batch_size}")
-    if len(source) == 0:
+    if length == 0:
         raise UserError("source: expected at least one example, got none")
 
 
@@ -191,30 +195,17 @@ def _batch(inputs: dict[str, Masked], targets: dict[str, Masked], indices: np.nd
     for name, rows in inputs.items():
         if len(rows.mask) != len(indices):
             raise UserError(f"{name}: expected {len(indices)} rows, got {len(rows.mask)}")
-    return Batch(
-        inputs=inputs,
-        targets=targets,
-        weight=np.ones(len(indices), np.float32),
-        ids=np.asarray(indices, np.int64),
-    )
+    weight = np.ones(len(indices), np.float32)
+    return Batch(inputs, targets, weight, np.asarray(indices, np.int64))
 
 
-def _filled(batch: Batch, size: int) -> Batch:
+def _padded(batch: Batch, size: int) -> Batch:
     surplus = size - len(batch.ids)
-
-    def fill(rows: AnyArray, value: int = 0) -> np.ndarray:
-        axes = [(0, surplus)] + [(0, 0)] * (rows.ndim - 1)
-        return np.pad(np.asarray(rows), axes, constant_values=value)
-
     if not surplus:
         return batch
 
-    def filled(rows: Mapping[str, Masked]) -> dict[str, Masked]:
-        return {name: Masked(fill(x.values), fill(x.mask)) for name, x in rows.items()}
+    def pad(rows: AnyArray, value: int = 0) -> np.ndarray:
+        axes = [(0, surplus)] + [(0, 0)] * (rows.ndim - 1)
+        return np.pad(np.asarray(rows), axes, constant_values=value)
 
-    return Batch(
-        inputs=filled(batch.inputs),
-        targets=filled(batch.targets),
-        weight=fill(batch.weight),
-        ids=fill(batch.ids, -1),
-    )
+    return jax.tree.map(pad, batch).replace(ids=pad(batch.ids, -1))

@@ -1,7 +1,7 @@
-"""Length buckets: a batch is no longer than its longest text, sound or series makes it.
+"""Length buckets: a batch is not longer than its longest text, sound or series needs.
 
-Every length is a program of its own to the compiler. So there are a few: all of it, a half of it, a
-quarter ..., and all modalities of a batch are cut alike: as many programs as there are buckets.
+The compiler makes one program for each length, so there are few: the whole length, a half, a
+quarter ... All modalities of a batch are in the same bucket, so there is one program per bucket.
 """
 
 from collections.abc import Mapping
@@ -14,21 +14,22 @@ from mmjax.types import Masked
 
 
 def lengths(full: int, count: int) -> tuple[int, ...]:
-    """Of each bucket, longest first: full, full / 2, full / 4 ..., rounded up; 1 may recur."""
+    """The length of each bucket, longest first: full, full / 2, full / 4 ..., rounded up."""
     return tuple(-(-full // 2**halvings) for halvings in range(count))
 
 
 def expected(preprocessing: Preprocessing, count: int) -> dict[str, tuple[int, ...]]:
-    """{modality: the lengths in which it may come}, of those that are padded."""
-    found = {}
-    for name, transform in preprocessing.transforms.items():
-        if transform.padded:
-            found[name] = lengths(np.shape(transform([None]).mask)[1], count)
-    return found
+    """{modality: its possible lengths} for the modalities that are padded."""
+    nothing = {
+        name: transform([None])
+        for name, transform in preprocessing.transforms.items()
+        if transform.padded
+    }
+    return _padded(nothing, preprocessing, count)
 
 
 def shortest(inputs: Mapping[str, Masked], preprocessing: Preprocessing, count: int) -> int:
-    """Which of `count` buckets, longest first, is the shortest that loses nothing.
+    """The index of the shortest of `count` buckets, longest first, that cuts no value off.
 
     Raises:
         UserError: `count` is below 1.
@@ -36,9 +37,12 @@ def shortest(inputs: Mapping[str, Masked], preprocessing: Preprocessing, count: 
     if count < 1:
         raise UserError(f"buckets: expected at least 1, got {count}")
     padded = _padded(inputs, preprocessing, count)
-    longest = {name: _longest(inputs[name]) for name in padded}
+    needed = {}
+    for name in padded:
+        used = np.flatnonzero(np.any(np.asarray(inputs[name].mask), axis=0))
+        needed[name] = int(used[-1]) + 1 if len(used) else 0
     bucket = 0
-    while bucket + 1 < count and all(padded[k][bucket + 1] >= longest[k] for k in padded):
+    while bucket + 1 < count and all(padded[k][bucket + 1] >= needed[k] for k in padded):
         bucket += 1
     return bucket if padded else 0
 
@@ -46,32 +50,24 @@ def shortest(inputs: Mapping[str, Masked], preprocessing: Preprocessing, count: 
 def cut(
     inputs: Mapping[str, Masked], preprocessing: Preprocessing, count: int, bucket: int
 ) -> dict[str, Masked]:
-    """The inputs in one of `count` buckets. The longest: as they are."""
+    """The inputs cut to one of `count` buckets."""
+    short = dict(inputs)
     padded = _padded(inputs, preprocessing, count) if bucket else {}
-    return {
-        name: _first(given, padded[name][bucket]) if name in padded else given
-        for name, given in inputs.items()
-    }
+    for name, sizes in padded.items():
+        # Copies: a view would keep the whole array in memory, and not all devices take one.
+        values, mask = (
+            np.ascontiguousarray(np.asarray(array)[:, : sizes[bucket]])
+            for array in (inputs[name].values, inputs[name].mask)
+        )
+        short[name] = Masked(values, mask)
+    return short
 
 
 def _padded(
     inputs: Mapping[str, Masked], preprocessing: Preprocessing, count: int
 ) -> dict[str, tuple[int, ...]]:
-    """The lengths of what is padded."""
     return {
         name: lengths(np.shape(inputs[name].mask)[1], count)
         for name, transform in preprocessing.transforms.items()
         if transform.padded
     }
-
-
-def _longest(given: Masked) -> int:
-    """How many positions there are up to the last one that holds something in any example."""
-    places = np.flatnonzero(np.any(np.asarray(given.mask), axis=0))
-    return int(places[-1]) + 1 if len(places) else 0
-
-
-def _first(given: Masked, length: int) -> Masked:
-    """Copies: a view would keep all in memory, and not every device takes one as it lies."""
-    values, mask = np.asarray(given.values), np.asarray(given.mask)
-    return Masked(np.ascontiguousarray(values[:, :length]), np.ascontiguousarray(mask[:, :length]))

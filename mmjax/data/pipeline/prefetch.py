@@ -1,4 +1,4 @@
-"""Batches made ahead of their use: in a thread, or in processes of their own."""
+"""Batches computed ahead of their use, in a thread or in worker processes."""
 
 import atexit
 import contextlib
@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 
 from mmjax.errors import StorageError
 
-T = TypeVar("T")  # a batch, or what stands for one
-AHEAD = 4  # batches, and as many more as there are workers
-
+T = TypeVar("T")
+AHEAD = 4  # batches, and one more for each worker
 
 _live: weakref.WeakSet[Generator] = weakref.WeakSet()
 
@@ -26,9 +25,10 @@ _live: weakref.WeakSet[Generator] = weakref.WeakSet()
 def prefetch(
     make: Callable[[int], T], steps: Iterable[int], workers: int = 0
 ) -> Generator[T, None, None]:
-    """make(step) for each step, in order. What computes them ends when the generator is closed.
+    """make(step) for each step, in order, computed by a thread or by `workers` processes.
 
-    With `workers` processes `make` is pickled once for each; a batch travels back through a pipe.
+    `make` is pickled once for each process; batches return through a pipe. Thread and processes end
+    when the generator is closed.
 
     Raises:
         StorageError: a worker died.
@@ -40,9 +40,9 @@ def prefetch(
 
 @atexit.register
 def _close() -> None:
-    """Generators that are still open would fail when Python has taken down what they close with."""
+    """Close the generators that are still open before Python takes down its executors."""
     for batches in list(_live):
-        with contextlib.suppress(ValueError):  # it is running, in a thread
+        with contextlib.suppress(ValueError):  # it is running in a thread
             batches.close()
 
 
@@ -68,9 +68,9 @@ def _prefetched(
 
 def _executor(make: Callable[[int], T], workers: int) -> tuple[Executor, Callable[[int], T]]:
     if not workers:
-        # One thread: the work holds Python's lock for most of its time.
+        # One thread, because the work holds Python's lock most of the time.
         return ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches"), make
-    # Spawned: a fork would copy JAX's threads in the middle of whatever they do.
+    # Spawned, because a fork would copy JAX's threads in an undefined state.
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, spawn, _begin, (make,)), _made
 
@@ -79,10 +79,10 @@ _make: Callable[[int], Any]  # of a worker process
 
 
 def _begin(make: Callable[[int], Any]) -> None:
-    """In a worker: no Ctrl-C may end it, and it must not outlive its parent."""
+    """In a worker: ignore Ctrl-C, which reaches all processes, and end with the parent."""
     global _make
     _make = make
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches all processes of a terminal
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

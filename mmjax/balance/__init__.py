@@ -1,4 +1,4 @@
-"""Balance: how a training keeps one modality from crowding out the others."""
+"""Balance: methods against one modality dominating the others in training."""
 
 from mmjax.balance.auxiliary import Auxiliary as Auxiliary
 from mmjax.balance.balance import Balance as Balance

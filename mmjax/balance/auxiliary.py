@@ -12,7 +12,7 @@ from mmjax.errors import UserError
 class Auxiliary(Balance):
     """loss = joint loss + unimodal_weight * sum of the losses of each modality's own head."""
 
-    unimodal_weight: float = 1.0  # of each modality's own loss; the joint loss has 1
+    unimodal_weight: float = 1.0  # weight of each unimodal loss; the joint loss has 1
 
     unimodal = ("train",)
 
@@ -23,5 +23,4 @@ class Auxiliary(Balance):
             )
 
     def weight(self, modality: str | None) -> float:
-        """1 for the joint loss."""
         return 1.0 if modality is None else self.unimodal_weight

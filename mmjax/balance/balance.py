@@ -1,4 +1,4 @@
-"""What every balance is."""
+"""The base class of balances."""
 
 import abc
 import dataclasses
@@ -12,20 +12,20 @@ from mmjax.types import MetricName, WeightedMean
 
 @dataclasses.dataclass(frozen=True)
 class Balance(abc.ABC):
-    """Weighs the losses of single modalities, and changes the gradients of their encoders."""
+    """Weighs unimodal losses, and may change the gradients of encoders."""
 
     unimodal: ClassVar[tuple[str, ...]]
-    """What the model's field `unimodal` may be under it."""
+    """Allowed values of the model's field `unimodal`."""
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities that its fields name; they must be the model's."""
+        """The modalities that its fields name; the model must have them."""
         return ()
 
     @abc.abstractmethod
     def weight(self, modality: str | None) -> float:
-        """Of a modality's own loss in the total; None: of the loss of all together."""
+        """Weight of a modality's own loss; None: of the joint loss."""
 
     def modulate(self, gradients: Any, means: Mapping[MetricName, WeightedMean], key: Array) -> Any:
-        """Change the gradients of the global batch, given its means; by default not at all."""
+        """The gradients to use for the global batch, given its means; by default unchanged."""
         return gradients

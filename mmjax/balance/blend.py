@@ -10,7 +10,7 @@ from mmjax.balance.balance import Balance
 from mmjax.errors import UserError
 
 Losses = Mapping[str | None, tuple[float, float]]
-"""(training loss, validation loss) of each modality's own head, and of all together under None."""
+"""{modality: (training loss, validation loss)}; None: the joint losses."""
 
 
 @final
@@ -18,13 +18,12 @@ Losses = Mapping[str | None, tuple[float, float]]
 class Blend(Balance):
     """loss = w_joint * joint loss + sum_m w_m * loss of modality m's own head.
 
-    The weights are measured once and then kept, the paper's offline form. The paper measures them
-    on separate trainings of each modality and of all; one training with unimodal losses
-    (`Auxiliary`), read by `blend_weights`, tells them at once.
+    The weights are fixed, the paper's offline form. The paper measures them in separate trainings;
+    `blend_weights` computes them from one training with unimodal losses (`Auxiliary`).
     """
 
     joint: float = 1.0  # weight of the joint loss
-    # Weight of each modality's own loss; one that is not named has 1.
+    # Weight of each modality's own loss; 1 by default.
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     unimodal = ("train",)
@@ -36,23 +35,20 @@ class Blend(Balance):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Those with a weight of their own."""
         return tuple(self.weights)
 
     def weight(self, modality: str | None) -> float:
-        """As the fields say."""
         return self.joint if modality is None else self.weights.get(modality, 1.0)
 
 
 def blend_weights(before: Losses, after: Losses) -> dict[str | None, float]:
-    """w_k proportional to dG_k / dO_k^2, summing to 1: what generalises per what overfits.
+    """Weights w_k proportional to dG_k / dO_k^2, with sum 1.
 
-    dG is the fall of the validation loss from `before` to `after`, dO the growth of the gap between
-    validation and training loss. What did not generalise at all gets 0.
+    dG_k is the fall of the validation loss from `before` to `after`, at least 0; dO_k the growth of
+    the gap between validation and training loss.
 
     Raises:
-        UserError: the two do not name the same modalities, a loss is not finite, or nothing has
-            generalised.
+        UserError: the modalities differ, a loss is not finite, or no validation loss fell.
     """
     if set(before) != set(after):
         raise UserError(f"expected the same modalities, got {[*before]} and {[*after]}")
@@ -63,7 +59,7 @@ def blend_weights(before: Losses, after: Losses) -> dict[str | None, float]:
         (train, validation), (train_after, validation_after) = before[name], after[name]
         gain = max(validation - validation_after, 0.0)
         overfitting = (validation_after - train_after) - (validation - train)
-        # A gap that did not grow within the losses' noise must not get an infinite weight.
+        # A gap that hardly grew must not give an infinite weight.
         raw[name] = gain / max(overfitting**2, 1e-4)
     total = sum(raw.values())
     if total == 0:

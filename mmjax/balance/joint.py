@@ -9,12 +9,12 @@ from mmjax.balance.balance import Balance
 @final
 @dataclasses.dataclass(frozen=True)
 class Joint(Balance):
-    """loss = the joint loss, and nothing else; heads that only probe learn beside it."""
+    """loss = joint loss. Probing heads are trained too, without gradient to the encoders."""
 
     unimodal = ("none", "probe")
 
     def weight(self, modality: str | None) -> float:
-        """1: a probe's loss reaches no encoder."""
+        """1: the gradient of a probe reaches no encoder."""
         return 1.0
 
 

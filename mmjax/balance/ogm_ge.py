@@ -20,12 +20,12 @@ class OgmGe(Balance):
 
     k_m = 1 - tanh(alpha rho_m) where rho_m > 1, else 1;  rho_m = s_m / mean of the other s;
     e_m ~ N(0, std(g_m)^2) in each array;  s_m the mean probability that modality m's own head gives
-    to the truth. The paper reads s_m off the parts of a linear head on a concatenation; heads of
-    their own, which only look ("probe"), do it for any fusion.
+    to the true class. The paper takes s_m from the parts of a linear head on a concatenation;
+    probing heads work with any fusion.
     """
 
-    alpha: float = 0.3  # strength, above 0 (the paper: 0.1 to 1)
-    noise: bool = True  # add e_m (the GE of the name)
+    alpha: float = 0.3  # strength, above 0; 0.1 to 1 in the paper
+    noise: bool = True  # add e_m (GE)
 
     unimodal = ("probe",)
 
@@ -34,14 +34,14 @@ class OgmGe(Balance):
             raise UserError(f"--balance.alpha: expected more than 0, got {self.alpha}")
 
     def weight(self, modality: str | None) -> float:
-        """1: a probe's loss reaches no encoder."""
+        """1: the gradient of a probe reaches no encoder."""
         return 1.0
 
     def modulate(self, gradients: Any, means: Mapping[MetricName, WeightedMean], key: Array) -> Any:
-        """Scale the encoders' gradients; those of fusion and heads stay as they are."""
+        """The gradients, those of encoders scaled; fusion and heads are unchanged."""
         changed = dict(gradients)
         for place, (modality, scale) in enumerate(sorted(self.scales(means).items())):
-            path = f"encoders_{modality}"  # Model.path_of, which stands above
+            path = f"encoders_{modality}"  # as Model.path_of, a level above this folder
             leaves, structure = jax.tree.flatten(gradients[path])
             scaled = [scale.astype(leaf.dtype) * leaf for leaf in leaves]
             if self.noise:
@@ -54,7 +54,7 @@ class OgmGe(Balance):
         return changed
 
     def scales(self, means: Mapping[MetricName, WeightedMean]) -> dict[str, Array]:
-        """k_m of each modality, from the confidence of its own heads."""
+        """k_m of each modality, from the confidence of its own heads; UserError without one."""
         scores: dict[str, list[Array]] = {}
         for name, found in means.items():
             if name.part and name.quantity == "confidence":

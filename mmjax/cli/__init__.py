@@ -1,4 +1,4 @@
-"""The command line: one file a command, and experiment files as scripts.
+"""The command line: one file per command, and experiment files as scripts.
 
-Heavy imports stand in the functions that need them: `mmjax --help` answers at once.
+Commands import JAX inside their functions, so that `mmjax --help` is fast.
 """

@@ -16,6 +16,9 @@ app.command(name="list")(list_parts)
 
 
 def main() -> None:
-    """The console command; errors that a user can mend end it with a line and exit code 1."""
+    """Run the console command; a UserError ends it with one line and exit code 1."""
     with errors.shown():
-        app.cli(prog="mmjax", description="Look at mmjax experiments and runs.")
+        app.cli(
+            prog="mmjax",
+            description="Evaluate, compare and describe mmjax runs, and predict with them.",
+        )

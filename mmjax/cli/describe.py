@@ -1,12 +1,18 @@
-"""`mmjax describe`: a model before it trains."""
+"""`mmjax describe`: modules, costs and memory of a model before it trains."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from mmjax.cli import options, tables
+from mmjax.errors import MissingFileError, UserError
+
+if TYPE_CHECKING:
+    from mmjax.config import Experiment
+    from mmjax.data.preprocessing import Preprocessing
 
 Target = Annotated[
     Path, tyro.conf.Positional, tyro.conf.arg(help="a run's folder, or an experiment's .py file")
@@ -29,18 +35,63 @@ def describe(
     """Show a model before it trains: modules, shapes, parameters, operations and memory.
 
     Args:
-        memory: compile evaluation and the training step to see how much memory they take
+        memory: compile the training and evaluation steps to find out how much memory they need
         json: print one JSON object instead of a table
     """
-    from mmjax.cli.target import load
     from mmjax.reports.describe import describe as measure
 
     options.prepare_process()
     options.load_own(own)
-    found = measure(*load(target, changes), memory=memory)
+    description = measure(*load(target, changes), memory=memory)
     if json:
-        parts = [part._asdict() for part in found.parts]
-        tables.print_json(dataclasses.asdict(found) | {"parts": parts})
+        parts = [part._asdict() for part in description.parts]
+        tables.print_json(dataclasses.asdict(description) | {"parts": parts})
         return
-    tables.show(found.table())
-    print("\n".join(found.memory()))
+    tables.show(description.table())
+    print("\n".join(description.memory()))
+
+
+def load(target: Path, changes: Sequence[str] = ()) -> "tuple[Experiment, Preprocessing]":
+    """The experiment and preprocessing of a run's folder or of an experiment's file.
+
+    The file is executed, and its data are prepared if necessary. `changes`: arguments as on the
+    command line of the file.
+
+    Raises:
+        UserError: the target is neither, the file has no experiment or several, or a run has
+            `changes`.
+        MissingFileError: there is no target, or files of the data are missing.
+    """
+    from mmjax.config.command_line import parse
+    from mmjax.runs import folder
+
+    if target.is_dir():
+        if changes:
+            raise UserError(f"{target}: a run is as it is; describe its experiment's file instead")
+        experiment = folder.require(target)
+        preprocessing = folder.preprocessing(target, experiment)
+        if preprocessing is None:
+            raise MissingFileError(f"{target}: the run has no preprocessing.json yet")
+        return experiment, preprocessing
+    if not target.exists():
+        raise MissingFileError(f"{target}: expected a run's folder or an experiment's .py file")
+    command = parse(_experiment(target), Path("runs") / target.stem, changes, str(target))
+    experiment = command.points[0].experiment
+    experiment.data.prepare()
+    return experiment, experiment.data.preprocessing()
+
+
+def _experiment(path: Path) -> Any:
+    """The variable `experiment` of a file, or its only Experiment."""
+    from mmjax.config import Experiment
+
+    names = vars(options.load_file(path)).items()
+    experiments = {name: value for name, value in names if isinstance(value, Experiment)}
+    if "experiment" in experiments:
+        return experiments["experiment"]
+    if len(experiments) != 1:
+        raise UserError(
+            f"{path}: expected an mmjax.Experiment called `experiment`, got "
+            f"{', '.join(sorted(experiments)) or 'none'}"
+        )
+    return next(iter(experiments.values()))

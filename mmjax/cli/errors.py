@@ -1,4 +1,4 @@
-"""How a command ends: an error that a user can mend is one line, any other keeps its traceback."""
+"""How commands end: a UserError prints one line, any other error its traceback."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from mmjax.errors import UserError
 
 @contextlib.contextmanager
 def shown() -> Iterator[None]:
-    """Ends the process with exit code 1 for a UserError, and quietly where nobody reads on."""
+    """A context that ends the process with one line and exit code 1 after a UserError."""
     try:
         with quiet_pipe():
             yield
@@ -21,13 +21,13 @@ def shown() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_pipe() -> Iterator[None]:
-    """Ends the process without a traceback where the reader of its output has gone, as `head`."""
+    """A context that ends the process quietly if its output is closed, as by `head`."""
     try:
         try:
             yield
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Python would try to write what is left once more when it ends.
+        # Python would flush the rest of the output again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # 128 + SIGPIPE

@@ -1,4 +1,4 @@
-"""`mmjax evaluate`: restore a run and measure it."""
+"""`mmjax evaluate`: the metrics of a finished run."""
 
 from mmjax.cli import options, tables
 
@@ -13,15 +13,15 @@ def evaluate(
     own: options.Own = (),
     json: bool = False,
 ) -> None:
-    """Restore a run and measure it on a split: the numbers that its training printed.
+    """Evaluate a run on a split: the same metrics as after its training.
 
     Args:
         split: train, validation or test
-        checkpoint: last, best (by the run's validation metric), whole (the last that is not
-            damaged), or the number of a step
-        data_dir: where prepared data sets lie, if not where they lay in training
-        manual_dir: where the raw files of the data set lie, if not where they lay in training
-        json: print one JSON object instead of a table; a metric that is not defined is null
+        checkpoint: last, best (by the run's validation metric), whole (the newest that is not
+            damaged), or a step
+        data_dir: folder of prepared data sets; by default as in the training
+        manual_dir: folder of the raw files of the data set; by default as in the training
+        json: print one JSON object instead of a table; NaN is null
     """
     from mmjax.evaluation.evaluate import evaluate as measure
 

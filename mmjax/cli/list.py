@@ -1,10 +1,10 @@
-"""`mmjax list`: what there is to choose from."""
+"""`mmjax list`: all registered parts."""
 
 from mmjax.cli import options
 
 
 def list_parts(own: options.Own = ()) -> None:
-    """Show what there is: encoders, fusions, heads, objectives, data sets, optimisers."""
+    """List all encoders, fusions, heads, objectives, data sets, optimisers and other parts."""
     import inspect
 
     from mmjax.config.registry import FAMILIES

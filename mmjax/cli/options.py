@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and files of the user's own that they load."""
+"""Arguments that several commands share, and the user's own files."""
 
 import importlib.util
 import sys
@@ -16,8 +16,8 @@ Own = Annotated[
     tuple[Path, ...],
     tyro.conf.arg(
         name="with",
-        help="Python files of your own that register classes of the run (mmjax.register); they "
-        "are executed",
+        help="your Python files that register classes of the run (mmjax.register); they are "
+        "executed",
     ),
 ]
 
@@ -29,10 +29,10 @@ def load_own(files: Sequence[Path]) -> None:
 
 
 def load_file(path: Path) -> ModuleType:
-    """The module of a Python file, executed as an import would.
+    """Execute a Python file as an import would; returns the module.
 
     Raises:
-        UserError: there is no such file, it is no Python, or holds an error of syntax.
+        UserError: there is no such file, or it is not valid Python.
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: expected a Python file, got no file")
@@ -40,7 +40,7 @@ def load_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UserError(f"{path}: expected the name of a Python file, ending in .py")
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))  # as for a script, which may import what lies beside it
+    sys.path.insert(0, str(path.parent))  # as for a script: it may import its neighbours
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
@@ -51,10 +51,10 @@ def load_file(path: Path) -> ModuleType:
 
 
 def prepare_process() -> None:
-    """What every command does before it computes: 32 bits, and compiled programs that are kept."""
+    """Set up JAX for a command: 32 bits, and the compilation cache."""
     import jax
 
     from mmjax.devices import compilation_cache
 
-    jax.config.update("jax_enable_x64", False)  # runs are of 32 bits, whatever JAX_ENABLE_X64 says
+    jax.config.update("jax_enable_x64", False)  # runs use 32 bits, whatever JAX_ENABLE_X64 says
     compilation_cache.enable()

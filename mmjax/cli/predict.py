@@ -1,4 +1,4 @@
-"""`mmjax predict`: ask a run about examples of your own."""
+"""`mmjax predict`: predictions of a run for your own examples."""
 
 import csv
 import os
@@ -29,20 +29,21 @@ def predict(
     own: options.Own = (),
     json: bool = False,
 ) -> None:
-    """Ask a run about an image, a text, a recording or other things of your own, or about many.
+    """Predict for one example (an image, a text, other inputs), or for all rows of a CSV file.
 
     Args:
-        image: a PNG, JPEG or WebP file; it is brought to the size that the run was trained on
-        text: any text; unknown words are read as unknown
+        image: a PNG, JPEG or WebP file; it is resized as in the training
+        text: any text
         input: name=value for each other modality: the path of a WAV or .npy file, or a JSON object
-        batch: a CSV file with a header such as image,text, paths relative to it; empty is missing
-        out: a CSV file for the rows of the batch with the predictions beside them
-        on_bad_row: what a row does that cannot be read: end the command with exit code 1, the rows
-            before it answered, or be left out and written to the report
-        report: a CSV file for line and reason of each row left out; by default
+        batch: a CSV file with a header such as image,text; paths are relative to it, an empty cell
+            is a missing modality
+        out: a CSV file to write: the rows of the batch with their predictions
+        on_bad_row: for a row that cannot be read: stop with exit code 1 after the rows before it,
+            or skip it and write it to the report
+        report: a CSV file for line and reason of each skipped row; by default
             <name of the batch>.skipped.csv in the current folder
-        checkpoint: last, best (by the run's validation metric), whole (the last that is not
-            damaged), or the number of a step
+        checkpoint: last, best (by the run's validation metric), whole (the newest that is not
+            damaged), or a step
         json: print one JSON object per row
     """
     from mmjax.evaluation import predictions
@@ -51,21 +52,22 @@ def predict(
     options.load_own(own)
     pairs = [f"{k}={v}" for k, v in (("image", image), ("text", text)) if v is not None]
     given = predictions.split_inputs([*pairs, *input])
-    skip = on_bad_row == "skip"
+    if batch is None and out is not None:
+        raise UserError("--out: the predictions of one row are printed; it goes with --batch")
     if batch is not None and given:
         raise UserError(
             "--batch: the rows come from the file; leave --image, --text and --input out"
         )
-    if report is not None and not (batch and skip):
-        raise UserError("--report: only --batch with --on-bad-row skip writes one")
-    if out is not None and batch is None:
-        raise UserError("--out: the predictions of one row are printed; it goes with --batch")
+    skip = batch is not None and on_bad_row == "skip"
     if batch is not None and skip:
         report = report or Path(f"{batch.stem}.skipped.csv")
-        _require_other(batch, "--report", report)
+    elif report is not None:
+        raise UserError("--report: only --batch with --on-bad-row skip writes one")
+    for flag, path in (("--report", report), ("--out", out)):
+        if batch and path and os.path.realpath(path) == os.path.realpath(batch):
+            raise UserError(f"{flag}: {path} is the batch itself")
+    if report is not None:
         check_report(report)
-    if batch is not None and out is not None:
-        _require_other(batch, "--out", out)
     predictor = predictions.Predictor(run, checkpoint)
     preprocessing = predictor.preprocessing
     faults: list[Fault] = []
@@ -74,7 +76,7 @@ def predict(
         rows: Iterable[Row] = [predictions.Row(0, {}, inputs)]
     else:
         rows = _readable(predictions.read_csv(batch, preprocessing), skip, faults)
-    answers = _answered(predictor, rows, batch, sorted(preprocessing.transforms))
+    answers = _answered(predictor, rows)
     try:
         if out is not None:
             _write(out, answers)
@@ -82,7 +84,10 @@ def predict(
             for row, answer, notes in answers:
                 tables.print_json(({"line": row.line} if batch else {}) | answer | {"notes": notes})
         else:
-            _print(answers, batch)
+            for row, answer, notes in answers:
+                parts = [f"{batch}:{row.line}"] if batch else []
+                parts += [f"{name} {_text(prediction)}" for name, prediction in answer.items()]
+                print("  ".join(parts + [f"({note})" for note in notes]))
     finally:
         if report is not None:
             write_report(report, faults)
@@ -91,13 +96,8 @@ def predict(
         print(f"{count} skipped; lines and reasons: {report}", file=sys.stderr)
 
 
-def _require_other(batch: Path, flag: str, path: Path) -> None:
-    if os.path.realpath(path) == os.path.realpath(batch):
-        raise UserError(f"{flag}: {path} is the batch itself")
-
-
 def _readable(rows: "Iterator[Row]", skip: bool, faults: list[Fault]) -> "Iterator[Row]":
-    """The rows that could be read; the first other one ends it, or all go to the faults."""
+    """The rows without an error; the first error is raised, or with `skip` all become faults."""
     for row in rows:
         if row.error is None:
             yield row
@@ -107,33 +107,22 @@ def _readable(rows: "Iterator[Row]", skip: bool, faults: list[Fault]) -> "Iterat
             faults.append(Fault(row.line, "", "skipped", row.error.reason))
 
 
-Answered = "tuple[Row, dict[str, dict[str, Any]], list[str]]"
-
-
 def _answered(
-    predictor: "Predictor", rows: "Iterable[Row]", batch: Path | None, known: list[str]
-) -> Iterator[Any]:
-    """(row, prediction, what to know of it), as they are computed."""
+    predictor: "Predictor", rows: "Iterable[Row]"
+) -> "Iterator[tuple[Row, dict[str, dict[str, Any]], list[str]]]":
+    """(row, prediction, warnings); names the columns that the run does not read."""
     from mmjax.evaluation import predictions
 
-    told = batch is None
-    for part in predictions.chunks(rows):  # so many images at once, not all
-        if not told and (ignored := sorted(set(part[0].cells) - set(known))):
+    known = set(predictor.preprocessing.transforms)
+    for number, part in enumerate(predictions.chunks(rows)):
+        if number == 0 and (ignored := sorted(set(part[0].cells) - known)):
             print(f"columns that the run does not read: {', '.join(ignored)}", file=sys.stderr)
-        told = True
         for row, answer in zip(part, predictor([row.inputs for row in part]), strict=True):
             yield row, answer, predictions.warnings(predictor.preprocessing, row.inputs)
 
 
-def _print(answers: Iterable[Any], batch: Path | None) -> None:
-    """A line a row: its place, then each value with its probability or unit."""
-    for row, answer, notes in answers:
-        parts = [f"{batch}:{row.line}"] if batch else []
-        parts += [f"{name} {_said(prediction)}" for name, prediction in answer.items()]
-        print("  ".join(parts + [f"({note})" for note in notes]))
-
-
-def _said(prediction: Mapping[str, Any]) -> str:
+def _text(prediction: Mapping[str, Any]) -> str:
+    """A value with its unit and probability."""
     value = prediction["value"]
     if isinstance(value, bool):
         text = "yes" if value else "no"
@@ -147,7 +136,7 @@ def _said(prediction: Mapping[str, Any]) -> str:
 
 
 def _write(out: Path, answers: Iterable[Any]) -> None:
-    """The rows of the batch with the predictions beside them, in one piece."""
+    """Write the rows of the batch with their predictions, atomically."""
     from mmjax.evaluation.predictions import flat
 
     draft = out.with_name(f".draft-{out.name}")

@@ -11,7 +11,7 @@ from rich.table import Table
 from mmjax.cli import errors, options, tables
 from mmjax.config import Experiment
 from mmjax.config.command_line import Command, parse
-from mmjax.devices import parallel, processes
+from mmjax.devices import cpu, parallel, processes
 from mmjax.errors import UserError
 from mmjax.io import json_file
 from mmjax.runs import curves, folder
@@ -21,10 +21,10 @@ from mmjax.train.loop.many_runs import FILE, Finished, fit_many, summary
 
 
 def main(experiment: Experiment) -> None:
-    """Run an experiment as the command line asks; returns when it is done, else ends the process.
+    """Run an experiment as the command line of the script says.
 
-    Exit codes: 1 for an error that a user can mend, 2 for a wrong command line, 128 + the signal's
-    number after Ctrl-C (130) or SIGTERM (143), when the state has been saved.
+    Exit codes: 1 for a UserError, 2 for a wrong command line, 130 after Ctrl-C and 143 after
+    SIGTERM, when the state has been saved.
 
     Raises:
         UserError: there is no command line, as in a notebook.
@@ -56,14 +56,15 @@ def main(experiment: Experiment) -> None:
 
 def _run(command: Command, name: str) -> None:
     options.prepare_process()
-    parallel.keep_memory()
+    cpu.keep_memory()
     processes.start(command.processes)
     timeout = float(command.processes.timeout) if command.processes.distributed else None
     run = command.run
     if command.many:
-        found = fit_many(command.points, run, seeds=command.seeds, timeout=timeout)
+        finished = fit_many(command.points, run, seeds=command.seeds, timeout=timeout)
         if parallel.primary():
-            show_many(found, title=f"{name}: test split")
+            print(f"{name}: test split, {len(finished)} trainings")
+            tables.show(_sweep(finished) if len(command.points) > 1 else _seeds(finished))
             print(f"runs: {run}{os.sep}*  (all: {run / FILE})")
         return
     experiment = command.points[0].experiment
@@ -76,39 +77,30 @@ def _run(command: Command, name: str) -> None:
     print(f"run: {run}  (curves: {run / curves.FILE})")
 
 
-def show_many(found: Sequence[Finished], title: str) -> None:
-    """Print the metrics of every seed, or of a sweep the first of every point."""
-    print(f"{title}, {len(found)} trainings")
-    points: dict[tuple, list[Finished]] = {}
-    for run in found:
-        points.setdefault(tuple(run.values.items()), []).append(run)
-    tables.show(_sweep(points) if len(points) > 1 else _seeds(found))
-
-
-def _seeds(found: Sequence[Finished]) -> Table:
-    """All metrics, a column for each seed."""
-    table = Table("metric", *(f"{run.seed}" for run in found), "mean", "std", "95 % interval")
-    for name, of in summary([run.metrics for run in found]).items():
-        each = [f"{run.metrics[name]:.4f}" for run in found]
+def _seeds(finished: Sequence[Finished]) -> Table:
+    """All metrics, with a column for each seed."""
+    table = Table("metric", *(f"{run.seed}" for run in finished), "mean", "std", "95 % interval")
+    for name, of in summary([run.metrics for run in finished]).items():
+        each = [f"{run.metrics[name]:.4f}" for run in finished]
         interval = f"{of['low']:.4f} to {of['high']:.4f}"
         table.add_row(name, *each, f"{of['mean']:.4f}", f"{of['std']:.4f}", interval)
     return table
 
 
-def _sweep(points: dict[tuple, list[Finished]]) -> Table:
-    """The total loss and the first metric of each objective, a row for each point."""
-    runs = [run for group in points.values() for run in group]
-    names = [name for name in runs[0].metrics if all(name in run.metrics for run in runs)]
+def _sweep(finished: Sequence[Finished]) -> Table:
+    """The total loss and the first metric of each objective, with a row for each point."""
+    points: dict[tuple, list[Finished]] = {}
+    for run in finished:
+        points.setdefault(tuple(run.values.items()), []).append(run)
+    names = summary([run.metrics for run in finished])
     first = {name.split("/")[0]: name for name in reversed(names)}
     shown = [name for name in names if name in first.values()]
     table = Table(*(path for path, _ in next(iter(points))), *shown)
-    for values, group in points.items():
-        cells = [value for _, value in values]
-        of = summary([run.metrics for run in group])
-        for name in shown:
-            spread = f" ± {of[name]['std']:.4f}" if "std" in of[name] else ""
-            cells.append(f"{of[name]['mean']:.4f}{spread}")
-        table.add_row(*cells)
-    if (seeds := len(next(iter(points.values())))) > 1:
+    for values, runs in points.items():
+        of = summary([run.metrics for run in runs])
+        stds = [f" ± {of[name]['std']:.4f}" if "std" in of[name] else "" for name in shown]
+        cells = [f"{of[name]['mean']:.4f}{std}" for name, std in zip(shown, stds, strict=True)]
+        table.add_row(*(value for _, value in values), *cells)
+    if (seeds := len(finished) // len(points)) > 1:
         table.caption = f"mean ± standard deviation over {seeds} seeds"
     return table

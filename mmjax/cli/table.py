@@ -1,4 +1,4 @@
-"""`mmjax table`: finished runs beside each other."""
+"""`mmjax table`: finished runs in one table."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ Runs = Annotated[
 def table(runs: Runs, /, metric: str = "match/accuracy") -> None:
     """Compare finished runs, as Markdown: mean and spread over seeds, and what else differs.
 
-    What is no run's folder, such as the summary of a sweep, is passed over.
+    Other files and folders, such as the summary of a sweep, are ignored.
 
     Args:
         metric: a metric of the test split

@@ -4,11 +4,10 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmjax.config.compute import Compute
 from mmjax.config.experiment import Experiment
-from mmjax.config.keeping import Keeping
 from mmjax.config.processes import Processes
 from mmjax.config.registry import FAMILIES, fields, tag, tags
+from mmjax.config.settings import Compute, Keeping
 
 
 def arranged(experiment: Experiment, arguments: Sequence[str]) -> list[str]:

@@ -17,11 +17,10 @@ from typing import Annotated, Any, NamedTuple, Union
 import tyro
 
 from mmjax.config.arguments import arranged, changed
-from mmjax.config.compute import Compute
 from mmjax.config.experiment import Experiment
-from mmjax.config.keeping import Keeping
 from mmjax.config.processes import Processes
 from mmjax.config.registry import fields, required, siblings, tag
+from mmjax.config.settings import Compute, Keeping
 from mmjax.config.span import Span
 from mmjax.config.sweep import Axis, Point, combinations
 from mmjax.errors import UserError

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 import optax
 
 from mmjax.balance import JOINT, Balance
-from mmjax.config.compute import Compute, require_positive
-from mmjax.config.keeping import Keeping
+from mmjax.config.settings import Compute, Keeping, require_positive
 from mmjax.data.dataset import Dataset, Place
 from mmjax.errors import UserError
 from mmjax.models.base import Model

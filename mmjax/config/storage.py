@@ -12,12 +12,11 @@ from flax import linen as nn
 
 from mmjax.balance import Balance
 from mmjax.config import registry
-from mmjax.config.compute import Compute
 from mmjax.config.experiment import Experiment
-from mmjax.config.keeping import Keeping
 from mmjax.config.migrations import MIGRATIONS
 from mmjax.config.privacy import decode_path, encode_path
 from mmjax.config.registry import fields
+from mmjax.config.settings import Compute, Keeping
 from mmjax.data.dataset import Dataset, Place
 from mmjax.errors import UserError
 from mmjax.io import json_file

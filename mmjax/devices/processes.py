@@ -60,16 +60,9 @@ def start(processes: Processes) -> None:
 
 
 def require_one_folder(token: str, read: Callable[[], str | None]) -> None:
-    """Check that all processes see the folder of process 0, whose lock file holds its `token`.
-
-    Raises:
-        UserError: this process reads another token there, or none.
-    """
-    if jax.process_count() == 1:
-        return
-    mine = np.frombuffer(token.encode(), np.uint8)
-    expected = bytes(np.asarray(multihost_utils.broadcast_one_to_all(mine)).tolist()).decode()
-    if jax.process_index() and read() != expected:
+    """UserError if a process does not see the lock file of process 0, with its `token`."""
+    expected = gathered(token)[0]
+    if jax.process_count() > 1 and jax.process_index() and read() != expected:
         raise UserError(
             f"process {jax.process_index()} does not see the folder that process 0 writes to: "
             "--workdir must be on a file system that all share"
@@ -77,14 +70,8 @@ def require_one_folder(token: str, read: Callable[[], str | None]) -> None:
 
 
 def require_same(step: int) -> None:
-    """Check that all processes go on from the step of process 0.
-
-    Raises:
-        UserError: this process read another checkpoint.
-    """
-    if jax.process_count() == 1:
-        return
-    first = int(multihost_utils.broadcast_one_to_all(np.int32(step)))
+    """UserError if a process goes on from another step than process 0."""
+    first = gathered(step)[0]
     if first != step:
         raise UserError(
             f"process {jax.process_index()} goes on from step {step}, process 0 from {first}: one "

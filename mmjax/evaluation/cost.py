@@ -1,4 +1,4 @@
-"""What modules cost: parameters, floating-point operations, time."""
+"""The cost of modules: parameters, floating-point operations, time."""
 
 import functools
 import time
@@ -13,17 +13,17 @@ from flax import linen as nn
 from mmjax.evaluation.flops import flops
 from mmjax.types import Tokens
 
-ROUNDS = 15  # of all modules in turn, so that a disturbance hits them alike
+ROUNDS = 15  # each times all modules in turn, so that a disturbance affects them alike
 LENGTHS = {"a": 6, "b": 12}  # tokens of the modalities that are fused
 
 
 class Cost(NamedTuple):
-    """Of one module, for inputs of one size."""
+    """The cost of one module, for inputs of one size."""
 
     parameters: int
-    flops: float  # of a forward pass, per example, as `flops` counts
+    flops: float  # of a forward pass, per example
     milliseconds: float  # median, of a forward and a backward pass over one batch
-    forward: float = float("nan")  # of these the forward pass, measured alone
+    forward: float = float("nan")  # milliseconds of a forward pass
 
 
 def measure_costs(
@@ -33,7 +33,7 @@ def measure_costs(
     batch: int,
     lengths: Mapping[str, int] = LENGTHS,
 ) -> dict[str, Cost]:
-    """Each fusion alone, on made-up tokens of which nothing is missing. As `measure` does."""
+    """The cost of each fusion on random tokens without missing ones."""
     rng = np.random.default_rng(0)
     tokens = {
         name: Tokens(
@@ -48,22 +48,22 @@ def measure_costs(
 def measure(
     calls: Mapping[str, tuple[nn.Module, tuple[Any, ...]]], batch: int, rounds: int = ROUNDS
 ) -> dict[str, Cost]:
-    """Modules that return Tokens, each with its arguments, compiled.
+    """The cost of modules that return Tokens, each with its arguments; compiled.
 
-    Times are for comparison within one call: on shared cores they are noisy.
+    Compare times only within one call: on shared cores they vary.
     """
     compiled = {name: _compiled(module, args) for name, (module, args) in calls.items()}
     times = {name: ([], []) for name in calls}
     for _ in range(rounds):
         for name, (variables, *programs) in compiled.items():
-            for program, found in zip(programs, times[name], strict=True):
+            for program, elapsed in zip(programs, times[name], strict=True):
                 begin = time.perf_counter()
                 jax.block_until_ready(program(variables, *calls[name][1]))
-                found.append(1e3 * (time.perf_counter() - begin))
+                elapsed.append(1e3 * (time.perf_counter() - begin))
     costs = {}
     for name, (module, args) in calls.items():
         variables = compiled[name][0]
-        forward, both = (float(np.median(found[1:])) for found in times[name])
+        forward, both = (float(np.median(elapsed[1:])) for elapsed in times[name])
         count = flops(functools.partial(_values, module), variables, *args)
         parameters = sum(x.size for x in jax.tree.leaves(variables.get("params", {})))
         costs[name] = Cost(parameters, count / batch, both, forward)
@@ -83,7 +83,6 @@ def _compiled(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, Any, Any]:
     start = jax.jit(lambda *args: module.init(jax.random.key(0), *args, train=False))
     variables = start(*args)
     forward = jax.jit(functools.partial(_values, module)).lower(variables, *args).compile()
-    # To the inputs too: a fusion passes the gradient on to the encoders.
-    wanted = tuple(range(1 + len(args)))
-    both = jax.jit(jax.grad(loss, argnums=wanted, allow_int=True))
+    # Also with respect to the inputs: a fusion passes the gradient on to the encoders.
+    both = jax.jit(jax.grad(loss, argnums=tuple(range(1 + len(args))), allow_int=True))
     return variables, forward, both.lower(variables, *args).compile()

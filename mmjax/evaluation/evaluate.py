@@ -1,9 +1,9 @@
-"""Evaluate a finished run: the numbers that its training printed, on any devices."""
+"""Evaluates a finished run: the same metrics as after its training, on any devices."""
 
 import dataclasses
 from pathlib import Path
 
-from mmjax.devices import parallel
+from mmjax.devices import cpu, parallel
 from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
 from mmjax.runs import folder
@@ -18,14 +18,18 @@ def evaluate(
     data_dir: str | None = None,
     manual_dir: str | None = None,
 ) -> dict[str, float]:
-    """The metrics of a split. The folders say where its data lies, if not where it lay in training.
+    """The metrics of a split.
 
-    Data that is not prepared is prepared in the user's own folder, or in `data_dir`, and nowhere
-    that only the run names.
+    Args:
+        run: the folder of the run
+        split: train, validation or test
+        checkpoint: as in `restore`
+        data_dir: where prepared data are or will be stored; by default as in the training
+        manual_dir: where raw files are; by default as in the training
 
     Raises:
         UserError: not a run, no such checkpoint or split.
-        MissingFileError: the data is not prepared where the run says that it lies.
+        MissingFileError: the data are not prepared where the run names them.
     """
     experiment = folder.require(run)
     moved = {"data_dir": data_dir, "manual_dir": manual_dir}
@@ -35,10 +39,9 @@ def evaluate(
         raise UserError(f"{unknown}: the data set of {run} takes none; it has {sorted(known)}")
     data = dataclasses.replace(experiment.data, **moved)
     experiment = dataclasses.replace(experiment, data=data)
-    parallel.request_host_devices(experiment.batch_size, None)
+    cpu.request_host_devices(experiment.batch_size, None)
     restored = restore(run, checkpoint)
-    # Where a run that somebody else made says that files are to be written, none is written unless
-    # the user asks for it.
+    # Somebody else may have made the run: write nothing where only the run says so.
     if not any(getattr(data, name, None) for name in {"data_dir", "report"} - set(moved)):
         data.prepare()
     chunk = folder.chunk(run)

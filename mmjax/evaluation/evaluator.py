@@ -1,7 +1,6 @@
 """Exact evaluation: every example of a split once, on any number of devices and processes."""
 
 import functools
-import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -23,18 +22,17 @@ from mmjax.types import AnyArray, Batch, MetricName
 
 
 class _Part(NamedTuple):
-    """Some chunks: the totals and counts of each, and the records of their examples."""
+    """The results of some chunks."""
 
-    pairs: Mapping[MetricName, AnyArray]  # [chunk, 2]
-    records: Mapping[str, Mapping[str, AnyArray]]  # [example, ...]
+    pairs: Mapping[MetricName, AnyArray]  # totals and counts, [chunk, 2]
+    records: Mapping[str, Mapping[str, AnyArray]]  # by objective, [example, ...]
 
 
 class Evaluator:
     """Measures variables on a split of the experiment's data.
 
-    The unit is a chunk of fixed size on one device, and the host adds the chunks in float64 in the
-    order of the split: 1 device and 8, or 2 processes, run the same programs and give the same
-    digits. Each process evaluates a run of chunks, and all learn what the others found.
+    Each device evaluates chunks of a fixed size, and the host adds their results in float64 in the
+    order of the split. So any number of devices and processes gives the same digits.
     """
 
     def __init__(
@@ -54,26 +52,20 @@ class Evaluator:
     def __call__(
         self, variables: Mapping[str, Any], split: str, watchdog: Watchdog | None = None
     ) -> dict[str, float]:
-        """The total `loss`, then `<objective>/<metric>` for all that each objective reports.
+        """The total `loss`, then `<objective>/<metric>` for all metrics of each objective.
 
-        NaN where nothing was counted, as for a modality that the whole split lacks. Every process
-        must call it, with the same variables; `watchdog` sees to it that none waits for ever.
+        NaN where nothing was counted, as for a modality that the split lacks. Every process must
+        call it with the same variables; `watchdog` limits the time that it waits for the others.
         """
-        own = self._parts(variables, split, parallel.share())
+        own = self._measured(variables, split, self._rows(split, *parallel.share()))
         with (watchdog or Watchdog(None)).waiting("the evaluation of the others"):
-            found = processes.gathered(own)
-        return self._report(list(itertools.chain.from_iterable(found)))
+            parts = processes.gathered(own)
+        return self._report([part for several in parts for part in several])
 
     def names(self, variables: Mapping[str, Any], split: str) -> list[str]:
-        """Which metrics there are, from the first examples of a split; waits for no process."""
+        """The names of all metrics, from the first examples of a split, in this process alone."""
         length = min(len(self._source(split)), self._chunk)
         return list(self._report(self._measured(variables, split, range(length))))
-
-    def _parts(
-        self, variables: Mapping[str, Any], split: str, share: tuple[int, int]
-    ) -> list[_Part]:
-        """All of a process's share; none where there are fewer chunks than processes."""
-        return self._measured(variables, split, self._rows(len(self._source(split)), *share))
 
     def _measured(self, variables: Mapping[str, Any], split: str, rows: range) -> list[_Part]:
         variables = sharding.replicate(variables, self._mesh)
@@ -87,11 +79,11 @@ class Evaluator:
             launched = ((batch, self._step(variables, batch)) for batch in batches)
             return [_read(batch, *results) for batch, results in _one_ahead(launched)]
 
-    def _rows(self, length: int, part: int, parts: int) -> range:
-        """The examples of a process: whole chunks, as many as the others have or one less."""
-        size = self._chunk
+    def _rows(self, split: str, process: int, count: int) -> range:
+        """The examples of a process: whole chunks, divided evenly over the processes."""
+        length, size = len(self._source(split)), self._chunk
         chunks = -(-length // size)
-        first, last = (min(-(-chunks * p // parts) * size, length) for p in (part, part + 1))
+        first, last = (min(-(-chunks * p // count) * size, length) for p in (process, process + 1))
         return range(first, last)
 
     def _report(self, parts: list[_Part]) -> dict[str, float]:
@@ -117,7 +109,7 @@ class Evaluator:
 
 
 def require_valid(experiment: Experiment, name: MetricName, total: float) -> None:
-    """UserError where an objective was given targets that it cannot read."""
+    """UserError if an objective counted targets that it cannot read."""
     if total > 0:
         objective = experiment.objectives[name.source]
         raise UserError(
@@ -128,7 +120,7 @@ def require_valid(experiment: Experiment, name: MetricName, total: float) -> Non
 
 
 def _one_ahead(launched: Iterator[Any]) -> Iterator[Any]:
-    """Each result when the next computation has been launched: the devices never wait."""
+    """Each result, after the next computation was launched: devices do not wait for the host."""
     before = next(launched, None)
     while before is not None:
         after = next(launched, None)
@@ -137,7 +129,7 @@ def _one_ahead(launched: Iterator[Any]) -> Iterator[Any]:
 
 
 def _read(batch: Batch, means: Any, records: Any) -> _Part:
-    """The results `[device, ...]` of a batch on the host, fillers left out."""
+    """The results `[device, ...]` of a batch on the host, without padding examples."""
     means, records = jax.device_get((means, records))
     real = batch.weight > 0
     pairs = {

@@ -1,4 +1,4 @@
-"""Predictions for examples that no data set holds: files and texts from a user."""
+"""Predictions for a user's own examples."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,30 +17,29 @@ CHUNK = 128  # rows per call
 
 
 class Predictor:
-    """A restored run that predicts."""
+    """A restored run that predicts; the arguments are those of `mmjax.restore`."""
 
     def __init__(
         self, run: str | Path, checkpoint: str = "last", *, register: Sequence[type] = ()
     ) -> None:
-        """The arguments are those of `mmjax.restore`."""
         model, self._variables, self.preprocessing = restore(run, checkpoint, register=register)
         self._objectives = folder.require(Path(run)).objectives
         self._apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
-        """{objective: prediction} for each row of `{modality: value or None}`.
+        """{objective: prediction} for each row `{modality: value or None}`.
 
-        A prediction holds JSON values: `value`, a class's name, a number, a text or a truth value,
-        and what else is known of it, such as its `probability`.
+        A prediction holds JSON values: `value` (a class name, number, text or boolean), and further
+        ones such as its `probability`.
         """
-        found = []
-        with jax.enable_x64(False):  # runs are of 32 bits, whatever the process works with
+        predictions = []
+        with jax.enable_x64(False):  # runs use 32 bits, whatever the process uses
             for first in range(0, len(rows), CHUNK):
-                found += self._chunk(list(rows[first : first + CHUNK]))
-        return found
+                predictions += self._chunk(list(rows[first : first + CHUNK]))
+        return predictions
 
     def _chunk(self, rows: list[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
-        # Filled up to powers of two, so that few shapes are compiled.
+        # Padded to a power of two, so that few shapes are compiled.
         filled = rows + [rows[-1]] * ((1 << (len(rows) - 1).bit_length()) - len(rows))
         transforms, targets = self.preprocessing.transforms, self.preprocessing.targets
         inputs = self.preprocessing({n: [row.get(n) for row in filled] for n in transforms})
@@ -53,9 +52,7 @@ class Predictor:
 
 
 def flat(prediction: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The predictions of a row as columns: `match`, `match.probability`,
-    `digit.probabilities.seven` ...
-    """
+    """A row's predictions as columns: `match`, `match.probability`, `digit.probabilities.seven`."""
     columns: dict[str, Any] = {}
     for name, parts in prediction.items():
         for key, value in parts.items():
@@ -70,10 +67,12 @@ def flat(prediction: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def read_value(
     preprocessing: Preprocessing, modality: str, text: str | None, folder: Path = Path()
 ) -> Any:
-    """What a user wrote for a modality: a text, a JSON object, a file's path; None is missing.
+    """The value of a modality that a user wrote: a text, a JSON object, or the path of a file.
+
+    None is missing. Paths are relative to `folder`.
 
     Raises:
-        UserError: an unknown modality, or nothing of its kind.
+        UserError: an unknown modality, or an invalid value.
     """
     transform = preprocessing.transforms.get(modality)
     if transform is None:
@@ -89,44 +88,43 @@ def read_value(
 
 
 def split_inputs(pairs: Sequence[str]) -> dict[str, str]:
-    """`name=value` of a command line; a value may hold further equals signs."""
-    found = {}
+    """{name: value} of `name=value` arguments; a value may contain further equals signs."""
+    inputs = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not name or not equals:
             raise UserError(f"--input: expected name=value, got {pair!r}")
-        if name in found:
+        if name in inputs:
             raise UserError(f"--input: {name!r} is given twice")
-        found[name] = value
-    return found
+        inputs[name] = value
+    return inputs
 
 
 def warnings(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
-    """What a reader of a prediction should know of its row: missing, cut or unknown."""
-    found = []
+    """Which inputs of a row were missing, cut or unknown."""
+    remarks = []
     for name, transform in preprocessing.transforms.items():
-        value = row.get(name)
-        if value is None:
-            found.append(f"{name} was missing")
+        if (value := row.get(name)) is None:
+            remarks.append(f"{name} was missing")
         else:
-            found += [f"{name}: {remark}" for remark in transform.remarks(value)]
-    return found
+            remarks += [f"{name}: {remark}" for remark in transform.remarks(value)]
+    return remarks
 
 
 class Row(NamedTuple):
-    """A row of a user's file, its cells as they were written; or what is wrong with it."""
+    """A row of a user's file."""
 
     line: int
-    cells: Mapping[str, str]
+    cells: Mapping[str, str]  # as written
     inputs: Mapping[str, Any]
     error: RowError | None = None
 
 
 def read_csv(path: Path, preprocessing: Preprocessing) -> Iterator[Row]:
-    """The rows of a CSV file. Columns that are no modality are passed over.
+    """The rows of a CSV file; an empty cell or absent column is a missing modality.
 
-    Paths in it start at its own folder, and may lead anywhere: the file is the user's own, as a
-    command line is. An empty cell is a missing modality, as is a column that is not there.
+    Columns that are no modality are ignored. Paths are relative to the file's folder, and may
+    lead anywhere: the file is the user's own.
 
     Raises:
         UserError: the file is no CSV, or its header names no modality.
@@ -149,7 +147,7 @@ def read_csv(path: Path, preprocessing: Preprocessing) -> Iterator[Row]:
 
 
 def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Up to `CHUNK` rows at a time; where reading ends in an error, first those before it."""
+    """Up to `CHUNK` rows at a time; those before a reading error come before the error."""
     part: list[Row] = []
     try:
         for row in rows:

@@ -1,4 +1,4 @@
-"""Which parameters weight decay acts on, told by the last part of their path."""
+"""Which parameters weight decay acts on, by the last part of their path."""
 
 import fnmatch
 
@@ -8,29 +8,25 @@ import optax
 
 from mmjax.layers.tracing.paths import path_of
 
-# What multiplies the values that flow through: pulled towards 0, a layer does less.
+# Kernels and embeddings.
 DECAYED = ("*kernel", "kernel_*", "factor_*", "*embedding")
-# What is added to the values, rescales them, or stands for a value itself.
+# Biases, scales, positions and learned tokens.
 KEPT = ("*bias", "scale", "weight_*")
-KEPT += ("table", "position", "column")  # where a token stands
+KEPT += ("table", "position", "column")
 KEPT += ("class", "cls", "bottleneck", "latents", "seeds", "inducing_*", "nothing", "stand_in_*")
 KEPT += ("query", "queries", "prototypes")
 
 
 def groups(name: str) -> list[str]:
-    """`decayed`, `kept`, or neither: what is said of parameters with this name."""
+    """The groups whose patterns match a name: `decayed`, `kept`, or neither."""
     both = {"decayed": DECAYED, "kept": KEPT}
-    return [
-        group
-        for group, patterns in both.items()
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-    ]
+    return [group for group, ps in both.items() if any(fnmatch.fnmatchcase(name, p) for p in ps)]
 
 
 def decayed(params: optax.Params) -> optax.Params:
     """True for kernels and embeddings, False for biases, norms and learned tokens.
 
-    A name that nothing is said of, as in a module of your own, decays if it has two axes or more.
+    Unknown names, as in your own modules: True for arrays with two axes or more.
     """
 
     def is_weight(path: tuple, parameter: jax.Array) -> bool:

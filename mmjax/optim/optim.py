@@ -3,13 +3,11 @@
 import abc
 import dataclasses
 import fnmatch
-import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal, final
 
 import jax
 import optax
-from jax import Array
 
 from mmjax.errors import UserError
 from mmjax.layers.tracing.paths import path_of
@@ -24,10 +22,10 @@ class Optim(abc.ABC):
     schedule: Literal["constant", "cosine", "linear"] = "cosine"  # after the warmup, down to 0
     warmup: float = 0.05  # share of all steps in which the rate rises from 0, in 0..1
     clip_norm: float | None = None  # largest global norm of the gradient; None: not clipped
-    # Factors of the rate by parameter path, such as `encoders_text 0.1 encoders_text/block_* 0`; a
-    # path is that of a module or an array, and the longest one counts. 0 keeps parameters as they
-    # are (dropout and running statistics go on: --model.frozen freezes an encoder whole). The table
-    # that a training begins with shows the paths.
+    # Learning-rate multipliers by path of a module or parameter, such as `encoders_text 0.1
+    # encoders_text/block_* 0`; the longest matching path counts. 0 freezes parameters, but neither
+    # dropout nor running statistics (--model.frozen freezes an encoder completely). The table at
+    # the start of a training shows the paths.
     rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -43,18 +41,14 @@ class Optim(abc.ABC):
 
     @abc.abstractmethod
     def direction(self) -> optax.GradientTransformation:
-        """Turns gradients into directions of unit scale, before the learning rate."""
+        """Turns gradients into directions, before weight decay and learning rate."""
 
-    @property
-    def decay(self) -> float | Array | None:
-        """Decoupled weight decay per unit of learning rate, on what `decay.decayed` says.
-
-        None where there is none; 0 has the same state as any other number.
-        """
-        return None
+    def decay(self) -> optax.GradientTransformation:
+        """Adds the decoupled weight decay; by default none."""
+        return optax.identity()
 
     def learning_rate(self, steps: int) -> optax.Schedule:
-        """The rate of each of `steps` steps."""
+        """The learning rate as a function of the step, for a training of `steps` steps."""
         warmup = round(self.warmup * steps)
         rest = max(steps - warmup, 1)
         match self.schedule:
@@ -66,7 +60,7 @@ class Optim(abc.ABC):
                 after = optax.linear_schedule(self.peak_lr, 0.0, rest)
         if warmup == 0:
             return after
-        # From peak/warmup, not from 0: the first step must move something.
+        # From peak / warmup, not from 0: the first step must change something.
         rise = optax.linear_schedule(self.peak_lr / warmup, self.peak_lr, max(warmup - 1, 1))
         return optax.join_schedules([rise, after], [warmup])
 
@@ -78,59 +72,53 @@ class Optim(abc.ABC):
         Its `init` raises UserError for a path in `rates` that no parameter has.
 
         Args:
-            steps: how many there are
-            frozen: modules directly below the model that stay as they are
-            probes: modules whose name begins so only look at the others: the norms of both are
-                clipped apart
+            steps: number of steps
+            frozen: top-level modules that are not trained
+            probes: name prefix of top-level modules whose gradients are clipped separately
         """
         clip = optax.identity()
         if self.clip_norm is not None:
             clip = optax.clip_by_global_norm(self.clip_norm)
-        if self.clip_norm is not None and probes is not None:
-            clip = optax.chain(
-                *(
-                    optax.masked(clip, functools.partial(_probing, probes, which))
-                    for which in (False, True)
+            if probes is not None:
+                clip = optax.chain(
+                    optax.masked(clip, _by_path(lambda path: not path.startswith(probes))),
+                    optax.masked(clip, _by_path(lambda path: path.startswith(probes))),
                 )
-            )
         if not self.rates and not frozen:
             return optax.chain(clip, *self._descent(steps))
         groups: dict[Hashable, optax.GradientTransformation] = {
             str(factor): optax.chain(*self._descent(steps), optax.scale(factor))
             for factor in {1.0, *map(float, self.rates.values())}
         }
-        groups[str(0.0)] = optax.set_to_zero()  # keeps no moments
+        groups[str(0.0)] = optax.set_to_zero()  # has no moments
 
-        def labelled(label: Callable[[float], Any]) -> Callable[[optax.Params], optax.Params]:
-            return lambda params: self._labelled(params, frozen, label)
+        def labels(params: optax.Params) -> optax.Params:
+            self._require_paths(params)
+            return _by_path(lambda path: str(self.factor(path, frozen)))(params)
 
         return optax.chain(
-            # Before the norm is taken: what does not move must not shorten the steps of the rest.
-            optax.masked(optax.set_to_zero(), labelled(lambda factor: factor == 0)),
+            # Before clipping: gradients of frozen parameters must not count in the norm.
+            optax.masked(
+                optax.set_to_zero(), _by_path(lambda path: self.factor(path, frozen) == 0)
+            ),
             clip,
-            optax.multi_transform(groups, labelled(str)),
+            optax.multi_transform(groups, labels),
         )
 
     def factor(self, path: str, frozen: Sequence[str] = ()) -> float:
-        """What the rate of the parameter at `path`, such as `fusion/gate/kernel`, is times."""
+        """Learning-rate multiplier of the parameter at `path`, such as `fusion/gate/kernel`."""
         if path.split("/")[0] in frozen:
             return 0.0
-        found = [pattern for pattern in self.rates if _matches(path, pattern)]
-        longest = max(found, key=lambda p: (p.count("/"), len(p), p), default=None)
+        matching = [pattern for pattern in self.rates if _matches(path, pattern)]
+        longest = max(matching, key=lambda p: (p.count("/"), len(p), p), default=None)
         return 1.0 if longest is None else float(self.rates[longest])
 
     def _descent(self, steps: int) -> tuple[optax.GradientTransformation, ...]:
-        return (
-            self.direction(),
-            optax.identity()
-            if self.decay is None
-            else optax.add_decayed_weights(self.decay, mask=decayed),
-            optax.scale_by_learning_rate(self.learning_rate(steps)),
-        )
+        # A flat tuple: checkpoints name the optimiser's state by its position.
+        rate = optax.scale_by_learning_rate(self.learning_rate(steps))
+        return self.direction(), self.decay(), rate
 
-    def _labelled(
-        self, params: optax.Params, frozen: Sequence[str], label: Callable[[float], Any]
-    ) -> optax.Params:
+    def _require_paths(self, params: optax.Params) -> None:
         paths = [path_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
         for pattern in self.rates:
             if not any(_matches(path, pattern) for path in paths):
@@ -139,20 +127,17 @@ class Optim(abc.ABC):
                     f"--optim.rates {pattern}: no parameter has this path; they begin with "
                     f"{', '.join(modules)}"
                 )
-        return jax.tree_util.tree_map_with_path(
-            lambda path, _: label(self.factor(path_of(path), frozen)), params
-        )
 
 
-def _probing(prefix: str, which: bool, params: optax.Params) -> optax.Params:
-    """Whether the top-level module of each parameter begins with the prefix, or does not."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: path_of(path).startswith(prefix) == which, params
+def _by_path(label: Callable[[str], Any]) -> Callable[[optax.Params], optax.Params]:
+    """A function that replaces each parameter by the label of its path."""
+    return lambda params: jax.tree_util.tree_map_with_path(
+        lambda path, _: label(path_of(path)), params
     )
 
 
 def _matches(path: str, pattern: str) -> bool:
-    """Whether the pattern, in which * stands for anything, is the path or a module above it."""
+    """Whether a pattern, in which * stands for any text, is the path or a module above it."""
     steps = path.split("/")[: pattern.count("/") + 1]
     return fnmatch.fnmatchcase("/".join(steps), pattern)
 
@@ -160,14 +145,13 @@ def _matches(path: str, pattern: str) -> bool:
 @final
 @dataclasses.dataclass(frozen=True)
 class Adam(Optim):
-    """Adam, Kingma & Ba 2015, arXiv:1412.6980."""
+    """Adam, Kingma & Ba 2015, arXiv:1412.6980: m / (sqrt(v) + eps), corrected for bias."""
 
-    b1: float = 0.9  # decay of the gradient's mean
-    b2: float = 0.999  # decay of its square's mean
-    eps: float = 1e-8  # added to the root of the latter
+    b1: float = 0.9  # decay of the gradient's mean m
+    b2: float = 0.999  # decay of the squared gradient's mean v
+    eps: float = 1e-8  # added to sqrt(v)
 
     def direction(self) -> optax.GradientTransformation:
-        """m / (sqrt(v) + eps), both corrected for their bias towards zero."""
         return optax.scale_by_adam(self.b1, self.b2, self.eps)
 
 
@@ -176,19 +160,16 @@ class Adam(Optim):
 class AdamW(Optim):
     """Adam with decoupled weight decay, Loshchilov & Hutter 2019, arXiv:1711.05101."""
 
-    b1: float = 0.9  # decay of the gradient's mean
-    b2: float = 0.999  # decay of its square's mean
-    eps: float = 1e-8  # added to the root of the latter
+    b1: float = 0.9  # decay of the gradient's mean m
+    b2: float = 0.999  # decay of the squared gradient's mean v
+    eps: float = 1e-8  # added to sqrt(v)
     weight_decay: float = 1e-2  # times the learning rate; not on biases and norms
 
     def direction(self) -> optax.GradientTransformation:
-        """m / (sqrt(v) + eps), both corrected for their bias towards zero."""
         return optax.scale_by_adam(self.b1, self.b2, self.eps)
 
-    @property
-    def decay(self) -> float | Array:
-        """The weight decay."""
-        return self.weight_decay
+    def decay(self) -> optax.GradientTransformation:
+        return optax.add_decayed_weights(self.weight_decay, mask=decayed)
 
 
 @final
@@ -196,18 +177,15 @@ class AdamW(Optim):
 class Sgd(Optim):
     """Stochastic gradient descent with momentum, Sutskever et al. 2013 (ICML)."""
 
-    momentum: float = 0.0  # share of the last direction that goes on
-    nesterov: bool = False  # look ahead along the momentum
+    momentum: float = 0.0  # decay of the sum of gradients
+    nesterov: bool = False  # Nesterov momentum
     weight_decay: float = 0.0  # times the learning rate; not on biases and norms
 
     def direction(self) -> optax.GradientTransformation:
-        """The gradient, or its running sum with momentum."""
         return optax.trace(self.momentum, self.nesterov) if self.momentum else optax.identity()
 
-    @property
-    def decay(self) -> float | Array:
-        """The weight decay."""
-        return self.weight_decay
+    def decay(self) -> optax.GradientTransformation:
+        return optax.add_decayed_weights(self.weight_decay, mask=decayed)
 
 
 OPTIMISERS = {"adam": Adam, "adamw": AdamW, "sgd": Sgd}

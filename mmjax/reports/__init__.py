@@ -1,1 +1,1 @@
-"""Tables and pictures of finished runs."""
+"""Reports: descriptions of models, and tables of finished runs."""

@@ -1,4 +1,4 @@
-"""Methods compared on tasks over seeds: a table that claims no more than the seeds can tell."""
+"""A comparison of methods on tasks over seeds, with tests of significance."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,21 +8,21 @@ import numpy as np
 
 from mmjax.errors import UserError
 from mmjax.evaluation.cost import Cost
-from mmjax.metrics.statistics import SIGNIFICANCE, differ
+from mmjax.metrics.statistics import SIGNIFICANCE, differ, spread
 
 SOLVED = 0.98  # share of the best possible score from which on a task counts as solved
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Scores (more is better), what is known about the best possible, and what methods cost."""
+    """Scores (higher is better), the best possible scores, and the costs of methods."""
 
     scores: Mapping[str, Mapping[str, Sequence[float]]]  # task -> method -> one per seed
-    optimum: Mapping[str, float | None]  # task -> the best possible score, None where unknown
-    best: Mapping[str, float | None]  # task -> what the best decisions score on these examples
-    baselines: Sequence[str] = ()  # methods that are only there to be compared with
+    optimum: Mapping[str, float | None]  # task -> best possible score, None: unknown
+    best: Mapping[str, float | None]  # task -> the same on these test examples
+    baselines: Sequence[str] = ()  # methods to compare with
     costs: Mapping[str, Cost] = dataclasses.field(default_factory=dict)
-    chance: float = 0.5  # the score of guessing, below every `best`
+    chance: float = 0.5  # score of guessing, below every `best`
 
     def __post_init__(self) -> None:
         for task, found in self.scores.items():
@@ -35,29 +35,29 @@ class Comparison:
 
     @property
     def methods(self) -> list[str]:
-        """In the order in which they were given."""
+        """All methods, in the order of the scores."""
         return list(dict.fromkeys(name for task in self.scores.values() for name in task))
 
     def winner(self, task: str) -> str:
-        """The method of the highest mean, baselines left out."""
+        """The method with the highest mean, without baselines."""
         scores = self.scores[task]
         return max((n for n in scores if n not in self.baselines), key=lambda n: np.mean(scores[n]))
 
     def tied(self, task: str) -> set[str]:
-        """Methods that the seeds cannot tell from the best one: Welch's t-test, p >= 0.05.
+        """Methods that do not differ significantly from the best: Welch's t-test, p >= 0.05.
 
-        Not corrected for the number of methods: with many, some ties are called differences.
+        Not corrected for the number of methods.
         """
         best = self.scores[task][self.winner(task)]
         return {name for name, found in self.scores[task].items() if not differ(best, found)}
 
     def solved(self, task: str, method: str) -> bool:
-        """Whether its mean reaches 0.98 of what the best decisions score; False if unknown."""
+        """Whether its mean reaches 0.98 of the best score on these examples; False if unknown."""
         best = self.best[task]
         return best is not None and bool(np.mean(self.scores[task][method]) >= SOLVED * best)
 
     def markdown(self) -> str:
-        """The table: mean ± standard deviation in percent, and what it costs."""
+        """A table of mean ± standard deviation in percent, and of costs."""
         tasks = list(self.scores)
         costs = ["parameters", "kFLOPs / example", "ms / batch"] if self.costs else []
         known = [_percent(self.optimum[task]) for task in tasks]
@@ -82,8 +82,8 @@ class Comparison:
         return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{legend}\n"
 
     def _cell(self, task: str, method: str, tied: bool) -> str:
-        found = 100 * np.asarray(self.scores[task][method])
-        text = f"{found.mean():.1f} ± {found.std(ddof=1):.1f}"
+        of = spread(self.scores[task][method])
+        text = f"{100 * of['mean']:.1f} ± {100 * of['std']:.1f}"
         text = f"**{text}**" if self.solved(task, method) else text
         return f"{text} ≈" if tied else text
 
@@ -94,7 +94,7 @@ class Comparison:
         return [f"{cost.parameters:,}", f"{cost.flops / 1e3:,.0f}", f"{cost.milliseconds:.2f}"]
 
     def draw(self, path: Path) -> None:
-        """A picture: scores as a share of what is possible, and what each method costs."""
+        """Draw scores as a share of the best possible ones, and costs."""
         from matplotlib.figure import Figure
 
         methods, tasks = self.methods, list(self.scores)

@@ -9,16 +9,18 @@ import numpy as np
 from mmjax.config import storage
 from mmjax.errors import UserError
 from mmjax.io import json_file
+from mmjax.metrics.statistics import spread
 from mmjax.runs import folder
 
 
 def summarise(runs: Sequence[Path], metric: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows. Runs that differ in nothing but the seed share a row.
+    """Header and rows of a table of a test metric. Runs that differ only in their seed share a row.
 
-    The spread is the standard deviation over seeds (n - 1). Columns show what differs.
+    The first columns are the fields in which the runs differ; std is the standard deviation over
+    seeds (n - 1). Folders without a run are ignored.
 
     Raises:
-        UserError: there is no run, a run has no results yet, or its results have no such metric.
+        UserError: there is no run, or a run has no results yet or no such metric.
     """
     if not runs:
         raise UserError("name at least one run's folder")
@@ -32,19 +34,20 @@ def summarise(runs: Sequence[Path], metric: str) -> tuple[list[str], list[list[s
         if metric not in results[-1]["metrics"]:
             choices = sorted(results[-1]["metrics"])
             raise UserError(f"{run}: no metric {metric!r}; choose from {choices}")
-    every = sorted({key for config in configs for key in config} - {"seed"})
-    # A field that only some have goes with a type, which is shown.
-    varying = [key for key in every if len({repr(c[key]) for c in configs if key in c}) > 1]
+    names = sorted({name for config in configs for name in config} - {"seed"})
+    # A field that only some runs have belongs to a type, which is a column itself.
+    varying = [n for n in names if len({repr(c[n]) for c in configs if n in c}) > 1]
     groups: dict[tuple, list[Mapping[str, Any]]] = {}
     for config, result in zip(configs, results, strict=True):
-        groups.setdefault(tuple(str(config.get(key, "")) for key in varying), []).append(result)
+        groups.setdefault(tuple(str(config.get(n, "")) for n in varying), []).append(result)
     rows = []
     for key, group in groups.items():
         values = np.array([result["metrics"][metric] for result in group], float)  # null: NaN
-        spread = f"{values.std(ddof=1):.4f}" if len(values) > 1 else "-"
+        of = spread(values.tolist())
+        std = f"{of['std']:.4f}" if "std" in of else "-"
         minutes = np.mean([result["training_minutes"] for result in group])
         rows.append(
-            [*key, str(len(group)), f"{values.mean():.4f}", spread]
+            [*key, str(len(group)), f"{of['mean']:.4f}", std]
             + [f"{values.min():.4f}", f"{minutes:.1f}", f"{group[0]['parameters']:,}"]
         )
     header = [*varying, "seeds", metric, "std", "lowest", "minutes", "parameters"]
@@ -52,7 +55,7 @@ def summarise(runs: Sequence[Path], metric: str) -> tuple[list[str], list[list[s
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted path, literal) of every leaf of a JSON object."""
+    """(dotted path, value) of every leaf of a JSON object."""
     if not isinstance(value, Mapping):
         yield path, value
         return

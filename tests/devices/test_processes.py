@@ -169,7 +169,7 @@ def test_a_single_process_starts_and_ends_as_ever(monkeypatch):
 def test_a_process_that_does_not_see_the_folder_of_the_first_is_refused(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(jax, "process_index", lambda: 1)
-    monkeypatch.setattr(processes.multihost_utils, "broadcast_one_to_all", lambda mine: mine)
+    monkeypatch.setattr(processes, "gathered", lambda mine: [mine, mine])
     processes.require_one_folder("token", lambda: "token")
     for found in (None, "another"):
         with pytest.raises(ValueError, match="process 1 does not see the folder"):
@@ -188,7 +188,7 @@ def test_who_fails_beside_others_leaves_without_a_farewell(monkeypatch, capsys):
 def test_a_process_that_read_another_checkpoint_than_the_first_is_refused(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(jax, "process_index", lambda: 1)
-    monkeypatch.setattr(processes.multihost_utils, "broadcast_one_to_all", lambda mine: 20)
+    monkeypatch.setattr(processes, "gathered", lambda mine: [20, mine])
     processes.require_same(20)
     with pytest.raises(ValueError, match="process 1 goes on from step 10, process 0 from 20"):
         processes.require_same(10)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mmjax.cli.target import load
+from mmjax.cli.describe import load
 from mmjax.config import Experiment
 from mmjax.io import json_file
 from mmjax.reports.describe import describe

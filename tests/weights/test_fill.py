@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from mmjax.weights.fill import fill, renamed
+from mmjax.weights.load import fill, renamed
 from mmjax.weights.place import Place, conv_kernel, cut, first, linear_kernel
 
 PLACES = {

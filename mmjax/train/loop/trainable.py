@@ -24,27 +24,21 @@ def rows(params: Mapping[str, Any], experiment: Experiment, files: Mapping[str, 
     """One row per top-level module and learning rate. `files`: {modality: file of weights}."""
     sources = {experiment.model.path_of(modality): file for modality, file in files.items()}
     frozen = experiment.model.frozen_paths
-    sizes = {path_of(path): x.size for path, x in jax.tree_util.tree_leaves_with_path(params)}
-    groups: dict[str, dict[float, list[str]]] = {}
-    for path in sizes:
-        factor = experiment.optim.factor(path, frozen)
-        groups.setdefault(path.split("/")[0], {}).setdefault(factor, []).append(path)
-    return [
-        Row(
-            path=f"{module} ({_parts(paths)})" if len(factors) > 1 else module,
-            parameters=sum(sizes[path] for path in paths),
-            peak_lr=experiment.optim.peak_lr * factor,
-            source=sources.get(module, ""),
-            frozen=module in frozen,
-        )
-        for module, factors in sorted(groups.items())
-        for factor, paths in sorted(factors.items())
-    ]
-
-
-def _parts(paths: list[str]) -> str:
-    parts = sorted({path.split("/")[1] for path in paths})
-    return ", ".join(parts) if len(parts) < 4 else f"{parts[0]} ... {parts[-1]}, {len(parts)} parts"
+    groups: dict[str, dict[float, dict[str, int]]] = {}
+    for keys, x in jax.tree_util.tree_leaves_with_path(params):
+        module, _, below = path_of(keys).partition("/")
+        factor = experiment.optim.factor(path_of(keys), frozen)
+        sizes = groups.setdefault(module, {}).setdefault(factor, {})
+        part = below.split("/")[0]
+        sizes[part] = sizes.get(part, 0) + x.size
+    found = []
+    for module, factors in sorted(groups.items()):
+        for factor, sizes in sorted(factors.items()):
+            parts = f" ({', '.join(sorted(sizes))})" if len(factors) > 1 else ""
+            rate = experiment.optim.peak_lr * factor
+            source, is_frozen = sources.get(module, ""), module in frozen
+            found.append(Row(module + parts, sum(sizes.values()), rate, source, is_frozen))
+    return found
 
 
 def table(rows: list[Row]) -> Table:

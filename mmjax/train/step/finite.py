@@ -1,8 +1,7 @@
-"""What happens when a loss, a gradient or an update is NaN or infinite.
+"""Steps whose loss, gradient or update is NaN or infinite.
 
-A step whose loss or gradient is not finite keeps the state that it was given: nothing of it enters
-the parameters, the optimiser's moments or running statistics. The host reads which it was. An
-update that overflows although its gradient is finite is found before it is saved.
+A step whose loss or gradient is not finite leaves the state unchanged. The host reads which value
+was not finite. An update that overflows despite a finite gradient is found before it is saved.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,20 +16,26 @@ from mmjax.errors import UserError
 from mmjax.layers.tracing.paths import path_of
 from mmjax.types import MetricName, WeightedMean
 
-# Among what a step reports: the total is 1 + the position in `names`, or 0.
+# In the means of a step: its total is 0, or 1 + the position in `names`.
 NAME = MetricName("step", "nonfinite")
+
+_REMEDY = (
+    "Nothing was saved since the last checkpoint, which is good. Lower --optim.peak-lr, or set "
+    "--optim.clip-norm"
+)
+
+
+class NonFiniteError(UserError):
+    """A loss, a gradient or an update is NaN or infinite."""
 
 
 def names(params: Any) -> list[str]:
-    """What a step looks at, in the order in which it names the first."""
+    """The names of the values that a step checks, in order."""
     return [f"the gradient of {path}" for path, _ in _floats(params)] + ["the loss"]
 
 
 def first(loss: Array, grads: Any) -> Int[Array, ""]:
-    """0 where all is finite; else 1 + the position of the first of `names` that is not.
-
-    Reads each gradient once more, and nothing else: the costlier look is at what is saved.
-    """
+    """0 where all values are finite; else 1 + the position of the first of `names` that is not."""
     finite = [jnp.all(jnp.isfinite(leaf)) for _, leaf in _floats(grads)]
     bad = ~jnp.stack([*finite, jnp.isfinite(loss)])
     return jnp.where(jnp.any(bad), 1 + jnp.argmax(bad), 0).astype(jnp.int32)
@@ -45,36 +50,23 @@ def _floats(tree: Any) -> list[tuple[str, Any]]:
 
 
 def kept(good: Bool[Array, ""], new: Any, old: Any) -> Any:
-    """The new state where it is good, else the old one, a step further."""
+    """The new state if `good`, else the old one with the new step number."""
     chosen = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)
     return chosen.replace(step=new.step)
 
 
-_REMEDY = (
-    "Nothing was saved since the last checkpoint, which is good. Lower --optim.peak-lr, or set "
-    "--optim.clip-norm"
-)
-
-
-class NonFiniteError(UserError):
-    """A loss, a gradient or an update was NaN or infinite."""
-
-
 def require(step: int, parts: Mapping[str, Any]) -> None:
-    """Of what is about to be saved.
-
-    Raises:
-        NonFiniteError: an array is not finite; names it.
-    """
+    """NonFiniteError, naming the array, if a state to be saved is not finite."""
     for path, leaf in _floats(parts):
         if not np.all(np.isfinite(np.asarray(leaf))):
             raise NonFiniteError(f"step {step}: {path} is NaN or infinite. {_REMEDY}")
 
 
 class Watch:
-    """On the host: reads what the steps found, and ends the training or counts.
+    """Reads on the host which values of a step were not finite.
 
-    `stop` ends it at the first such step, `skip` after more than `limit` in a row, `ignore` never.
+    Policies: `stop` ends the training at once, `skip` after more than `limit` steps in a row,
+    `ignore` never.
     """
 
     def __init__(self, policy: str, limit: int, names: Sequence[str], in_a_row: int = 0) -> None:
@@ -83,13 +75,13 @@ class Watch:
         self._names = names
         self.in_a_row = in_a_row
 
-    def read(self, step: int, found: WeightedMean | None, ids: Any) -> bool:
-        """Whether the step's update was made. `ids`: of the examples of its batch.
+    def read(self, step: int, mean: WeightedMean | None, ids: Any) -> bool:
+        """Whether the step made its update. `ids`: the examples of its batch.
 
         Raises:
-            NonFiniteError: it was not, and the policy says to end here.
+            NonFiniteError: it did not, and the policy ends the training.
         """
-        which = 0 if found is None else int(np.asarray(found.total))
+        which = 0 if mean is None else int(np.asarray(mean.total))
         if not which:
             self.in_a_row = 0
             return True

@@ -1,4 +1,4 @@
-"""Rules for the gradient of a batch: of all of it at once, or in parts that take less memory."""
+"""Rules for the gradient of a batch: at once, or in parts that need less memory."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -12,13 +12,13 @@ from mmjax.layers.tracing import collectives
 from mmjax.types import Batch, MetricName, WeightedMean
 
 Means = dict[MetricName, WeightedMean]
-# (params, collections, batch, key) -> means, collections
-Forward = Callable[[Any, Any, Batch, Array], tuple[Means, Any]]
+Inputs = tuple[Any, Any, Batch, Array]  # params, collections, batch, key
+Forward = Callable[[Any, Any, Batch, Array], tuple[Means, Any]]  # -> means, collections
 Total = Callable[[Mapping[MetricName, WeightedMean]], Array]
 
 
 class Gradient(NamedTuple):
-    """This device's share of the gradient, of the loss and of the totals, and new collections."""
+    """This device's share of the gradient, the loss and the totals; and new collections."""
 
     grads: Any
     loss: Array
@@ -26,23 +26,21 @@ class Gradient(NamedTuple):
     collections: Any
 
 
-# (forward, total, what forward takes) -> Gradient
-Rule = Callable[[Forward, Total, tuple[Any, Any, Batch, Array]], Gradient]
+Rule = Callable[[Forward, Total, Inputs], Gradient]
 
 
-def whole(forward: Forward, total: Total, given: tuple[Any, Any, Batch, Array]) -> Gradient:
-    """The gradient of the whole batch at once."""
-    grads, (loss, means, collections) = jax.grad(_loss(forward, total), has_aux=True)(*given)
+def whole(forward: Forward, total: Total, inputs: Inputs) -> Gradient:
+    """The gradient of the batch at once."""
+    grads, (loss, means, collections) = jax.grad(_loss(forward, total), has_aux=True)(*inputs)
     return Gradient(grads, loss, means, collections)
 
 
 def accumulated(parts: int) -> Rule:
-    """The gradient of the whole batch in `parts`, one after the other.
+    """The gradient of the batch in `parts`, one after the other.
 
-    The loss divides totals by counts over the whole batch. A part must know these counts before its
-    gradient can be right, so they are computed first: parts may hold fewer examples that count, or
-    none. Each part has dropout masks of its own. Objectives and modules that mix examples would see
-    a part instead of the batch: the training loop refuses them.
+    The loss divides totals by the counts of the whole batch, so these are computed first; a part
+    may contain any number of examples that count. Each part has its own dropout masks. Objectives
+    and modules that mix examples would see one part only: the training loop rejects them.
     """
     return whole if parts == 1 else functools.partial(_in_parts, parts)
 
@@ -50,7 +48,7 @@ def accumulated(parts: int) -> Rule:
 def _loss(forward: Forward, total: Total) -> Callable:
     def loss_of(params, collections, batch, key, counts=None):
         means, collections = forward(params, collections, batch, key)
-        # A share of the global mean: this device's total over the count of all devices.
+        # This device's share of the global mean: its totals over the counts of all devices.
         if counts is None:
             counts = collectives.total({name: mean.count for name, mean in means.items()})
         shares = {name: WeightedMean(mean.total, counts[name]) for name, mean in means.items()}
@@ -60,10 +58,8 @@ def _loss(forward: Forward, total: Total) -> Callable:
     return loss_of
 
 
-def _in_parts(
-    parts: int, forward: Forward, total: Total, given: tuple[Any, Any, Batch, Array]
-) -> Gradient:
-    params, collections, batch, key = given
+def _in_parts(parts: int, forward: Forward, total: Total, inputs: Inputs) -> Gradient:
+    params, collections, batch, key = inputs
     numbered = jnp.arange(parts), jax.tree.map(functools.partial(_split, parts), batch)
     gradient = jax.grad(_loss(forward, total), has_aux=True)
 
@@ -72,7 +68,7 @@ def _in_parts(
         means, _ = forward(params, collections, part, jax.random.fold_in(key, number))
         return None, {name: mean.count for name, mean in means.items()}
 
-    # The compiler keeps what counting takes of this pass, which is seldom more than the targets.
+    # The compiler removes all of this pass that counts do not need: usually all but the targets.
     _, counted = jax.lax.scan(count, None, numbered)
     counts = collectives.total(jax.tree.map(jnp.sum, counted))
 
@@ -95,7 +91,7 @@ def _in_parts(
 def _split(parts: int, x: Any) -> Array:
     """[batch, ...] -> [part, batch / parts, ...], every `parts`-th example.
 
-    Not neighbours: where devices hold the batch split, each has its share of every part.
+    Not neighbours: where the batch is split over devices, each has a share of every part.
     """
     x = jnp.asarray(x)
     size = x.shape[0] // parts

@@ -1,4 +1,4 @@
-"""What a step minimises: totals of objectives and of modules, divided by their counts and added."""
+"""The loss of a step: the weighted sum of the means of objectives and of modules."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,28 +18,28 @@ AUXILIARY = "auxiliary"  # the source of losses that modules add
 def measure(
     objectives: Mapping[str, Objective], outputs: Outputs, batch: Batch
 ) -> dict[MetricName, WeightedMean]:
-    """What every objective reports, of the joint output and of each modality alone."""
-    found = {}
+    """The quantities of every objective, for the joint output and for each modality alone."""
+    means = {}
     for name, objective in objectives.items():
         for quantity, mean in objective(outputs, batch).items():
-            found[MetricName(name, quantity)] = mean
+            means[MetricName(name, quantity)] = mean
         for modality, value in outputs.unimodal.get(objective.output, {}).items():
             alone = Outputs({objective.output: value})
-            # A modality alone answers for the examples that have it.
+            # Only examples that have the modality count.
             present = outputs.present[modality].astype(jnp.float32)
             seen = dataclasses.replace(batch, weight=batch.weight * present)
             for quantity, mean in objective(alone, seen).items():
-                found[MetricName(name, quantity, modality)] = mean
-    return found
+                means[MetricName(name, quantity, modality)] = mean
+    return means
 
 
 def auxiliary(recorded: Mapping[str, Any], batch: Batch) -> dict[MetricName, WeightedMean]:
     """The losses that modules have recorded (`layers/tracing/auxiliary.py`)."""
-    found = jax.tree_util.tree_leaves_with_path(recorded, is_leaf=lambda x: isinstance(x, tuple))
+    leaves = jax.tree_util.tree_leaves_with_path(recorded, is_leaf=lambda x: isinstance(x, tuple))
     means = {}
-    for path, (loss, counts) in found:
+    for path, (loss, counts) in leaves:
         *module, name = (key.key for key in path)
-        # `where`: the loss of a filler may be anything, infinite too.
+        # `where`: the loss of a padding example may be infinite.
         kept = jnp.where(batch.weight > 0, loss, jnp.zeros_like(loss))
         means[MetricName(AUXILIARY, name, "/".join(module))] = WeightedMean(
             jnp.sum(batch.weight * kept), jnp.sum(batch.weight * counts)
@@ -53,12 +53,12 @@ def total_loss(
     balance: Balance,
     step: Array,
 ) -> Array:
-    """The loss that step `step` minimises, given totals of this device and counts of all."""
+    """The loss at step `step`, from the totals of this device and the counts of all devices."""
     total = jnp.zeros(())
-    for name, found in means.items():
+    for name, mean in means.items():
         if name.source == AUXILIARY:  # already weighted by the module that recorded it
-            total += found.mean()
+            total += mean.mean()
         elif name.quantity == "loss":
             weight = balance.weight(name.part or None)
-            total += objectives[name.source].weight_at(step) * weight * found.mean()
+            total += objectives[name.source].weight_at(step) * weight * mean.mean()
     return total

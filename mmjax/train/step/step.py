@@ -21,7 +21,7 @@ from mmjax.train.step import finite, gradient
 from mmjax.train.step.loss import auxiliary, measure, total_loss
 from mmjax.types import Batch, Masked, MetricName, Outputs, WeightedMean
 
-BALANCE_KEY = 2**31 - 1  # no replica has this index
+BALANCE_KEY = 2**31 - 1  # no device has this index
 
 
 def train_step(
@@ -37,14 +37,21 @@ def train_step(
     guard: bool = True,
     rule: gradient.Rule = gradient.whole,
 ) -> tuple[TrainState, dict[MetricName, WeightedMean]]:
-    """One update, and the means that it was made from.
+    """One update: the new state, and the means of the batch.
 
-    `axis=None`: `batch` is the global batch (plain jit, or jit over shardings). `axis="data"`: it
-    is this device's share, and sums run over the named axis (pmap). Both give the same update.
-
-    With `guard` the state stays as it was where the loss or a gradient is NaN or infinite, and the
-    means say which (`finite.py`). `ema` is the decay of the parameters' average, in a state that
-    keeps one. `rule` says how the gradient is computed (`gradient.py`).
+    Args:
+        state: the state before the step
+        batch: the global batch, or with `axis` this device's share
+        model: the model
+        objectives: by name
+        tx: the optimiser
+        axis: None with jit; with pmap the name of the axis over which devices sum. Both give the
+            same update
+        balance: weighs unimodal losses and changes gradients
+        ema: decay of the average of the parameters, if the state has one
+        guard: leave the state unchanged where the loss or a gradient is NaN or infinite; the means
+            name it (`finite.py`)
+        rule: how the gradient is computed (`gradient.py`)
     """
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     own = key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
@@ -53,7 +60,7 @@ def train_step(
     with collectives.over(axis):
         found = rule(forward, total, (state.params, state.collections, _present(batch), own))
         grads, loss, means = collectives.total((found.grads, found.loss, found.means))
-    # After the sum over devices, with the key that they share: the same change on all.
+    # After the sum over devices, with a key that all share: the same on every device.
     grads = balance.modulate(grads, means, jax.random.fold_in(key, BALANCE_KEY))
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -79,14 +86,14 @@ def eval_step(
     model: Model,
     objectives: Mapping[str, Objective],
 ) -> tuple[dict[MetricName, WeightedMean], dict[str, dict[str, Array]]]:
-    """The means over these examples, and what each objective records of every example."""
+    """The means over a batch, and what each objective records of every example."""
     outputs = cast(Outputs, model.apply(variables, batch.inputs, train=False))
     records = {name: o.record(outputs, batch) for name, o in objectives.items()}
     return measure(objectives, outputs, batch), records
 
 
 def _present(batch: Batch) -> Batch:
-    """The batch, its fillers missing in every modality: no statistic of a module may count them."""
+    """The batch with padding examples masked in every modality: they enter no statistic."""
     inputs = {
         name: Masked(given.values, clear(given.mask, batch.weight > 0))
         for name, given in batch.inputs.items()
@@ -117,7 +124,7 @@ def _forward(
 
 
 def _averaged(collections: Any, axis: str) -> Any:
-    """Statistics are averaged over the devices; counters are the same on all and stay integers."""
+    """The mean of statistics over devices; integer counters are equal on all devices."""
     return jax.tree.map(
         lambda x: (jax.lax.pmean if jnp.issubdtype(x.dtype, jnp.floating) else jax.lax.pmax)(
             x, axis
@@ -127,7 +134,7 @@ def _averaged(collections: Any, axis: str) -> Any:
 
 
 def _averaged_over_steps(state: TrainState, params: Any, ema: float) -> Any:
-    """The exponential moving average: of fewer steps at first, when there have been few."""
+    """The exponential moving average of the parameters, with a lower decay in the first steps."""
     if state.average is None:
         return None
     steps = state.step.astype(jnp.float32)

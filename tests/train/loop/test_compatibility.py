@@ -11,7 +11,7 @@ from mmjax.encoders import AudioCnn, Bert, Features, FtTransformer, Lstm, TableM
 from mmjax.errors import UserError
 from mmjax.heads import Classes
 from mmjax.objectives import BinaryCrossEntropy, SoftmaxCrossEntropy
-from mmjax.train.loop.compatibility import require_agreement
+from mmjax.train.loop.preparation import require_agreement
 from tests.config.experiments import small
 
 TABLE = TableTransform((Numeric("age", 40.0, 9.0), Categorical("sex", ("f", "m"))))

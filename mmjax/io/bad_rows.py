@@ -9,11 +9,9 @@ from typing import Literal, NamedTuple
 from mmjax.errors import UserError
 from mmjax.io.safe_open import open_file
 
-_HEADER = ("line", "column", "outcome", "reason")
-
 
 class Fault(NamedTuple):
-    """What is wrong in a row, and what became of it; a line of the report."""
+    """An error in a row, and what was done with the row; a line of the report."""
 
     line: int
     column: str  # "": the whole row
@@ -22,25 +20,25 @@ class Fault(NamedTuple):
 
 
 def check_report(path: Path) -> None:
-    """UserError where something that is no report lies in its place: it is never overwritten."""
+    """Raise a UserError if the path exists and is not a report: other files are not overwritten."""
     if not os.path.lexists(path):
         return
     expected = f"{path}: expected a report of skipped rows, or no file"
-    first = ",".join(_HEADER).encode()
+    first = ",".join(Fault._fields).encode()
     with open_file(path, expected) as file:
         if path.is_symlink() or file.read(len(first)) != first:
             raise UserError(f"{expected}, got another one; choose a name for the report")
 
 
 def write_report(path: Path, faults: Sequence[Fault]) -> None:
-    """Write the report anew and in one piece, the header alone where nothing was wrong.
+    """Replace the report atomically; without faults it has a header only.
 
     Raises:
-        UserError: something that is no report lies in its place.
+        UserError: the path exists and is not a report.
     """
     check_report(path)
-    # Processes of one training write the same report at once.
+    # The processes of one training write the same report at once, each its own draft.
     draft = path.with_name(f".draft-{os.getpid()}-{path.name}")
     with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        csv.writer(file).writerows([_HEADER, *faults])
+        csv.writer(file).writerows([Fault._fields, *faults])
     draft.replace(path)

@@ -1,7 +1,7 @@
-"""JSON files that notice their own damage: written in one piece, with a checksum of their content.
+"""JSON files with a checksum of their content, written atomically.
 
-A disk, a copy or a program may change a byte, and a changed digit is still JSON. A person who edits
-such a file sets its checksum to null.
+The checksum reveals damage, because a changed digit is still valid JSON. Set it to null after
+editing a file by hand.
 """
 
 import json
@@ -20,14 +20,14 @@ LARGEST = 256 * 2**20  # bytes: a vocabulary of a million words, or the record o
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Whoever is killed here leaves the file as it was. A number that is none becomes null."""
+    """Atomic: a killed writer leaves the old file intact. NaN and infinity are written as null."""
     content = plain(content)
     text = json.dumps({CHECKSUM: checksum(content), **content}, indent=2, allow_nan=False)
     write_text(path, text + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file in one piece, on the disk before this returns."""
+    """Replace a file atomically; it is on the disk before this returns."""
     draft = path.with_name(f"{DRAFT}{path.name}")
     with draft.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -42,11 +42,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `write` was given.
+    """The content that `write` was given.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        UserError: it is damaged, or was edited without saying so; it is named.
+        FileNotFoundError: the file does not exist.
+        UserError: it is damaged, or was edited without setting the checksum to null.
     """
     content = parse(path)
     if CHECKSUM not in content:
@@ -57,14 +57,14 @@ def read(path: Path) -> dict[str, Any]:
     expected = content.pop(CHECKSUM)
     if expected is not None and expected != checksum(content):
         raise UserError(
-            f"{path}: damaged: the content is not what the checksum was made from. Restore the "
-            f'file from a copy; if you changed it on purpose, set its "{CHECKSUM}" to null'
+            f"{path}: damaged: the content does not match its checksum. Restore the file from a "
+            f'copy; if you changed it on purpose, set its "{CHECKSUM}" to null'
         )
     return content
 
 
 def parse(path: Path) -> dict[str, Any]:
-    """A JSON object, its checksum left in it and not looked at; errors as in `read`."""
+    """The JSON object with its checksum, which is not verified; errors as in `read`."""
     if path.stat().st_size > LARGEST:
         raise UserError(f"{path}: not a JSON file of a run: larger than {LARGEST:,} bytes")
     try:
@@ -77,13 +77,13 @@ def parse(path: Path) -> dict[str, Any]:
 
 
 def checksum(content: Mapping[str, Any]) -> str:
-    """Of the values, not of how they are written: CRC32 of their shortest JSON."""
+    """CRC32 of the shortest JSON of the content, whatever its layout in the file."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return f"{zlib.crc32(text.encode()):08x}"
 
 
 def plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity: a number that is not defined is null."""
+    """The value with NaN and infinity replaced by None, because JSON has neither."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

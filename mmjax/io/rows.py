@@ -1,4 +1,4 @@
-"""CSV files that other people wrote, row by row: what is wrong with one row is an error of its own.
+"""Rows of CSV files that other people wrote: an error in one row does not affect the others.
 
 RFC 4180, https://www.rfc-editor.org/rfc/rfc4180, in UTF-8, with or without a byte-order mark.
 """
@@ -8,16 +8,15 @@ import io
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from mmjax.errors import UserError
 from mmjax.io.safe_open import open_file
 
-LINE_LIMIT = 1_000_000  # characters: a file without line ends is not read whole
+LINE_LIMIT = 1_000_000  # characters; a file without line ends is not read whole
 
 
 class RowError(UserError):
-    """What is wrong with one row; the text names the file and the line."""
+    """An error in one row; the text names the file and the line."""
 
     def __init__(self, path: str | os.PathLike[str], line: int, reason: str) -> None:
         super().__init__(f"{path}:{line}: {reason}")
@@ -28,21 +27,28 @@ class RowError(UserError):
 def read_rows(
     path: Path, *, required: Collection[str] = (), any_of: Collection[str] = ()
 ) -> Iterator[tuple[int, dict[str, str] | RowError]]:
-    """The line on which a row begins, with {column: cell}, or with what is wrong with the row.
+    """The first line of each row, with its cells by column or with its error.
 
-    Empty lines are no rows. All of `required` must be columns, and one of `any_of` where these are
-    given; other columns may be called anything, or nothing. Cells are as they were written: no
-    blanks are removed.
+    Empty lines are skipped. Cells keep their blanks.
+
+    Args:
+        required: columns that the file must have
+        any_of: columns of which the file must have at least one; all others are free
 
     Raises:
-        FileNotFoundError: there is no such file.
-        UserError: the header is wrong, or rows cannot be told apart: a quote that is not closed.
+        FileNotFoundError: the file does not exist.
+        UserError: the header is wrong, or a quote is never closed, so that rows cannot be told
+            apart.
     """
     with open_file(path, f"{path}: expected a CSV file") as binary:
-        # Bytes that are not UTF-8 become lone surrogates, which are an error of their row alone.
+        # Bytes that are not UTF-8 become lone surrogates, which are an error of their row only.
         file = io.TextIOWrapper(binary, "utf-8-sig", errors="surrogateescape", newline="")
         reader = csv.reader(_lines(path, file), strict=True)
-        header = _header(path, reader, required, any_of)
+        try:
+            header = next(reader, [])
+        except csv.Error as error:
+            raise UserError(f"{path}:1: expected a header: {error}") from error
+        _check_header(path, header, required, any_of)
         while True:
             line = reader.line_num + 1
             try:
@@ -57,8 +63,13 @@ def read_rows(
                     ) from error
                 yield line, RowError(path, line, str(error))
                 continue
-            if cells:
-                yield line, _row(path, line, header, cells)
+            if len(cells) not in (0, len(header)):
+                reason = f"expected {len(header)} cells, got {len(cells)}"
+                yield line, RowError(path, line, reason)
+            elif flaw := _flaw(cells):
+                yield line, RowError(path, line, flaw)
+            elif cells:
+                yield line, dict(zip(header, cells, strict=True))
 
 
 def _lines(path: Path, file: io.TextIOBase) -> Iterator[str]:
@@ -70,35 +81,21 @@ def _lines(path: Path, file: io.TextIOBase) -> Iterator[str]:
         yield text
 
 
-def _header(
-    path: Path, reader: Any, required: Collection[str], any_of: Collection[str]
-) -> list[str]:
-    try:
-        header = next(reader, [])
-    except csv.Error as error:
-        raise UserError(f"{path}:1: expected a header: {error}") from error
+def _check_header(
+    path: Path, header: list[str], required: Collection[str], any_of: Collection[str]
+) -> None:
     wanted = sorted({*required, *any_of})
     columns = f"columns {wanted}" if wanted else "the names of the columns"
-    expected = f"{path}:1: expected a header with {columns}, got {header!r:.500}"
-    if not header:
-        raise UserError(expected)
-    if flaw := _flaw(header):
-        raise UserError(f"{expected}: {flaw}")
+    flaw = _flaw(header) or ""
     if twice := [name for name in wanted if header.count(name) > 1]:
-        raise UserError(f"{expected}: {twice[0]!r} is there twice")
-    if absent := sorted(set(required) - set(header)):
-        raise UserError(f"{expected}: no column {absent[0]!r}")
-    if any_of and not set(any_of) & set(header):
-        raise UserError(f"{expected}: none of these")
-    return header
-
-
-def _row(path: Path, line: int, header: list[str], cells: list[str]) -> dict[str, str] | RowError:
-    if len(cells) != len(header):
-        return RowError(path, line, f"expected {len(header)} cells, got {len(cells)}")
-    if flaw := _flaw(cells):
-        return RowError(path, line, flaw)
-    return dict(zip(header, cells, strict=True))
+        flaw = f"{twice[0]!r} is there twice"
+    elif absent := sorted(set(required) - set(header)):
+        flaw = flaw or f"no column {absent[0]!r}"
+    elif any_of and not set(any_of) & set(header):
+        flaw = flaw or "none of these"
+    if flaw or not header:
+        expected = f"{path}:1: expected a header with {columns}, got {header!r:.500}"
+        raise UserError(f"{expected}: {flaw}" if header else expected)
 
 
 def _flaw(cells: Iterable[str]) -> str | None:

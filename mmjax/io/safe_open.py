@@ -1,4 +1,4 @@
-"""Files that other people made, opened: nothing but regular files, and errors that name them."""
+"""Safe opening of files that other people made."""
 
 import io
 import os
@@ -8,11 +8,11 @@ from mmjax.errors import MissingFileError, UserError
 
 
 def open_file(path: str | os.PathLike[str], expected: str) -> io.BufferedReader:
-    """A file for reading; errors begin with `expected`.
+    """Open a regular file for reading; errors begin with `expected`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        UserError: it is a folder, a device or a pipe, whose reader might wait for ever.
+        MissingFileError: the file does not exist.
+        UserError: it is a folder, a device or a pipe, from which reading might never return.
     """
     try:
         regular = stat.S_ISREG(os.stat(path).st_mode)
@@ -26,7 +26,7 @@ def open_file(path: str | os.PathLike[str], expected: str) -> io.BufferedReader:
 
 
 def read_file(path: str | os.PathLike[str], expected: str, limit: int) -> bytes:
-    """All of a file of at most `limit` bytes; errors as in `open_file`."""
+    """Read a file of at most `limit` bytes; errors as in `open_file`."""
     with open_file(path, expected) as file:
         content = file.read(limit + 1)
     if len(content) > limit:

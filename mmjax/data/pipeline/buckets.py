@@ -18,16 +18,6 @@ def lengths(full: int, count: int) -> tuple[int, ...]:
     return tuple(-(-full // 2**halvings) for halvings in range(count))
 
 
-def expected(preprocessing: Preprocessing, count: int) -> dict[str, tuple[int, ...]]:
-    """{modality: its possible lengths} for the modalities that are padded."""
-    nothing = {
-        name: transform([None])
-        for name, transform in preprocessing.transforms.items()
-        if transform.padded
-    }
-    return _padded(nothing, preprocessing, count)
-
-
 def shortest(inputs: Mapping[str, Masked], preprocessing: Preprocessing, count: int) -> int:
     """The index of the shortest of `count` buckets, longest first, that cuts no value off.
 

@@ -1,4 +1,4 @@
-"""All transforms of a model: fitted on the training split, kept beside its parameters."""
+"""The transforms and targets of a model: fitted on the training split, saved with its run."""
 
 import dataclasses
 import os
@@ -27,29 +27,25 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "table": TableTransform,
     "features": FeatureTransform,
 }
-
-FORMAT = 3  # 1 had no checksum, 2 no targets
-_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
-for _kind in (int, float, str):
-    _CONVERTER.register_structure_hook(_kind, lambda value, kind: _literal(value, kind))
 FILE = "preprocessing.json"
+FORMAT = 3  # 1 had no checksum, 2 no targets
 
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """From raw examples to what encoders and objectives read."""
+    """From raw examples to the inputs of encoders and the targets of objectives."""
 
     transforms: Mapping[str, Transform]  # by modality
     targets: Mapping[str, Target] = dataclasses.field(default_factory=dict)  # by name
 
     def __post_init__(self):
         for name in (*self.transforms, *self.targets):
-            # Files are named after it: none outside the folder of a run.
+            # Files are named after it, and must not be outside the run's folder.
             if not name or set(name) & set("/\\\0"):
                 raise UserError(f"modality or target {name!r}: expected a name without slashes")
 
     def __call__(self, examples: Mapping[str, Sequence | np.ndarray]) -> dict[str, Masked]:
-        """The inputs of encoders; a modality that `examples` does not have is missing."""
+        """The inputs of encoders; a modality that is not in `examples` is missing."""
         for name in examples:
             if name not in self.transforms:
                 raise UserError(
@@ -58,8 +54,7 @@ class Preprocessing:
         lengths = {name: len(rows) for name, rows in examples.items()}
         if len(set(lengths.values())) != 1:
             raise UserError(f"expected every modality to have as many rows, got {lengths}")
-        (length,) = set(lengths.values())
-        missing = [None] * length
+        missing = [None] * next(iter(lengths.values()))
         return {
             name: transform(examples.get(name, missing))
             for name, transform in self.transforms.items()
@@ -68,22 +63,21 @@ class Preprocessing:
     def targeted(
         self, rows: Mapping[str, Sequence | np.ndarray], ids: np.ndarray
     ) -> dict[str, Masked]:
-        """The targets of the examples `ids`; UserError names a target that is wrong."""
-        found = {}
+        """The targets of the examples `ids`; a UserError names the target and the examples."""
+        targets = {}
         for name, target in self.targets.items():
-            given = rows.get(name, [None] * len(ids))
-            if len(given) != len(ids):
-                raise UserError(f"target {name!r}: expected {len(ids)} rows, got {len(given)}")
+            values = rows.get(name, [None] * len(ids))
+            if len(values) != len(ids):
+                raise UserError(f"target {name!r}: expected {len(ids)} rows, got {len(values)}")
             try:
-                found[name] = target(given)
+                targets[name] = target(values)
             except UserError as error:
-                raise UserError(
-                    f"target {name!r}, examples {ids[0]} to {ids[-1]}: {error}"
-                ) from None
-        return found
+                where = f"target {name!r}, examples {ids[0]} to {ids[-1]}"
+                raise UserError(f"{where}: {error}") from None
+        return targets
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write preprocessing.json, and each vocabulary once more as text for people to read."""
+        """Write preprocessing.json, and the words of each vocabulary for people to read."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         transforms = {name: _to_json(value, TRANSFORMS) for name, value in self.transforms.items()}
@@ -97,7 +91,12 @@ class Preprocessing:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Preprocessing":
-        """What `save` wrote; UserError where the file is damaged or of another format."""
+        """Read what `save` wrote.
+
+        Raises:
+            MissingFileError: the file does not exist.
+            UserError: it is damaged or of another format; names the field.
+        """
         path = Path(folder) / FILE
         try:
             content = json_file.parse(path)
@@ -109,12 +108,10 @@ class Preprocessing:
         if got > 1:
             content = json_file.read(path)
         try:
-            return cls(
-                _all_from_json(content.get("transforms"), TRANSFORMS, f"{path}: transforms"),
-                _all_from_json(content.get("targets", {}), TARGETS, f"{path}: targets"),
-            )
+            transforms = _all_from_json(content.get("transforms"), TRANSFORMS, "transforms")
+            return cls(transforms, _all_from_json(content.get("targets", {}), TARGETS, "targets"))
         except UserError as error:
-            raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+            raise UserError(f"{path}: {error}") from error
 
 
 def _to_json(value: Any, registry: Mapping[str, type]) -> dict[str, Any]:
@@ -125,38 +122,41 @@ def _to_json(value: Any, registry: Mapping[str, type]) -> dict[str, Any]:
 def _all_from_json(values: Any, registry: Mapping[str, type], where: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{where}: expected an object, got {values!r:.200}")
-    return {
-        name: _from_json(value, registry, where=f"{where}.{name}") for name, value in values.items()
-    }
+    return {name: _from_json(value, registry, f"{where}.{name}") for name, value in values.items()}
 
 
-def _literal(value: Any, kind: type) -> Any:
-    """No coercion: 3.7 is no number of words, and a list no text."""
-    if type(value) is not kind and not (kind is float and type(value) is int):
-        raise UserError(f"expected {kind.__name__}, got {value!r:.60}")
-    return kind(value)
-
-
-def _from_json(value: Any, registry: Mapping[str, type], *, where: str) -> Any:
+def _from_json(value: Any, registry: Mapping[str, type], where: str) -> Any:
     tag = value.get("type") if isinstance(value, dict) else value
     if not isinstance(value, dict) or not isinstance(tag, str) or tag not in registry:
         raise UserError(f"{where}.type: got {tag!r:.200}, choose from {', '.join(registry)}")
     kind = registry[tag]
-    parts = {name: part for name, part in value.items() if name != "type"}
     types: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(kind)}
-    if parts.keys() != types.keys():
-        raise UserError(f"{where}: expected the fields {list(types)}, got {list(parts)}")
+    if value.keys() - {"type"} != types.keys():
+        names = [name for name in value if name != "type"]
+        raise UserError(f"{where}: expected the fields {list(types)}, got {names}")
     fields = {}
-    for name, part in parts.items():
+    for name, expected in types.items():
         try:
-            fields[name] = _CONVERTER.structure(part, types[name])
+            fields[name] = _CONVERTER.structure(value[name], expected)
         except Exception as error:  # cattrs passes on whatever the conversion raises
             reasons = cattrs.transform_error(error, name, format_exception=lambda e, _: str(e))
             raise UserError(
-                f"{where}.{name}: expected {types[name]}, got {part!r:.200}: "
+                f"{where}.{name}: expected {expected}, got {value[name]!r:.200}: "
                 f"{'; '.join(reasons[:20])}"
             ) from error
     try:
         return kind(**fields)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _literal(value: Any, kind: type) -> Any:
+    """No coercion: 3.7 is not a number of words, and a list is not a text."""
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise UserError(f"expected {kind.__name__}, got {value!r:.60}")
+    return kind(value)
+
+
+_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
+for _kind in (int, float, str):
+    _CONVERTER.register_structure_hook(_kind, _literal)

@@ -2,19 +2,13 @@
 
 import numpy as np
 import scipy.special
-from jaxtyping import Shaped
 
 from mmjax.metrics.calibration import calibration_error
-from mmjax.metrics.examples import counted
+from mmjax.metrics.examples import Labels, Values, counted
 from mmjax.metrics.ranking import auroc, average_precision
-from mmjax.types import AnyArray
 
 
-def binary_metrics(
-    logits: Shaped[AnyArray, "batch *label"],
-    labels: Shaped[AnyArray, "..."],
-    weight: Shaped[AnyArray, "..."],
-) -> dict[str, float]:
+def binary_metrics(logits: Labels, labels: Values, weight: Values) -> dict[str, float]:
     """Threshold, rank and calibration metrics of a whole split, then its confusion matrix.
 
     The order of the examples, and examples of weight 0, change no bit of the result. Several labels

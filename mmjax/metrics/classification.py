@@ -4,19 +4,14 @@ import dataclasses
 import math
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
 from mmjax.metrics.calibration import calibration_error
-from mmjax.metrics.examples import Numbers, counted, counted_classes
+from mmjax.metrics.examples import Numbers, Values, counted, counted_classes
 from mmjax.metrics.ranking import auroc
-from mmjax.types import AnyArray
 
 
-def classification_metrics(
-    logits: Shaped[AnyArray, "..."],
-    labels: Shaped[AnyArray, "..."],
-    weight: Shaped[AnyArray, "..."],
-) -> dict[str, float]:
+def classification_metrics(logits: Values, labels: Values, weight: Values) -> dict[str, float]:
     """Metrics of a whole split, exact, in float64 on the host.
 
     The order of the examples, and examples of weight 0, change no bit of the result. The predicted

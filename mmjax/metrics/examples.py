@@ -9,14 +9,13 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from mmjax.types import AnyArray
 
+Labels = Shaped[AnyArray, "batch *label"]  # or the scores of these labels
+Weight = Shaped[AnyArray, "batch"]
+Values = Shaped[AnyArray, "..."]  # of any shape; checked here
 Numbers = Float[np.ndarray, "example"]
 
 
-def counted(
-    scores: Shaped[AnyArray, "batch *label"],
-    labels: Shaped[AnyArray, "..."],
-    weight: Shaped[AnyArray, "..."],
-) -> tuple[Numbers, Numbers, Numbers]:
+def counted(scores: Labels, labels: Values, weight: Values) -> tuple[Numbers, Numbers, Numbers]:
     """Scores, labels and weights of binary examples, sorted.
 
     Several labels per example, `[batch, label]`, are flattened; each has its example's weight (a
@@ -48,9 +47,7 @@ def counted(
 
 
 def counted_classes(
-    logits: Shaped[AnyArray, "..."],
-    labels: Shaped[AnyArray, "..."],
-    weight: Shaped[AnyArray, "..."],
+    logits: Values, labels: Values, weight: Values
 ) -> tuple[Float[np.ndarray, "example class"], Int[np.ndarray, "example"], Numbers]:
     """Logits `[example, class]`, classes `[example]` and weights `[example]`, in their order.
 
@@ -77,9 +74,7 @@ def counted_classes(
 
 
 def counted_numbers(
-    predicted: Shaped[AnyArray, "..."],
-    target: Shaped[AnyArray, "..."],
-    weight: Shaped[AnyArray, "..."],
+    predicted: Values, target: Values, weight: Values
 ) -> tuple[Numbers, Numbers, Numbers]:
     """Predictions, targets and weights, each `[example]`, sorted as in `counted`.
 

@@ -4,17 +4,12 @@ They need all examples of a split at once: a mean over batches is another number
 """
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
-from mmjax.metrics.examples import counted
-from mmjax.types import AnyArray
+from mmjax.metrics.examples import Labels, Weight, counted
 
 
-def auroc(
-    scores: Shaped[AnyArray, "batch *label"],
-    labels: Shaped[AnyArray, "batch *label"],
-    weight: Shaped[AnyArray, "batch"],
-) -> float:
+def auroc(scores: Labels, labels: Labels, weight: Weight) -> float:
     """P(score of a positive > score of a negative) + P(equal) / 2, in 0..1.
 
     The area under the ROC curve, Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747. Only
@@ -36,11 +31,7 @@ def auroc(
     return min(float(np.sum(negative * (above + 0.5 * positive))), 1.0)
 
 
-def average_precision(
-    scores: Shaped[AnyArray, "batch *label"],
-    labels: Shaped[AnyArray, "batch *label"],
-    weight: Shaped[AnyArray, "batch"],
-) -> float:
+def average_precision(scores: Labels, labels: Labels, weight: Weight) -> float:
     """sum_k (recall_k - recall_{k-1}) precision_k over the thresholds, in 0..1.
 
     Not interpolated, as scikit-learn's `average_precision_score`. A random score gives the share of
@@ -61,9 +52,7 @@ def average_precision(
 
 
 def _by_score(
-    scores: Shaped[AnyArray, "batch *label"],
-    labels: Shaped[AnyArray, "batch *label"],
-    weight: Shaped[AnyArray, "batch"],
+    scores: Labels, labels: Labels, weight: Weight
 ) -> tuple[Float[np.ndarray, "score"], Float[np.ndarray, "score"]]:
     """The weight of positives and of negatives at every distinct score, highest first."""
     scores, labels, weight = counted(scores, labels, weight)

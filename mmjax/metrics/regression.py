@@ -1,17 +1,11 @@
 """Metrics of predicted numbers: errors and correlations."""
 
 import numpy as np
-from jaxtyping import Shaped
 
-from mmjax.metrics.examples import Numbers, counted_numbers
-from mmjax.types import AnyArray
+from mmjax.metrics.examples import Numbers, Values, counted_numbers
 
 
-def regression_metrics(
-    predicted: Shaped[AnyArray, "..."],
-    target: Shaped[AnyArray, "..."],
-    weight: Shaped[AnyArray, "..."],
-) -> dict[str, float]:
+def regression_metrics(predicted: Values, target: Values, weight: Values) -> dict[str, float]:
     """Metrics of a whole split, exact, in float64 on the host.
 
     An example of weight 3 counts as three examples of weight 1, in ranks too; only ratios of

@@ -6,19 +6,14 @@ numbers with each other.
 """
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool
 
 from mmjax.metrics.classification import ClassCounts
-from mmjax.metrics.examples import Numbers, counted_numbers
+from mmjax.metrics.examples import Numbers, Values, counted_numbers
 from mmjax.metrics.regression import regression_metrics
-from mmjax.types import AnyArray
 
 
-def sentiment_metrics(
-    predicted: Shaped[AnyArray, "..."],
-    target: Shaped[AnyArray, "..."],
-    weight: Shaped[AnyArray, "..."],
-) -> dict[str, float]:
+def sentiment_metrics(predicted: Values, target: Values, weight: Values) -> dict[str, float]:
     """Metrics of a whole split, exact, in float64 on the host.
 
     Pass targets as annotated: a target counts as 0 only where it is exactly 0. The order of the

@@ -8,13 +8,15 @@ from typing import Annotated, Union
 import numpy as np
 
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.share import Share
+from mmjax.data.share import Rng, Share
 from mmjax.errors import UserError
 from mmjax.types import Masked
 
 Place = Annotated[str | None, "place"]
 """A folder or file. It is no part of a run's identity: moving the data changes nothing."""
 Rows = Union[Sequence, np.ndarray]
+Picked = tuple[Mapping[str, np.ndarray], Mapping[str, Rows]]
+Inputs = dict[str, Masked]
 
 SPLITS = ("train", "validation", "test")
 
@@ -35,9 +37,7 @@ class Source(abc.ABC):
         """The number of examples in an epoch."""
 
     @abc.abstractmethod
-    def read(
-        self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
-    ) -> Examples:
+    def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Read some examples.
 
         Args:
@@ -52,9 +52,7 @@ class Source(abc.ABC):
         """By modality, all rows that training examples consist of; None if these are drawn."""
         return None
 
-    def pick(
-        self, indices: np.ndarray, rng: np.random.Generator, own: slice = slice(None)
-    ) -> tuple[Mapping[str, np.ndarray], Mapping[str, Rows]]:
+    def pick(self, indices: np.ndarray, rng: Rng, own: slice = slice(None)) -> Picked:
         """The result of `read` as indices of the rows of `columns`, and the targets."""
         raise NotImplementedError("a source with columns says which rows it reads")
 
@@ -76,12 +74,8 @@ class Dataset(abc.ABC):
         """One of `SPLITS`; UserError for another name."""
 
     def perturb(
-        self,
-        inputs: dict[str, Masked],
-        preprocessing: Preprocessing,
-        rng: np.random.Generator,
-        share: Share | None = None,
-    ) -> dict[str, Masked]:
+        self, inputs: Inputs, preprocessing: Preprocessing, rng: Rng, share: Share | None = None
+    ) -> Inputs:
         """Change a training batch after preprocessing; by default nothing.
 
         Random numbers are drawn for the whole batch. `share`: its rows that `inputs` are, by

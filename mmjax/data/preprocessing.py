@@ -28,7 +28,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "features": FeatureTransform,
 }
 FILE = "preprocessing.json"
-FORMAT = 3  # 1 had no checksum, 2 no targets
+FORMATS = (2, 3)  # 1 had no checksum; 2 has no targets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Preprocessing:
         folder.mkdir(parents=True, exist_ok=True)
         transforms = {name: _to_json(value, TRANSFORMS) for name, value in self.transforms.items()}
         targets = {name: _to_json(value, TARGETS) for name, value in self.targets.items()}
-        content = {"format": FORMAT, "transforms": transforms, "targets": targets}
+        content = {"format": FORMATS[-1], "transforms": transforms, "targets": targets}
         json_file.write(folder / FILE, content)
         for name, transform in self.transforms.items():
             if isinstance(transform, TextTransform):
@@ -99,14 +99,13 @@ class Preprocessing:
         """
         path = Path(folder) / FILE
         try:
-            content = json_file.parse(path)
+            content = json_file.read(path)
         except FileNotFoundError:
             raise MissingFileError(f"{path}: expected the file of a finished run") from None
         got = content.get("format")
-        if type(got) is not int or not 1 <= got <= FORMAT:
-            raise UserError(f"{path}: expected format 1 to {FORMAT}, got {got!r:.60}")
-        if got > 1:
-            content = json_file.read(path)
+        if got not in FORMATS:
+            choices = " or ".join(map(str, FORMATS))
+            raise UserError(f"{path}: expected format {choices}, got {got!r:.60}")
         try:
             transforms = _all_from_json(content.get("transforms"), TRANSFORMS, "transforms")
             return cls(transforms, _all_from_json(content.get("targets", {}), TARGETS, "targets"))

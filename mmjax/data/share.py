@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+Rng = np.random.Generator
+
 
 class Share(NamedTuple):
     """Rows `own` of a batch of `size` examples.

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
+from mmjax.data.dataset import Inputs
 from mmjax.data.datasets.match import Match
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.share import Share
+from mmjax.data.share import Rng, Share
 from mmjax.data.transforms.augment import drop_words
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.tokenizer import Kind
-from mmjax.types import Masked
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class CaptionMatch(Match):
     max_words: int = 10  # Longer captions are cut; a tokenizer's special words count too
     # Largest number of different words, with the padding and the unknown word.
     vocabulary_size: int = 10_000
-    tokens: Kind = "words"  # How captions are split: whole words, byte pair encoding, or WordPiece
+    tokens: Kind = "words"  # How captions are split: whole words or byte pair encoding
     # A published tokenizer.json or vocab.txt, instead of a vocabulary of the captions.
     tokenizer: str | None = None
     word_dropout: float = 0.0  # Share of the training words replaced by the unknown word, 0 to 1
@@ -48,12 +46,8 @@ class CaptionMatch(Match):
         )
 
     def perturb(
-        self,
-        inputs: dict[str, Masked],
-        preprocessing: Preprocessing,
-        rng: np.random.Generator,
-        share: Share | None = None,
-    ) -> dict[str, Masked]:
+        self, inputs: Inputs, preprocessing: Preprocessing, rng: Rng, share: Share | None = None
+    ) -> Inputs:
         """Replace some words by the unknown word."""
         return drop_words(inputs, ("text",), preprocessing, self.word_dropout, rng, share)
 

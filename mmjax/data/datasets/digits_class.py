@@ -11,6 +11,7 @@ from mmjax.data.dataset import Dataset, Examples, Place, Source, check_split
 from mmjax.data.datasets import storage
 from mmjax.data.datasets.digits_match import DIGIT_CAPTIONS, NAMES
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.share import Rng
 from mmjax.data.targets import Category
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.data.transforms.text import TextTransform
@@ -29,9 +30,7 @@ class DigitsClassSource(Source):
     def __len__(self) -> int:
         return len(self._images)
 
-    def read(
-        self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
-    ) -> Examples:
+    def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Images uint8 `[b, 8, 8, 1]`, captions, and the target "digit", a name."""
         rows = indices[own]
         if rng is None:

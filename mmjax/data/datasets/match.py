@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmjax.data.dataset import Dataset, Examples, Place, Source, check_split
+from mmjax.data.dataset import Dataset, Examples, Picked, Place, Source, check_split
 from mmjax.data.datasets import storage
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.share import Share
+from mmjax.data.share import Rng, Share
 from mmjax.data.targets import Binary
 from mmjax.data.transforms.augment import ImageAugment
 from mmjax.data.transforms.image import ImageTransform
@@ -67,9 +67,7 @@ class MatchSource(Source):
     def __len__(self) -> int:
         return 2 * len(self._images)
 
-    def read(
-        self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
-    ) -> Examples:
+    def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Images uint8 `[b, h, w, c]`, rows of their partners, and the target "match", 0 or 1."""
         images = self._images[indices[own] // 2]
         if rng is None:
@@ -88,17 +86,13 @@ class MatchSource(Source):
             return None
         return {"image": self._images, self._modality: self._rows}
 
-    def pick(
-        self, indices: np.ndarray, rng: np.random.Generator, own: slice = slice(None)
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def pick(self, indices: np.ndarray, rng: Rng, own: slice = slice(None)) -> Picked:
         """The same pairs as `read`."""
         truth, partner = self._drawn(indices, rng, own)
         rows = {"image": indices[own] // 2, self._modality: partner}
         return rows, {"match": truth.astype(np.float32)}
 
-    def _drawn(
-        self, indices: np.ndarray, rng: np.random.Generator, own: slice
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _drawn(self, indices: np.ndarray, rng: Rng, own: slice) -> tuple[np.ndarray, np.ndarray]:
         """Whether each training pair matches, and the index of its partner."""
         truth = rng.random(len(indices)) < 0.5
         other = rng.integers(1, len(self._count), len(indices))

@@ -14,7 +14,7 @@ from mmjax.data.dataset import Dataset, Source
 from mmjax.data.pipeline.buckets import cut, shortest
 from mmjax.data.pipeline.prefetch import prefetch
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.share import Share
+from mmjax.data.share import Rng, Share
 from mmjax.errors import UserError
 from mmjax.types import AnyArray, Batch, Masked, RowIndices
 
@@ -92,7 +92,7 @@ class _Order:
                 f"share: {self.share} is no equal share of a batch of {self.batch_size}"
             )
 
-    def __call__(self, step: int) -> tuple[np.ndarray, np.random.Generator, Share]:
+    def __call__(self, step: int) -> tuple[np.ndarray, Rng, Share]:
         indices = np.asarray(_batched(self.length, self.seed, self.batch_size)[step])
         part, parts = self.share
         size = self.batch_size // parts

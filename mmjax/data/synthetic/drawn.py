@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from mmjax.data.dataset import Dataset, Examples, Source, check_split
+from mmjax.data.share import Rng
 from mmjax.data.synthetic.planting import Draws, frozen
 from mmjax.errors import UserError
 
@@ -54,9 +55,7 @@ class DrawnSource(Source):
     def _fixed(self) -> Examples:
         return self._data.draw(len(self), frozen(self._data.seed, self._split))
 
-    def read(
-        self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
-    ) -> Examples:
+    def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Rows of each modality and target."""
         if rng is None:
             examples, rows = self._fixed, indices[own]

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mmjax.data.dataset import SPLITS, Dataset, Place, check_split
+from mmjax.data.dataset import SPLITS, Dataset, Inputs, Place, check_split
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.share import Share
+from mmjax.data.share import Rng, Share
 from mmjax.data.tables import csv_file
 from mmjax.data.tables.csv_file import Policy, Reader, Row, optional
 from mmjax.data.tables.csv_source import CsvSource
@@ -28,7 +28,6 @@ from mmjax.data.transforms.tokenizer import Kind
 from mmjax.data.transforms.transform import Transform
 from mmjax.errors import UserError
 from mmjax.io.bad_rows import Fault
-from mmjax.types import Masked
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class CsvRows(Dataset):
     max_words: int = 32  # Longer texts are cut; a tokenizer's special words count too
     # Largest number of different words, with the padding and the unknown word.
     vocabulary_size: int = 10_000
-    tokens: Kind = "words"  # How texts are split: whole words, byte pair encoding, or WordPiece
+    tokens: Kind = "words"  # How texts are split: whole words or byte pair encoding
     # A published tokenizer.json or vocab.txt, instead of a vocabulary of the training texts.
     tokenizer: str | None = None
     word_dropout: float = 0.0  # Share of the training words replaced by the unknown word, 0 to 1
@@ -146,12 +145,8 @@ class CsvRows(Dataset):
         return CsvSource(rows, self._modalities, targets, self.images, self.augment)
 
     def perturb(
-        self,
-        inputs: dict[str, Masked],
-        preprocessing: Preprocessing,
-        rng: np.random.Generator,
-        share: Share | None = None,
-    ) -> dict[str, Masked]:
+        self, inputs: Inputs, preprocessing: Preprocessing, rng: Rng, share: Share | None = None
+    ) -> Inputs:
         """Replace some words by the unknown word."""
         return drop_words(inputs, self.texts, preprocessing, self.word_dropout, rng, share)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mmjax.data.dataset import Examples, Source
-from mmjax.data.share import Share
+from mmjax.data.dataset import Examples, Picked, Source
+from mmjax.data.share import Rng, Share
 from mmjax.data.tables.csv_file import Row
 from mmjax.data.transforms.augment import ImageAugment
 
@@ -29,9 +29,7 @@ class CsvSource(Source):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def read(
-        self, indices: np.ndarray, rng: np.random.Generator | None, own: slice = slice(None)
-    ) -> Examples:
+    def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Rows of each modality and of each target."""
         inputs = {name: self._values(name, indices[own]) for name in self._modalities}
         if rng is not None:
@@ -44,9 +42,7 @@ class CsvSource(Source):
             return None
         return {name: self._values(name, np.arange(len(self))) for name in self._modalities}
 
-    def pick(
-        self, indices: np.ndarray, rng: np.random.Generator, own: slice = slice(None)
-    ) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
+    def pick(self, indices: np.ndarray, rng: Rng, own: slice = slice(None)) -> Picked:
         """The indices themselves: nothing is drawn."""
         del rng
         return dict.fromkeys(self._modalities, indices[own]), self._target_rows(indices[own])
@@ -58,7 +54,7 @@ class CsvSource(Source):
         return {name: self._values(name, indices) for name in self._targets}
 
     def _augmented(
-        self, name: str, indices: np.ndarray, rng: np.random.Generator, own: slice
+        self, name: str, indices: np.ndarray, rng: Rng, own: slice
     ) -> list[np.ndarray | None]:
         """Changes are drawn for every image of the batch that is present, then cut to `own`."""
         batch = self._values(name, indices)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.share import Share
+from mmjax.data.share import Rng, Share
 from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import UserError
 from mmjax.types import Masked
@@ -33,7 +33,7 @@ class ImageAugment:
     def __call__(
         self,
         images: UInt8[np.ndarray, "batch height width channel"],
-        rng: np.random.Generator,
+        rng: Rng,
         share: Share | None = None,
     ) -> UInt8[np.ndarray, "batch height width channel"]:
         """Changed copies; the images themselves where everything is off.
@@ -51,7 +51,7 @@ class ImageAugment:
             images = self._cut(images, rng, share)
         return images
 
-    def _moved(self, images: np.ndarray, rng: np.random.Generator, share: Share) -> np.ndarray:
+    def _moved(self, images: np.ndarray, rng: Rng, share: Share) -> np.ndarray:
         from scipy.ndimage import affine_transform  # here, because it would slow down the import
 
         b, h, w, c = images.shape
@@ -72,7 +72,7 @@ class ImageAugment:
                 )
         return moved
 
-    def _cut(self, images: np.ndarray, rng: np.random.Generator, share: Share) -> np.ndarray:
+    def _cut(self, images: np.ndarray, rng: Rng, share: Share) -> np.ndarray:
         _, h, w, _ = images.shape
         top = share.of(rng.integers(0, max(h - self.cutout, 0) + 1, (share.size, 1)))
         left = share.of(rng.integers(0, max(w - self.cutout, 0) + 1, (share.size, 1)))
@@ -87,7 +87,7 @@ def drop_words(
     modalities: Sequence[str],
     preprocessing: Preprocessing,
     rate: float,
-    rng: np.random.Generator,
+    rng: Rng,
     share: Share | None = None,
 ) -> dict[str, Masked]:
     """Replace words by the unknown word, which would otherwise never be trained.

@@ -75,22 +75,17 @@ class TableTransform(Transform):
             raise UserError(f"columns: expected different names, got {twice[0]!r} twice")
 
     @classmethod
-    def fit(cls, rows: Sequence, *, columns: Sequence[str] | None = None) -> "TableTransform":
+    def fit(cls, rows: Sequence) -> "TableTransform":
         """Columns of strings or booleans are categorical, columns of numbers are numeric.
 
         Write codes as strings to make them categories. Categories are ordered by frequency, then
-        alphabetically. A constant number is only centred.
-
-        Args:
-            rows: mappings from columns to cells, or None
-            columns: their names in order; by default the order in which they first appear
+        alphabetically. A constant number is only centred. Columns are in the order in which they
+        first appear in the rows, which are mappings from columns to cells, or None.
         """
         for i, row in enumerate(rows):
             with _errors_name(f"table in row {i}"):
-                _check_row(row, columns)
-        names = columns
-        if names is None:
-            names = dict.fromkeys(name for row in rows if row is not None for name in row)
+                _check_row(row, None)
+        names = dict.fromkeys(name for row in rows if row is not None for name in row)
         return cls(columns=tuple(_fitted(name, rows) for name in names))
 
     @property
@@ -242,8 +237,9 @@ def _number(cell: Any) -> float:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = Counter(name for name, _ in pairs)
-    twice = [name for name, count in names.items() if count > 1]
-    if twice:
-        raise UserError(f"column {twice[0]!r} is given twice")
-    return dict(pairs)
+    row: dict[str, Any] = {}
+    for name, cell in pairs:
+        if name in row:
+            raise UserError(f"column {name!r} is given twice")
+        row[name] = cell
+    return row

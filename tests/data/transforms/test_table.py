@@ -25,14 +25,7 @@ _TABLE = TableTransform(
 
 def test_columns_are_inferred_from_the_rows():
     assert TableTransform.fit(_ROWS) == _TABLE
-    assert TableTransform.fit(_ROWS[::-1], columns=["age", "sex", "ill"]) == _TABLE
     assert _TABLE.categories == (0, 3, 2)
-
-
-def test_columns_stand_in_the_order_that_is_asked_for():
-    turned = TableTransform.fit(_ROWS, columns=["ill", "age", "sex"])
-    assert [column.name for column in turned.columns] == ["ill", "age", "sex"]
-    assert turned.categories == (2, 0, 3)
 
 
 def test_numbers_are_standardised_categories_numbered_and_the_rest_masked():
@@ -113,23 +106,19 @@ def test_a_number_that_standardising_makes_too_large_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "message"),
+    ("rows", "message"),
     [
-        ([{"a": 1, "b": None}, {"b": np.nan}], None, "column 'b': expected a cell that is not mi"),
-        ([{"a": 1}], ["a", "b"], "column 'b': expected a cell that is not missing, got none"),
-        ([{"a": 1}, {"a": "x"}], None, "table in row 1: column 'a': expected a number, got 'x'"),
-        ([{"a": "x"}, None, {"a": 1}], None, "table in row 2: column 'a': expected a category"),
-        ([{"a": 1}, {"b": 1}], ["a"], "table in row 1: no column 'b'; choose from 'a'"),
-        ([{"a": np.inf}], None, "table in row 0: column 'a': expected a finite number"),
-        ([{"a": 1}], ["a", "a"], "columns: expected different names, got 'a' twice"),
-        ([None], None, "columns: expected at least one, got none"),
-        ([7], ["a"], "table in row 0: expected a mapping from columns to cells, got int"),
-        ([7], None, "table in row 0: expected a mapping from columns to cells, got int"),
+        ([{"a": 1, "b": None}, {"b": np.nan}], "column 'b': expected a cell that is not mi"),
+        ([{"a": 1}, {"a": "x"}], "table in row 1: column 'a': expected a number, got 'x'"),
+        ([{"a": "x"}, None, {"a": 1}], "table in row 2: column 'a': expected a category"),
+        ([{"a": np.inf}], "table in row 0: column 'a': expected a finite number"),
+        ([None], "columns: expected at least one, got none"),
+        ([7], "table in row 0: expected a mapping from columns to cells, got int"),
     ],
 )
-def test_rows_that_make_no_table_are_named(rows, columns, message):
+def test_rows_that_make_no_table_are_named(rows, message):
     with pytest.raises(ValueError, match=message):
-        TableTransform.fit(rows, columns=columns)
+        TableTransform.fit(rows)
 
 
 @pytest.mark.parametrize(

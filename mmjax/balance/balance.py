@@ -22,9 +22,12 @@ class Balance(abc.ABC):
         """The modalities that its fields name; the model must have them."""
         return ()
 
-    @abc.abstractmethod
     def weight(self, modality: str | None) -> float:
-        """Weight of a modality's own loss; None: of the joint loss."""
+        """Weight of a modality's own loss; None: of the joint loss.
+
+        By default 1: the gradient of a probe reaches no encoder.
+        """
+        return 1.0
 
     def modulate(self, gradients: Any, means: Mapping[MetricName, WeightedMean], key: Array) -> Any:
         """The gradients to use for the global batch, given its means; by default unchanged."""

@@ -13,9 +13,5 @@ class Joint(Balance):
 
     unimodal = ("none", "probe")
 
-    def weight(self, modality: str | None) -> float:
-        """1: the gradient of a probe reaches no encoder."""
-        return 1.0
-
 
 JOINT = Joint()

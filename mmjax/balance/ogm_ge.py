@@ -33,10 +33,6 @@ class OgmGe(Balance):
         if not self.alpha > 0:
             raise UserError(f"--balance.alpha: expected more than 0, got {self.alpha}")
 
-    def weight(self, modality: str | None) -> float:
-        """1: the gradient of a probe reaches no encoder."""
-        return 1.0
-
     def modulate(self, gradients: Any, means: Mapping[MetricName, WeightedMean], key: Array) -> Any:
         """The gradients, those of encoders scaled; fusion and heads are unchanged."""
         changed = dict(gradients)
@@ -56,12 +52,12 @@ class OgmGe(Balance):
     def scales(self, means: Mapping[MetricName, WeightedMean]) -> dict[str, Array]:
         """k_m of each modality, from the confidence of its own heads; UserError without one."""
         scores: dict[str, list[Array]] = {}
-        for name, found in means.items():
+        for name, mean in means.items():
             if name.part and name.quantity == "confidence":
-                scores.setdefault(name.part, []).append(found.mean())
+                scores.setdefault(name.part, []).append(mean.mean())
         if not scores:
             raise UserError("ogm_ge: no objective reports a confidence of single modalities")
-        average = {name: sum(found) / len(found) for name, found in scores.items()}
+        average = {name: sum(values) / len(values) for name, values in scores.items()}
         scales = {}
         for name, score in average.items():
             others = [other for key, other in average.items() if key != name]

@@ -94,12 +94,12 @@ def _sweep(finished: Sequence[Finished]) -> Table:
         points.setdefault(tuple(run.values.items()), []).append(run)
     names = summary([run.metrics for run in finished])
     first = {name.split("/")[0]: name for name in reversed(names)}
-    shown = [name for name in names if name in first.values()]
-    table = Table(*(path for path, _ in next(iter(points))), *shown)
+    columns = [name for name in names if name in first.values()]
+    table = Table(*(path for path, _ in next(iter(points))), *columns)
     for values, runs in points.items():
         of = summary([run.metrics for run in runs])
-        stds = [f" ± {of[name]['std']:.4f}" if "std" in of[name] else "" for name in shown]
-        cells = [f"{of[name]['mean']:.4f}{std}" for name, std in zip(shown, stds, strict=True)]
+        stds = [f" ± {of[name]['std']:.4f}" if "std" in of[name] else "" for name in columns]
+        cells = [f"{of[name]['mean']:.4f}{std}" for name, std in zip(columns, stds, strict=True)]
         table.add_row(*(value for _, value in values), *cells)
     if (seeds := len(finished) // len(points)) > 1:
         table.caption = f"mean ± standard deviation over {seeds} seeds"

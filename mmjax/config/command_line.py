@@ -79,7 +79,7 @@ def _parsed(
         "fields and choices with values, such as optim.peak-lr=1e-4,3e-4 model.fusion=concat,mult: "
         "every combination is trained, each with --seeds seeds, in a folder of its own"
     )
-    kind, shown = _view(experiment)
+    kind, view = _view(experiment)
     whole = dataclasses.make_dataclass(
         "Run",
         [
@@ -93,8 +93,8 @@ def _parsed(
         frozen=True,
         kw_only=True,
     )
-    names = [f.name for f in fields(type(shown))]
-    values = {name: getattr(shown, name) for name in names}
+    names = [f.name for f in fields(type(view))]
+    values = {name: getattr(view, name) for name in names}
     values |= {"workdir": workdir, "processes": Processes(), "profile": None, "seeds": 1}
     parsed = tyro.cli(
         whole,
@@ -119,14 +119,14 @@ def _view(value: Any) -> tuple[Any, Any]:
             offered[name] = _opened(value)
         elif all(hasattr(value, field) for field in needed):
             offered[name] = _opened(cls(**{field: getattr(value, field) for field in needed}))
-    kind, shown = offered[own.split("/")[1]]
+    kind, view = offered[own.split("/")[1]]
     if len(offered) == 1:
-        return kind, shown
+        return kind, view
     choices = tuple(
         Annotated[kind, tyro.conf.subcommand(name, default=default)]
         for name, (kind, default) in offered.items()
     )
-    return Union[choices], shown
+    return Union[choices], view
 
 
 def _opened(value: Any) -> tuple[Any, Any]:
@@ -166,10 +166,10 @@ def _has_parts(value: Any) -> bool:
     return tag(type(value)) is not None
 
 
-def _real(shown: Any) -> Any:
+def _real(view: Any) -> Any:
     """The object that a view stands for."""
-    kind = getattr(type(shown), "stands_for", None)
+    kind = getattr(type(view), "stands_for", None)
     if kind is None:
-        return shown
-    parts = {f.name: _real(getattr(shown, f.name)) for f in fields(type(shown))}
+        return view
+    parts = {f.name: _real(getattr(view, f.name)) for f in fields(type(view))}
     return parts if kind is dict else kind(**parts)

@@ -17,7 +17,8 @@ def from_3(old: dict[str, Any]) -> dict[str, Any]:
     new = {k: v for k, v in old.items() if k not in COMPUTE + KEEPING}
     model = dict(old["model"])
     compute = {name: old[name] for name in COMPUTE if name in old}
-    compute |= {name: model.pop(name) for name in ("remat", "kernels") if name in model}
+    compute |= {name: model.pop(name) for name in ("remat",) if name in model}
+    model.pop("kernels", None)  # a choice between equal results
     optim = dict(old["optim"])
     if "rates" in optim:
         optim["rates"] = {_repathed(path): rate for path, rate in optim["rates"].items()}

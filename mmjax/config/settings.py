@@ -20,8 +20,6 @@ class Compute:
             the same update, with other dropout masks
         remat: recompute the values inside blocks (of transformers, residual and convolutional
             networks) for the gradient instead of storing them: less memory, a third more time
-        kernels: xla, or vendor: cuDNN's LSTM and (with bfloat16) attention on NVIDIA GPUs, for
-            the shapes that it supports. Not yet run on a GPU
         steps_per_call: steps in one compiled program, so that small steps do not wait for Python;
             data without augmentation stay on the device. Log lines are the same, written after
             each call; checkpoints are saved between calls
@@ -39,7 +37,6 @@ class Compute:
     fsdp: int = 1
     accumulate: int = 1
     remat: bool = False
-    kernels: Literal["xla", "vendor"] = "xla"
     steps_per_call: int = 1
     buckets: int = 1
     workers: int = 0

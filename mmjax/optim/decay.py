@@ -30,7 +30,7 @@ def decayed(params: optax.Params) -> optax.Params:
     """
 
     def is_weight(path: tuple, parameter: jax.Array) -> bool:
-        found = groups(path_of(path).rpartition("/")[2])
-        return found == ["decayed"] if found else np.ndim(parameter) >= 2
+        matching = groups(path_of(path).rpartition("/")[2])
+        return matching == ["decayed"] if matching else np.ndim(parameter) >= 2
 
     return jax.tree_util.tree_map_with_path(is_weight, params)

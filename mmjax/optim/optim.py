@@ -142,10 +142,9 @@ def _matches(path: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase("/".join(steps), pattern)
 
 
-@final
 @dataclasses.dataclass(frozen=True)
-class Adam(Optim):
-    """Adam, Kingma & Ba 2015, arXiv:1412.6980: m / (sqrt(v) + eps), corrected for bias."""
+class _Adam(Optim):
+    """m / (sqrt(v) + eps), corrected for bias."""
 
     b1: float = 0.9  # decay of the gradient's mean m
     b2: float = 0.999  # decay of the squared gradient's mean v
@@ -157,16 +156,16 @@ class Adam(Optim):
 
 @final
 @dataclasses.dataclass(frozen=True)
-class AdamW(Optim):
+class Adam(_Adam):
+    """Adam, Kingma & Ba 2015, arXiv:1412.6980."""
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class AdamW(_Adam):
     """Adam with decoupled weight decay, Loshchilov & Hutter 2019, arXiv:1711.05101."""
 
-    b1: float = 0.9  # decay of the gradient's mean m
-    b2: float = 0.999  # decay of the squared gradient's mean v
-    eps: float = 1e-8  # added to sqrt(v)
     weight_decay: float = 1e-2  # times the learning rate; not on biases and norms
-
-    def direction(self) -> optax.GradientTransformation:
-        return optax.scale_by_adam(self.b1, self.b2, self.eps)
 
     def decay(self) -> optax.GradientTransformation:
         return optax.add_decayed_weights(self.weight_decay, mask=decayed)

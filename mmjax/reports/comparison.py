@@ -25,8 +25,8 @@ class Comparison:
     chance: float = 0.5  # score of guessing, below every `best`
 
     def __post_init__(self) -> None:
-        for task, found in self.scores.items():
-            for method, scores in found.items():
+        for task, by_method in self.scores.items():
+            for method, scores in by_method.items():
                 if len(scores) < 2:
                     raise UserError(
                         f"{method} on {task}: expected at least 2 scores, or there is no spread "
@@ -49,7 +49,7 @@ class Comparison:
         Not corrected for the number of methods.
         """
         best = self.scores[task][self.winner(task)]
-        return {name for name, found in self.scores[task].items() if not differ(best, found)}
+        return {name for name, scores in self.scores[task].items() if not differ(best, scores)}
 
     def solved(self, task: str, method: str) -> bool:
         """Whether its mean reaches 0.98 of the best score on these examples; False if unknown."""

@@ -18,7 +18,7 @@ def places(encoder: Bert) -> Places:
     """The places for an encoder of the same depth, with as many positions or fewer."""
     _, layers, _ = size_of(encoder, SIZES)
     position = ("params", "position", "table")
-    found = {
+    result = {
         "embeddings.word_embeddings.weight": [Place(("params", "word", "embedding"))],
         "embeddings.position_embeddings.weight": [Place(position, fit=cut)],
         "embeddings.token_type_embeddings.weight": [Place(position, fit=first_segment)],
@@ -28,13 +28,13 @@ def places(encoder: Bert) -> Places:
         theirs, ours = f"encoder.layer.{layer}", f"block_{layer}"
         for name in ("query", "key", "value"):
             attention = f"{theirs}.attention.self.{name}"
-            found |= linear(attention, ours, name, bias=name != "key")
-        found |= linear(f"{theirs}.attention.output.dense", ours, "out")
-        found |= layer_norm(f"{theirs}.attention.output.LayerNorm", ours, "attention_norm")
-        found |= linear(f"{theirs}.intermediate.dense", ours, "hidden")
-        found |= linear(f"{theirs}.output.dense", ours, "mlp")
-        found |= layer_norm(f"{theirs}.output.LayerNorm", ours, "mlp_norm")
-    return found
+            result |= linear(attention, ours, name, bias=name != "key")
+        result |= linear(f"{theirs}.attention.output.dense", ours, "out")
+        result |= layer_norm(f"{theirs}.attention.output.LayerNorm", ours, "attention_norm")
+        result |= linear(f"{theirs}.intermediate.dense", ours, "hidden")
+        result |= linear(f"{theirs}.output.dense", ours, "mlp")
+        result |= layer_norm(f"{theirs}.output.LayerNorm", ours, "mlp_norm")
+    return result
 
 
 def first_segment(x: Array, shape: tuple[int, ...]) -> Array:

@@ -21,21 +21,21 @@ def places(encoder: Gpt2) -> Places:
     Published kernels are [in, out], like ours; one holds query, key and value.
     """
     _, layers, _ = size_of(encoder, SIZES)
-    found = {
+    result = {
         "wte.weight": [Place(("params", "word", "embedding"))],
         "wpe.weight": [Place(("params", "position", "table"), fit=cut)],
         **layer_norm("ln_f", "norm"),
     }
     for layer in range(layers):
         theirs, ours = f"h.{layer}", f"block_{layer}"
-        found |= layer_norm(f"{theirs}.ln_1", ours, "attention_norm")
-        found |= layer_norm(f"{theirs}.ln_2", ours, "mlp_norm")
-        found[f"{theirs}.attn.c_attn.weight"] = [
+        result |= layer_norm(f"{theirs}.ln_1", ours, "attention_norm")
+        result |= layer_norm(f"{theirs}.ln_2", ours, "mlp_norm")
+        result[f"{theirs}.attn.c_attn.weight"] = [
             Place(("params", ours, name, "kernel"), _third(n))
             for n, name in enumerate(("query", "key", "value"))
         ]
         # The key's bias adds the same to all logits of a query.
-        found[f"{theirs}.attn.c_attn.bias"] = [
+        result[f"{theirs}.attn.c_attn.bias"] = [
             Place(("params", ours, name, "bias"), _third(n))
             for n, name in ((0, "query"), (2, "value"))
         ]
@@ -44,9 +44,9 @@ def places(encoder: Gpt2) -> Places:
             ("mlp.c_fc", "hidden"),
             ("mlp.c_proj", "mlp"),
         ):
-            found[f"{theirs}.{published}.weight"] = [Place(("params", ours, name, "kernel"))]
-            found[f"{theirs}.{published}.bias"] = [Place(("params", ours, name, "bias"))]
-    return found
+            result[f"{theirs}.{published}.weight"] = [Place(("params", ours, name, "kernel"))]
+            result[f"{theirs}.{published}.bias"] = [Place(("params", ours, name, "bias"))]
+    return result
 
 
 def _third(n: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -10,11 +10,6 @@ from jaxtyping import Float
 Array = Float[np.ndarray, "..."]
 
 
-def same(x: Array) -> Array:
-    """No conversion."""
-    return x
-
-
 def linear_kernel(x: Array) -> Array:
     """The weight of torch's Linear, [out, in], as Flax stores it, [in, out]."""
     return x.T
@@ -30,11 +25,6 @@ def first(x: Array) -> Array:
     return x[0]
 
 
-def as_large(x: Array, shape: tuple[int, ...]) -> Array:
-    """No change of size."""
-    return x
-
-
 def cut(x: Array, shape: tuple[int, ...]) -> Array:
     """The first rows of a longer table."""
     return x[: shape[0]]
@@ -47,8 +37,9 @@ class Place(NamedTuple):
     """
 
     path: tuple[str, ...]  # collection, modules, array
-    transform: Callable[[np.ndarray], np.ndarray] = same
-    fit: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] = as_large  # to the shape at `path`
+    transform: Callable[[np.ndarray], np.ndarray] = lambda x: x
+    # (tensor, shape at `path`) -> tensor of that shape
+    fit: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] = lambda x, shape: x
 
 
 Places = dict[str, list[Place]]  # by published name; one tensor may go to several places

@@ -19,17 +19,17 @@ def places(encoder: ResNet) -> Places:
         kernel = Place(("params", *conv_path, "kernel"), conv_kernel)
         return {f"{conv}.weight": [kernel], **normed(norm, *norm_path)}
 
-    found = conv_norm("conv1", "bn1", ("conv1",), ("norm1",))
+    result = conv_norm("conv1", "bn1", ("conv1",), ("norm1",))
     for stage, count in enumerate(BLOCKS[encoder.depth], start=1):
         for block in range(count):
             theirs, ours = f"layer{stage}.{block}", f"stage{stage}_{block}"
             for n in range(1, 4 if bottleneck else 3):
-                found |= conv_norm(
+                result |= conv_norm(
                     f"{theirs}.conv{n}", f"{theirs}.bn{n}", (ours, f"conv{n}"), (ours, f"norm{n}")
                 )
             if block == 0 and (stage > 1 or bottleneck):
                 shortcut = f"{theirs}.downsample"
-                found |= conv_norm(
+                result |= conv_norm(
                     f"{shortcut}.0", f"{shortcut}.1", (ours, "shortcut"), (ours, "shortcut_norm")
                 )
-    return found
+    return result

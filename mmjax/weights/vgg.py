@@ -21,19 +21,19 @@ def places(encoder: Vgg) -> Places:
 
     Published layers are numbered: convolution, (BatchNorm,) ReLU, and a pool after each stage.
     """
-    found: Places = {}
+    result: Places = {}
     number = 0
     for stage, count in enumerate(CONVOLUTIONS[encoder.depth], start=1):
         for place in range(count):
             theirs, ours = f"features.{number}", f"conv{stage}_{place}"
-            found[f"{theirs}.weight"] = [Place(("params", ours, "kernel"), conv_kernel)]
+            result[f"{theirs}.weight"] = [Place(("params", ours, "kernel"), conv_kernel)]
             if encoder.batch_norm:
                 norm = f"norm{stage}_{place}"
-                found |= batch_norm(f"features.{number + 1}", norm)
+                result |= batch_norm(f"features.{number + 1}", norm)
                 # Normalising x + b by a mean m is normalising x by m - b.
-                found[f"{theirs}.bias"] = [Place(("batch_stats", norm, "mean"), np.negative)]
+                result[f"{theirs}.bias"] = [Place(("batch_stats", norm, "mean"), np.negative)]
             else:
-                found[f"{theirs}.bias"] = [Place(("params", ours, "bias"))]
+                result[f"{theirs}.bias"] = [Place(("params", ours, "bias"))]
             number += 3 if encoder.batch_norm else 2
         number += 1
-    return found
+    return result

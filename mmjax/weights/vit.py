@@ -22,7 +22,7 @@ def places(encoder: Vit) -> Places:
     """The places for an encoder of the same depth; positions are resized to its image size."""
     _, layers, _ = size_of(encoder, SIZES)
     patch = "embeddings.patch_embeddings.projection"
-    found = {
+    result = {
         "embeddings.cls_token": [Place(("params", "class"), first)],
         "embeddings.position_embeddings": [Place(("params", "position"), first, resized)],
         f"{patch}.weight": [Place(("params", "patch", "kernel"), conv_kernel)],
@@ -31,15 +31,15 @@ def places(encoder: Vit) -> Places:
     }
     for layer in range(layers):
         theirs, ours = f"encoder.layer.{layer}", f"block_{layer}"
-        found |= layer_norm(f"{theirs}.layernorm_before", ours, "attention_norm")
-        found |= layer_norm(f"{theirs}.layernorm_after", ours, "mlp_norm")
+        result |= layer_norm(f"{theirs}.layernorm_before", ours, "attention_norm")
+        result |= layer_norm(f"{theirs}.layernorm_after", ours, "mlp_norm")
         for name in ("query", "key", "value"):
             attention = f"{theirs}.attention.attention.{name}"
-            found |= linear(attention, ours, name, bias=name != "key")
-        found |= linear(f"{theirs}.attention.output.dense", ours, "out")
-        found |= linear(f"{theirs}.intermediate.dense", ours, "hidden")
-        found |= linear(f"{theirs}.output.dense", ours, "mlp")
-    return found
+            result |= linear(attention, ours, name, bias=name != "key")
+        result |= linear(f"{theirs}.attention.output.dense", ours, "out")
+        result |= linear(f"{theirs}.intermediate.dense", ours, "hidden")
+        result |= linear(f"{theirs}.output.dense", ours, "mlp")
+    return result
 
 
 def resized(table: Array, shape: tuple[int, ...]) -> Array:

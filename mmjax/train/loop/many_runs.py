@@ -108,8 +108,6 @@ def _check(home: Path, points: Sequence[Point], seeds: int) -> None:
             raise UserError("--seeds: a device holds whole states: not with --fsdp")
         if compute.buckets > 1:
             raise UserError("--seeds: batches have one length: not with --buckets")
-        if compute.kernels != "xla":
-            raise UserError("--seeds: JAX has no vmap of cuDNN's LSTM: --kernels xla")
 
 
 def _devices(count: int, wanted: int | None) -> int:

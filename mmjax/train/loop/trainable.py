@@ -31,28 +31,28 @@ def rows(params: Mapping[str, Any], experiment: Experiment, files: Mapping[str, 
         sizes = groups.setdefault(module, {}).setdefault(factor, {})
         part = below.split("/")[0]
         sizes[part] = sizes.get(part, 0) + x.size
-    found = []
+    result = []
     for module, factors in sorted(groups.items()):
         for factor, sizes in sorted(factors.items()):
             parts = f" ({', '.join(sorted(sizes))})" if len(factors) > 1 else ""
             rate = experiment.optim.peak_lr * factor
             source, is_frozen = sources.get(module, ""), module in frozen
-            found.append(Row(module + parts, sum(sizes.values()), rate, source, is_frozen))
-    return found
+            result.append(Row(module + parts, sum(sizes.values()), rate, source, is_frozen))
+    return result
 
 
 def table(rows: list[Row]) -> Table:
     """The rows as a table to print."""
     sources = any(row.source for row in rows)
-    shown = Table("parameters of", "number", "highest learning rate", *["from"] * sources)
-    for column in shown.columns[1:3]:
+    result = Table("parameters of", "number", "highest learning rate", *["from"] * sources)
+    for column in result.columns[1:3]:
         column.justify = "right"
-    for column in shown.columns[3:]:
+    for column in result.columns[3:]:
         column.overflow = "fold"  # never shorten a path
     for row in rows:
         rate = "frozen" if row.frozen else f"{row.peak_lr:g}"
-        shown.add_row(row.path, f"{row.parameters:,}", rate, *[row.source] * sources)
+        result.add_row(row.path, f"{row.parameters:,}", rate, *[row.source] * sources)
     trained = sum(row.parameters for row in rows if row.peak_lr > 0)
     total = sum(row.parameters for row in rows)
-    shown.caption = f"{trained:,} of {total:,} parameters learn"
-    return shown
+    result.caption = f"{trained:,} of {total:,} parameters learn"
+    return result

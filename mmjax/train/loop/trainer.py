@@ -15,7 +15,6 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.devices import parallel
 from mmjax.errors import UserError
 from mmjax.layers.tracing.rematerialisation import rematerialising
-from mmjax.layers.tracing.vendor import vendor_kernels
 from mmjax.models.train_state import TrainState, create_state
 from mmjax.train.loop import multi_step
 from mmjax.train.step import gradient
@@ -103,7 +102,7 @@ def step_of(experiment: Experiment) -> Callable:
     )
 
     def computed(state: TrainState, batch: Batch, *, axis: str | None) -> Any:
-        with rematerialising(compute.remat), vendor_kernels(compute.kernels == "vendor"):
+        with rematerialising(compute.remat):
             return step(state, batch, axis=axis)
 
     return computed

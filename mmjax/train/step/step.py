@@ -58,8 +58,8 @@ def train_step(
     forward = functools.partial(_forward, model, objectives)
     total = functools.partial(total_loss, objectives=objectives, balance=balance, step=state.step)
     with collectives.over(axis):
-        found = rule(forward, total, (state.params, state.collections, _present(batch), own))
-        grads, loss, means = collectives.total((found.grads, found.loss, found.means))
+        result = rule(forward, total, (state.params, state.collections, _present(batch), own))
+        grads, loss, means = collectives.total((result.grads, result.loss, result.means))
     # After the sum over devices, with a key that all share: the same on every device.
     grads = balance.modulate(grads, means, jax.random.fold_in(key, BALANCE_KEY))
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
@@ -68,7 +68,7 @@ def train_step(
         state,
         step=state.step + 1,
         params=params,
-        collections=found.collections if axis is None else _averaged(found.collections, axis),
+        collections=result.collections if axis is None else _averaged(result.collections, axis),
         opt_state=opt_state,
         average=_averaged_over_steps(state, params, ema),
     )

@@ -3,7 +3,7 @@
 from mmjax.metrics.binary import binary_metrics as binary_metrics
 from mmjax.metrics.calibration import calibration_error as calibration_error
 from mmjax.metrics.classification import classification_metrics as classification_metrics
-from mmjax.metrics.confusion_matrix import confusion_matrix as confusion_matrix
+from mmjax.metrics.classification import confusion_matrix as confusion_matrix
 from mmjax.metrics.ranking import auroc as auroc
 from mmjax.metrics.ranking import average_precision as average_precision
 from mmjax.metrics.regression import regression_metrics as regression_metrics

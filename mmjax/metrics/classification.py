@@ -58,6 +58,19 @@ def classification_metrics(logits: Values, labels: Values, weight: Values) -> di
     }
 
 
+def confusion_matrix(
+    logits: Values, labels: Values, weight: Values
+) -> Float[np.ndarray, "class class"]:
+    """Summed weight by label (row) and predicted class (column).
+
+    Arguments, the predicted class and errors are those of `classification_metrics`.
+    """
+    logits, labels, weight = counted_classes(logits, labels, weight)
+    classes = logits.shape[1]
+    place = labels * classes + logits.argmax(axis=1)
+    return _class_sums(place, weight, classes**2).reshape(classes, classes)
+
+
 def _log_softmax(logits: Float[np.ndarray, "example class"]) -> Float[np.ndarray, "example class"]:
     """log p; by log1p, so that probabilities near 1 keep their order."""
     shifted = logits - logits.max(axis=1, keepdims=True)

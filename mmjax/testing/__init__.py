@@ -1,8 +1,9 @@
-"""Checks for parts of your own: the contracts that every registered part is tested with.
+"""Contract checks for your own encoders, fusions, heads and objectives.
 
     mmjax.testing.check_fusion(MyFusion())
 
-Each raises an AssertionError that says which contract is broken, and takes some seconds.
+Every registered part passes them. Each takes some seconds and raises an AssertionError that says
+which contract is broken.
 """
 
 from mmjax.testing.encoder import check_encoder as check_encoder

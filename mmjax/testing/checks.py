@@ -1,4 +1,4 @@
-"""What the contracts are checked with."""
+"""The building blocks of the contract checks."""
 
 import functools
 from typing import Any
@@ -13,13 +13,29 @@ from mmjax.types import Tokens
 TOLERANCE = 1e-5
 
 
-def init(module: nn.Module, *inputs: Any) -> Any:
-    """The variables of a module."""
-    return jax.jit(functools.partial(module.init, train=False))(jax.random.key(0), *inputs)
+def init(module: nn.Module, *inputs: Any) -> dict[str, Any]:
+    """The variables of a module.
+
+    AssertionError for norms whose variance is a difference of squares, which is inexact for values
+    with a large mean.
+    """
+    fast: list[str] = []
+
+    def watch(method: Any, args: tuple, kwargs: dict, context: Any) -> Any:
+        norm = context.module
+        if isinstance(norm, nn.LayerNorm | nn.GroupNorm) and norm.use_fast_variance:
+            fast.append("/".join(norm.path))
+        return method(*args, **kwargs)
+
+    with nn.intercept_methods(watch):
+        start = jax.jit(functools.partial(module.init, train=False))
+        variables = start(jax.random.key(0), *inputs)
+    require(not fast, f"use_fast_variance=False: {fast} are off beside a large mean")
+    return dict(variables)
 
 
 def scalar(output: Any) -> jax.Array:
-    """A number in which every visible value counts differently, nonlinearly."""
+    """A nonlinear sum of all visible values, each with its own weight."""
     total = jnp.zeros(())
     if isinstance(output, Tokens):
         output = jnp.where(output.mask[:, :, None], output.values, 0.0)
@@ -29,41 +45,29 @@ def scalar(output: Any) -> jax.Array:
     return total
 
 
-def fast_norms(found: list[str]) -> Any:
-    """Collects norms whose variance is a difference of squares: wrong beside a large mean."""
-
-    def watch(method: Any, args: tuple, kwargs: dict, context: Any) -> Any:
-        norm = context.module
-        if isinstance(norm, nn.LayerNorm | nn.GroupNorm) and norm.use_fast_variance:
-            found.append("/".join(norm.path))
-        return method(*args, **kwargs)
-
-    return watch
-
-
 def like(mask: Any, ndim: int) -> Any:
-    """A mask with as many axes as the values that it is of."""
+    """The mask with trailing axes of length 1, `ndim` axes in all."""
     return np.reshape(np.asarray(mask), np.shape(mask) + (1,) * (ndim - np.ndim(mask)))
 
 
 def any_nonzero(tree: Any) -> bool:
-    """Whether any number of a tree is not zero."""
+    """Whether a tree has a number that is not zero."""
     return any(np.any(leaf) for leaf in jax.tree.leaves(tree))
 
 
 def require(condition: bool, otherwise: str) -> None:
-    """AssertionError with what is wrong, unless the condition holds."""
+    """AssertionError with the text `otherwise`, unless the condition holds."""
     if not condition:
         raise AssertionError(otherwise)
 
 
 def require_finite(tree: Any) -> None:
-    """AssertionError where a number of a tree is NaN or infinite."""
+    """AssertionError if a number of a tree is NaN or infinite."""
     require(all(np.all(np.isfinite(x)) for x in jax.tree.leaves(tree)), "NaN or infinity")
 
 
 def require_alive(gradients: Any) -> None:
-    """AssertionError for parameters whose gradient is zero; names them."""
+    """AssertionError that names the parameters whose gradient is zero."""
     dead = [
         jax.tree_util.keystr(path, simple=True, separator="/")
         for path, leaf in jax.tree_util.tree_leaves_with_path(gradients)
@@ -73,7 +77,7 @@ def require_alive(gradients: Any) -> None:
 
 
 def require_equal(left: Any, right: Any, otherwise: str) -> None:
-    """AssertionError with what is wrong where two trees differ in a bit."""
+    """AssertionError if two trees differ in a bit."""
     same = all(
         np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (left, right)), strict=True)
     )
@@ -81,6 +85,6 @@ def require_equal(left: Any, right: Any, otherwise: str) -> None:
 
 
 def require_close(left: Any, right: Any, otherwise: str) -> None:
-    """AssertionError with what is wrong where two arrays differ by more than rounding."""
+    """AssertionError if two arrays differ by more than rounding."""
     close = np.allclose(left, right, rtol=1e-5, atol=TOLERANCE)
     require(close, f"{otherwise}: by {np.max(np.abs(np.asarray(left) - np.asarray(right)))}")

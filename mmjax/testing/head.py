@@ -11,7 +11,11 @@ from mmjax.types import Tokens
 
 
 def check_head(head: nn.Module) -> None:
-    """Check a head, `(tokens, train) -> output`, on tokens of which some are masked."""
+    """Check a head, `(tokens, train) -> output`, on tokens of which some are masked.
+
+    Raises:
+        AssertionError: the head breaks a contract; says which.
+    """
     given = tokens_of(("a", "b"))["b"]
     params = checks.init(head, given).get("params", {})
 
@@ -28,7 +32,7 @@ def check_head(head: nn.Module) -> None:
     checks.require_alive(original[0])
     changed = measure(params, Tokens(garbage(given.values, given.mask), given.mask))
     checks.require_equal(original, changed, "masked tokens affect the output or gradients")
-    # Biases start at zero: a prior that nothing has taught yet.
+    # Biases start at zero, so move them: the output without tokens is a learned prior.
     moved = jax.tree.map(lambda x: x + 0.1, params)
     gradient, outputs = measure(moved, Tokens(given.values, jnp.zeros_like(given.mask)))
     for output in map(np.asarray, jax.tree.leaves(outputs)):

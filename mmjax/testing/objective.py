@@ -13,9 +13,14 @@ from mmjax.types import Batch, Masked, Outputs
 
 
 def check_objective(objective: Objective, output: Any, target: Masked) -> None:
-    """Check an objective on an output `[batch, ...]` and a target that some examples miss.
+    """Check an objective: missing targets and rows of weight 0 must count for nothing.
 
-    What stands in a target's values under a False mask, or in rows of weight 0, may be anything.
+    Args:
+        output: `[batch, ...]`, the output of the head
+        target: present in some examples and missing in others
+
+    Raises:
+        AssertionError: the objective breaks a contract; says which.
     """
     output, mask = jnp.asarray(output), jnp.asarray(target.mask)
     weight = jnp.ones(output.shape[0]).at[1].set(0.0)

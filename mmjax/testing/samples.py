@@ -1,4 +1,4 @@
-"""Made-up inputs: tokens, garbage under a mask, extremes."""
+"""Inputs for the checks: random tokens, garbage under a mask, extreme values."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from mmjax.types import Tokens
 def tokens_of(
     names: Sequence[str], dim: int = 8, batch: int = 4, seed: int = 0
 ) -> dict[str, Tokens]:
-    """Tokens, a different number for each modality; example 0 has all, example 3 has none."""
+    """Random tokens, 2, 3, 4 ... of each modality; example 0 has all of them, example 3 none."""
     rng = np.random.default_rng(seed)
     found = {}
     for position, name in enumerate(names):
@@ -27,7 +27,7 @@ def tokens_of(
 
 
 def garbage(values: Any, mask: Any, scale: float = 1e30) -> jax.Array:
-    """Other values wherever the mask is False: large for numbers, any other id for integers."""
+    """The values with garbage where the mask is False: large numbers, or random ids."""
     rng = np.random.default_rng(9)
     values = jnp.asarray(values)
     if jnp.issubdtype(values.dtype, jnp.integer):
@@ -38,7 +38,7 @@ def garbage(values: Any, mask: Any, scale: float = 1e30) -> jax.Array:
 
 
 def extremes(values: Any) -> list[jax.Array]:
-    """Inputs of the same kind that are huge, constant or nothing but one unknown word."""
+    """Inputs of the same type that are huge, or constant."""
     if jnp.issubdtype(values.dtype, jnp.integer):
         return [jnp.full_like(values, number) for number in (0, 19, -1, 10**9)]
     return [1e4 * values, *(jnp.full_like(values, number) for number in (0.0, 1.0, -1e4))]

@@ -13,7 +13,7 @@ from unittest import mock
 import jax
 import pytest
 
-from mmjax.devices import parallel
+from mmjax.devices import cpu, parallel
 from mmjax.encoders import BagOfWords, Gru
 from mmjax.models.train_state import create_state
 from mmjax.optim import AdamW
@@ -71,7 +71,7 @@ def program(wrapper, text=None):
         return wrapped
 
     # Where the compiler is told something, pmap stands inside a jit that tells it.
-    told = parallel.options(jax.default_backend())
+    told = cpu.compiler_options(jax.default_backend())
     outermost = "jit" if told else wrapper
     with mock.patch.object(parallel.jax, outermost, kept_by(getattr(jax, outermost))):
         mesh = parallel.mesh_of(8)

@@ -16,5 +16,4 @@ class AbsoluteError(Regression):
     """loss = |output - target|; the median of the target is its optimum."""
 
     def loss(self, error: Float[Array, "batch"]) -> Float[Array, "batch"]:
-        """The size of each error."""
         return jnp.abs(error)

@@ -16,5 +16,4 @@ class SquaredError(Regression):
     """loss = (output - target)^2; the mean of the target is its optimum."""
 
     def loss(self, error: Float[Array, "batch"]) -> Float[Array, "batch"]:
-        """The square of each error."""
         return jnp.square(error)

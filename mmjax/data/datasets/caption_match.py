@@ -48,10 +48,8 @@ class CaptionMatch(Match):
     def perturb(
         self, inputs: Inputs, preprocessing: Preprocessing, rng: Rng, share: Share | None = None
     ) -> Inputs:
-        """Replace some words by the unknown word."""
         return drop_words(inputs, ("text",), preprocessing, self.word_dropout, rng, share)
 
     @property
     def perturbs(self) -> bool:
-        """Whether words are dropped."""
         return self.word_dropout > 0

@@ -81,7 +81,6 @@ class DigitsClass(Dataset):
         )
 
     def source(self, split: str) -> DigitsClassSource:
-        """The images of a split."""
         check_split(split)
         seed = zlib.crc32(split.encode())
         return DigitsClassSource(*self._columns(split), wrong=self.wrong, seed=seed)

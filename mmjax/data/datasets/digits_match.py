@@ -40,7 +40,6 @@ class DigitsMatch(CaptionMatch):
 
     @staticmethod
     def builder() -> Kind:
-        """The digits of scikit-learn."""
         from mmjax.data.datasets.digits import Digits
 
         return Digits

@@ -43,7 +43,6 @@ class FashionMatch(CaptionMatch):
 
     @staticmethod
     def builder() -> Kind:
-        """Fashion-MNIST."""
         from mmjax.data.datasets.mnist import FashionMnist
 
         return FashionMnist

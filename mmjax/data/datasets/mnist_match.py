@@ -18,7 +18,6 @@ class MnistMatch(CaptionMatch):
 
     @staticmethod
     def builder() -> Kind:
-        """MNIST."""
         from mmjax.data.datasets.mnist import Mnist
 
         return Mnist

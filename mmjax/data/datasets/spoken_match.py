@@ -27,7 +27,6 @@ class SpokenMatch(Match):
 
     @staticmethod
     def builder() -> Kind:
-        """The digits of scikit-learn."""
         from mmjax.data.datasets.digits import Digits
 
         return Digits

@@ -37,7 +37,6 @@ class Drawn(Dataset):
         """Nothing to prepare."""
 
     def source(self, split: str) -> "DrawnSource":
-        """The examples of a split."""
         check_split(split)
         return DrawnSource(self, split)
 

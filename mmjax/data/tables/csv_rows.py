@@ -135,11 +135,9 @@ class CsvRows(Dataset):
 
     @property
     def perturbs(self) -> bool:
-        """Whether words are dropped."""
         return self.word_dropout > 0
 
     def source(self, split: str) -> CsvSource:
-        """The rows of a split."""
         check_split(split)
         rows, targets = self._read[0][split], tuple(self._targets)
         return CsvSource(rows, self._modalities, targets, self.images, self.augment)
@@ -147,7 +145,6 @@ class CsvRows(Dataset):
     def perturb(
         self, inputs: Inputs, preprocessing: Preprocessing, rng: Rng, share: Share | None = None
     ) -> Inputs:
-        """Replace some words by the unknown word."""
         return drop_words(inputs, self.texts, preprocessing, self.word_dropout, rng, share)
 
     @property

@@ -19,11 +19,6 @@ NO = ("0", "false", "no", "n", "f", "0.0")
 class Binary(Target):
     """Yes or no, as 1 or 0."""
 
-    @classmethod
-    def fit(cls, rows: Sequence | np.ndarray) -> "Binary":
-        """Nothing is fitted."""
-        return cls()
-
     def __call__(self, rows: Sequence | np.ndarray) -> Masked:
         """Values float32 `[b]`, 0 or 1, and mask `[b]`. A row is 0, 1, a boolean or None."""
         values = np.array([0.0 if row is None else row for row in rows], np.float32)

@@ -20,11 +20,6 @@ class Group(Target):
     names share their bits is about one in ten million.
     """
 
-    @classmethod
-    def fit(cls, rows: Sequence | np.ndarray) -> "Group":
-        """Nothing is fitted."""
-        return cls()
-
     def __call__(self, rows: Sequence | np.ndarray) -> Masked:
         """Values int32 `[b, 2]`, equal for equal names, and mask `[b]`; a row is a name or None."""
         known = {row: _bits(str(row)) for row in set(rows) if row is not None}

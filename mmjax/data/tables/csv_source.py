@@ -56,17 +56,10 @@ class CsvSource(Source):
     def _augmented(
         self, name: str, indices: np.ndarray, rng: Rng, own: slice
     ) -> list[np.ndarray | None]:
-        """Changes are drawn for every image of the batch that is present, then cut to `own`."""
-        batch = self._values(name, indices)
-        images = batch[own]
-        present = np.array([image is not None for image in batch])
-        if not present.any():
-            return images
-        before = int(np.sum(present[: own.indices(len(indices))[0]]))
-        stack = [image for image in images if image is not None]
-        share = Share(int(np.sum(present)), slice(before, before + len(stack)))
-        shape = batch[np.argmax(present)].shape
-        changed = iter(
-            self._augment(np.reshape(np.array(stack, np.uint8), (-1, *shape)), rng, share)
-        )
-        return [None if image is None else next(changed) for image in images]
+        """Changes are drawn for every row of the batch, also where its image is missing."""
+        images = self._values(name, indices[own])
+        present = (row.values[name] for row in self._rows if row.values[name] is not None)
+        blank = np.zeros_like(next(present, np.zeros((1, 1, 1), np.uint8)))
+        stack = np.stack([blank if image is None else image for image in images])
+        changed = self._augment(stack, rng, Share(len(indices), own))
+        return [None if old is None else new for old, new in zip(images, changed, strict=True)]

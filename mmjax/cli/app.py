@@ -2,7 +2,7 @@
 
 import tyro
 
-from mmjax.cli import errors
+from mmjax.cli import options
 from mmjax.cli.describe import describe
 from mmjax.cli.evaluate import evaluate
 from mmjax.cli.list import list_parts
@@ -17,7 +17,7 @@ app.command(name="list")(list_parts)
 
 def main() -> None:
     """Run the console command; a UserError ends it with one line and exit code 1."""
-    with errors.shown():
+    with options.errors_shown():
         app.cli(
             prog="mmjax",
             description="Evaluate, compare and describe mmjax runs, and predict with them.",

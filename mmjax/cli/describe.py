@@ -40,8 +40,7 @@ def describe(
     """
     from mmjax.reports.describe import describe as measure
 
-    options.prepare_process()
-    options.load_own(own)
+    options.prepare_process(own)
     description = measure(*load(target, changes), memory=memory)
     if json:
         parts = [part._asdict() for part in description.parts]

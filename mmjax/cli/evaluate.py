@@ -25,8 +25,7 @@ def evaluate(
     """
     from mmjax.evaluation.evaluate import evaluate as measure
 
-    options.prepare_process()
-    options.load_own(own)
+    options.prepare_process(own)
     metrics = measure(run, split, checkpoint=checkpoint, data_dir=data_dir, manual_dir=manual_dir)
     if json:
         tables.print_json(metrics)

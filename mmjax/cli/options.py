@@ -1,8 +1,10 @@
-"""Arguments that several commands share, and the user's own files."""
+"""What commands share: arguments, the user's own files, setup and end of the process."""
 
+import contextlib
 import importlib.util
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -50,11 +52,37 @@ def load_file(path: Path) -> ModuleType:
     return module
 
 
-def prepare_process() -> None:
-    """Set up JAX for a command: 32 bits, and the compilation cache."""
+def prepare_process(own: Sequence[Path] = ()) -> None:
+    """Set up JAX for a command (32 bits, compilation cache), and execute the user's own files."""
     import jax
 
     from mmjax.devices import compilation_cache
 
     jax.config.update("jax_enable_x64", False)  # runs use 32 bits, whatever JAX_ENABLE_X64 says
     compilation_cache.enable()
+    load_own(own)
+
+
+@contextlib.contextmanager
+def errors_shown() -> Iterator[None]:
+    """A context that ends the process with one line and exit code 1 after a UserError."""
+    try:
+        with quiet_pipe():
+            yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """A context that ends the process quietly if its output is closed, as by `head`."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would flush the rest of the output again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # 128 + SIGPIPE

@@ -48,8 +48,7 @@ def predict(
     """
     from mmjax.evaluation import predictions
 
-    options.prepare_process()
-    options.load_own(own)
+    options.prepare_process(own)
     pairs = [f"{k}={v}" for k, v in (("image", image), ("text", text)) if v is not None]
     given = predictions.split_inputs([*pairs, *input])
     if batch is None and out is not None:

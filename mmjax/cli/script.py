@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from mmjax.cli import errors, options, tables
+from mmjax.cli import options, tables
 from mmjax.config import Experiment
 from mmjax.config.command_line import Command, parse
 from mmjax.devices import cpu, parallel, processes
@@ -36,7 +36,7 @@ def main(experiment: Experiment) -> None:
         )
     script = Path(sys.argv[0])
     doc = inspect.getdoc(sys.modules["__main__"]) or ""
-    with errors.quiet_pipe():
+    with options.quiet_pipe():
         command = parse(experiment, Path("runs") / script.stem, sys.argv[1:], doc)
         try:
             _run(command, script.stem)

@@ -134,7 +134,7 @@ def test_help_explains_the_flags_and_shows_defaults(capsys):
         "highest learning rate (default: 0.01)",
         "chance of each modality to be hidden in training",
         "• model.fusion:cross-attention",
-        "Pixels, at most, up or down",
+        "largest shift in pixels, up or down",
     ):
         assert text in printed
 

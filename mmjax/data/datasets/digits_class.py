@@ -57,8 +57,8 @@ class DigitsClass(Dataset):
 
     # Folder of prepared data sets; none: TFDS's own, ~/tensorflow_datasets.
     data_dir: Place = None
-    wrong: float = 0.2  # Probability that a caption names another digit, 0 to 1
-    max_words: int = 10  # Longer captions are cut
+    wrong: float = 0.2  # probability that a caption names another digit, 0 to 1
+    max_words: int = 10  # longer captions are cut
 
     def __post_init__(self) -> None:
         if not 0 <= self.wrong <= 1:

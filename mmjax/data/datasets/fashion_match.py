@@ -34,7 +34,7 @@ _WORDINGS = (
 class FashionMatch(CaptionMatch):
     """70,000 clothes of 28 x 28 pixels, each with captions that name it or another kind."""
 
-    manual_dir: Place = None  # Folder with the four official IDX files; none: they are downloaded
+    manual_dir: Place = None  # folder with the four official IDX files; none: they are downloaded
 
     captions = tuple(
         tuple(wording.format(name=name) for name in names for wording in _WORDINGS)

@@ -12,7 +12,7 @@ from mmjax.data.datasets.storage import Kind
 class MnistMatch(CaptionMatch):
     """70,000 digits of 28 x 28 pixels, each with captions that name it or another digit."""
 
-    manual_dir: Place = None  # Folder with the four official IDX files; none: they are downloaded
+    manual_dir: Place = None  # folder with the four official IDX files; none: they are downloaded
 
     captions = DIGIT_CAPTIONS
 

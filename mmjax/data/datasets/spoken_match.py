@@ -19,7 +19,7 @@ class SpokenMatch(Match):
     Images and recordings are of the same split.
     """
 
-    manual_dir: Place = None  # Folder with free-spoken-digit-dataset.tar.gz
+    manual_dir: Place = None  # folder with free-spoken-digit-dataset.tar.gz
     # Longer recordings are cut. 8,000 samples are a second; 99 of 100 recordings are shorter.
     max_samples: int = 8000
 

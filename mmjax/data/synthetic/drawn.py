@@ -17,10 +17,10 @@ from mmjax.errors import UserError
 class Drawn(Dataset):
     """A data set whose training examples are drawn anew in every step."""
 
-    train_size: int = 4096  # Training examples of an epoch
-    validation_size: int = 512  # Validation examples, the same in every run
-    test_size: int = 2048  # Test examples, the same in every run
-    seed: int = 0  # Seed of the validation and test examples
+    train_size: int = 4096  # training examples of an epoch
+    validation_size: int = 512  # validation examples, the same in every run
+    test_size: int = 2048  # test examples, the same in every run
+    seed: int = 0  # seed of the validation and test examples
 
     def __post_init__(self) -> None:
         for name in ("train_size", "validation_size", "test_size"):

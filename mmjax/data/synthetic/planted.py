@@ -46,11 +46,11 @@ class Planted(Drawn):
         label is flipped.
     """
 
-    task: Task = "synergy"  # How the label depends on the modalities
-    shape: Shape = "vision_touch"  # The modalities; "misaligned" needs sequences of numbers
+    task: Task = "synergy"  # how the label depends on the modalities
+    shape: Shape = "vision_touch"  # the modalities; "misaligned" needs sequences of numbers
     # Standard deviation of the sensors' noise; a bit is -1 or 1. At 0.25 no bit is lost.
     noise: float = 0.25
-    flip: float = 0.05  # Share of labels that are flipped, 0 to 0.5; none are in "dominated"
+    flip: float = 0.05  # share of labels that are flipped, 0 to 0.5; none are in "dominated"
     # Probability that a modality is missing ("missing") or random ("noisy"), 0 to 1.
     missing: float = 0.3
 

@@ -23,10 +23,10 @@ class PlantedNumber(Drawn):
     1 / (1 + noise^2). Each row also holds three random numbers.
     """
 
-    noise: float = 0.2  # Standard deviation of the noise, which no model can predict
-    train_size: int = 8192  # Training examples of an epoch
-    validation_size: int = 1024  # Validation examples, the same in every run
-    test_size: int = 4096  # Test examples, the same in every run
+    noise: float = 0.2  # standard deviation of the noise, which no model can predict
+    train_size: int = 8192  # training examples of an epoch
+    validation_size: int = 1024  # validation examples, the same in every run
+    test_size: int = 4096  # test examples, the same in every run
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -39,20 +39,20 @@ class CsvRows(Dataset):
     field names are not read. All rows are in memory, images already resized.
     """
 
-    file: str = "rows.csv"  # Name of the file, in UTF-8, with a header
-    data_dir: Place = None  # Folder of `file`; none: the current folder
-    images: tuple[str, ...] = ("image",)  # Columns of paths of PNG, JPEG or WebP images
-    texts: tuple[str, ...] = ("text",)  # Columns of texts
-    recordings: tuple[str, ...] = ()  # Columns of paths of WAV recordings
-    tables: tuple[str, ...] = ()  # Columns of JSON objects such as {"age": 63, "sex": "f"}
+    file: str = "rows.csv"  # name of the file, in UTF-8, with a header
+    data_dir: Place = None  # folder of `file`; none: the current folder
+    images: tuple[str, ...] = ("image",)  # columns of paths of PNG, JPEG or WebP images
+    texts: tuple[str, ...] = ("text",)  # columns of texts
+    recordings: tuple[str, ...] = ()  # columns of paths of WAV recordings
+    tables: tuple[str, ...] = ()  # columns of JSON objects such as {"age": 63, "sex": "f"}
     # Columns of paths of .npy files of floats, [token, feature] or [feature].
     features: tuple[str, ...] = ()
     # Columns of yes-or-no targets: 1 or 0, true or false, yes or no.
     labels: tuple[str, ...] = ("match",)
-    classes: tuple[str, ...] = ()  # Columns of targets that are one class of several, by its name
+    classes: tuple[str, ...] = ()  # columns of targets that are one class of several, by its name
     # Columns of targets that are any number of labels, separated by semicolons.
     multi_labels: tuple[str, ...] = ()
-    numbers: tuple[str, ...] = ()  # Columns of targets that are a number
+    numbers: tuple[str, ...] = ()  # columns of targets that are a number
     # For a class in validation or test that no training row has: an error, or a missing target.
     unknown_class: Literal["error", "missing"] = "error"
     # Column that says train, validation or test; none: splits are drawn from a hash of each row.
@@ -68,20 +68,20 @@ class CsvRows(Dataset):
     # CSV file that lists what was skipped or masked, and why; none: <name of the file>.skipped.csv
     # in the current folder.
     report: Place = None
-    image_size: tuple[int, int] = (64, 64)  # Height and width in pixels that images are resized to
-    grey: bool = False  # Read images as grey instead of RGB
+    image_size: tuple[int, int] = (64, 64)  # height and width in pixels that images are resized to
+    grey: bool = False  # read images as grey instead of RGB
     # Random changes of the training images.
     augment: ImageAugment = field(default_factory=ImageAugment)
-    max_words: int = 32  # Longer texts are cut; a tokenizer's special words count too
+    max_words: int = 32  # longer texts are cut; a tokenizer's special words count too
     # Largest number of different words, with the padding and the unknown word.
     vocabulary_size: int = 10_000
-    tokens: Kind = "words"  # How texts are split: whole words or byte pair encoding
+    tokens: Kind = "words"  # how texts are split: whole words or byte pair encoding
     # A published tokenizer.json or vocab.txt, instead of a vocabulary of the training texts.
     tokenizer: str | None = None
-    word_dropout: float = 0.0  # Share of the training words replaced by the unknown word, 0 to 1
+    word_dropout: float = 0.0  # share of the training words replaced by the unknown word, 0 to 1
     sample_rate: int = 16_000  # Hz that recordings are resampled to
-    max_samples: int = 16_000  # Longer recordings are cut, at `sample_rate`
-    max_tokens: int = 1  # Longer rows of features are cut
+    max_samples: int = 16_000  # longer recordings are cut, at `sample_rate`
+    max_tokens: int = 1  # longer rows of features are cut
 
     def __post_init__(self):
         if not (min(self.shares) >= 0 and sum(self.shares) < 1):

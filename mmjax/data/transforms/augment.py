@@ -17,11 +17,11 @@ from mmjax.types import Masked
 class ImageAugment:
     """Random changes of uint8 images; pixels from outside the frame are black."""
 
-    shift: float = 0.0  # Largest shift in pixels, up or down and left or right; 0: off
-    rotation: float = 0.0  # Largest rotation in degrees, in either direction; 0: off
-    scale: float = 0.0  # Largest change of the size, as a share of it; 0: off
-    noise: float = 0.0  # Standard deviation of pixel noise, in grey levels of 0..255; 0: off
-    cutout: int = 0  # Side of a black square, in pixels; 0: off
+    shift: float = 0.0  # largest shift in pixels, up or down and left or right; 0: off
+    rotation: float = 0.0  # largest rotation in degrees, in either direction; 0: off
+    scale: float = 0.0  # largest change of the size, as a share of it; 0: off
+    noise: float = 0.0  # standard deviation of pixel noise, in grey levels of 0..255; 0: off
+    cutout: int = 0  # side of a black square, in pixels; 0: off
 
     def __post_init__(self):
         for name, value in vars(self).items():

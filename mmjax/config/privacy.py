@@ -24,8 +24,8 @@ def decode_path(text: str) -> str:
 
 
 def hide_host(folder: Path) -> None:
-    """Rename the files in a folder whose names contain the machine's name."""
-    host = socket.gethostname()
+    """Rename the files in a folder whose names contain the machine's name between dots."""
+    host = re.compile(rf"(?<![^.]){re.escape(socket.gethostname())}(?![^.])")
     for path in folder.glob("*"):
-        if host in path.name:
-            path.rename(folder / path.name.replace(host, "host"))
+        if host.search(path.name):
+            path.rename(folder / host.sub("host", path.name))

@@ -113,8 +113,8 @@ class RunRecorder:
             self._checkpoints.save(kept, self._meter.progress, metrics)
             if not self._read_back:
                 self._checkpoints.wait()
-                if parallel.primary():
-                    checkpoint_reader.arrays(self._run, step, "variables")
+                # In every process: Orbax waits for all of them before it reads.
+                checkpoint_reader.arrays(self._run, step, "variables")
                 self._read_back = True
 
     def wait(self) -> None:

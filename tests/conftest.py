@@ -1,7 +1,10 @@
 """Eight fake devices, strict promotion, and shapes checked wherever the package states them."""
 
 import atexit
+import gc
+import io
 import os
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -58,6 +61,19 @@ def pytest_collection_modifyitems(config, items):
     )
     for item in slow[SEED % 2 :: 2]:
         item.add_marker(pytest.mark.skip(reason="slow, not of this commit: MMJAX_SLOW=all runs it"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_below_4_gb():
+    """Compiled programs stay in memory, and there are thousands: a large process forgets them."""
+    yield
+    with (
+        open("/proc/self/statm") if os.path.exists("/proc/self/statm") else io.StringIO("0 0") as f
+    ):
+        resident = int(f.read().split()[1]) * resource.getpagesize()
+    if resident > 2.5e9:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

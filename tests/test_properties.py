@@ -166,7 +166,7 @@ def test_pairs_are_of_one_class_exactly_where_the_label_says_so(pair, seed, rand
 # Vocabularies
 
 TEXTS = st.lists(st.text(max_size=20), min_size=1, max_size=4)
-KINDS = ("words", "bpe")
+KINDS = ("words", "bpe", "wordpiece")
 
 
 def fitted(kind, texts):

@@ -21,7 +21,7 @@ class CaptionMatch(Match):
     max_words: int = 10  # longer captions are cut; a tokenizer's special words count too
     # Largest number of different words, with the padding and the unknown word.
     vocabulary_size: int = 10_000
-    tokens: Kind = "words"  # how captions are split: whole words or byte pair encoding
+    tokens: Kind = "words"  # how captions are split: "words", "bpe" or "wordpiece"
     # A published tokenizer.json or vocab.txt, instead of a vocabulary of the captions.
     tokenizer: str | None = None
     word_dropout: float = 0.0  # share of the training words replaced by the unknown word, 0 to 1

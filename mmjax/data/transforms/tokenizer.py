@@ -1,7 +1,7 @@
 """Tokenizers: trained on the training texts, or loaded from a published model.
 
 Byte pair encoding: Sennrich et al. 2016, arXiv:1508.07909, over bytes as in GPT-2.
-WordPiece, loaded only: Schuster and Nakajima 2012, as in BERT, arXiv:1810.04805.
+WordPiece: Schuster and Nakajima 2012, as in BERT, arXiv:1810.04805.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from tokenizers import (
 from mmjax.errors import UserError
 from mmjax.io.safe_open import read_file
 
-Kind = Literal["words", "bpe"]
+Kind = Literal["words", "bpe", "wordpiece"]
 
 PAD, UNKNOWN = "<pad>", "<unk>"  # words 0 and 1 of a tokenizer that is trained here
 BYTE_LIMIT = 50_000_000  # of a file; the largest multilingual tokenizers have 35 MB
@@ -38,22 +38,30 @@ def train(texts: Iterable[str], *, kind: Kind, vocabulary_size: int) -> str:
     """Train a tokenizer of lower-case texts; the order of the texts does not matter.
 
     Args:
-        kind: "words", the most frequent words, ties in alphabetical order; or "bpe", byte pair
-            encoding, which always has the 256 bytes, so no text is unknown
+        kind: "words", the most frequent words, ties in alphabetical order; "bpe", byte pair
+            encoding, which always has the 256 bytes, so no text is unknown; or "wordpiece", parts
+            of words, with "##" before inner parts
         vocabulary_size: upper bound, which counts the padding and the unknown word
 
     Returns:
         The JSON of the tokenizer.
 
     Raises:
-        UserError: `vocabulary_size` is too small.
+        UserError: `vocabulary_size` is too small for the letters of the texts.
     """
     least = 258 if kind == "bpe" else 2
     if vocabulary_size < least:
         raise UserError(f"vocabulary_size: expected at least {least}, got {vocabulary_size}")
-    tokenizer = {"words": _words, "bpe": _bpe}[kind](list(map(printable, texts)), vocabulary_size)
+    tokenizer = {"words": _words, "bpe": _bpe, "wordpiece": _wordpiece}[kind](
+        [printable(text) for text in texts], vocabulary_size
+    )
     state = json.loads(tokenizer.to_str())
     state["added_tokens"] = []  # else a typed "<pad>" would be read as the padding
+    if len(state["model"]["vocab"]) > vocabulary_size:
+        raise UserError(
+            f"vocabulary_size: expected at least {len(state['model']['vocab'])}, "
+            f"the letters of the training texts, got {vocabulary_size}"
+        )
     return json.dumps(state)
 
 
@@ -185,6 +193,22 @@ def _bpe(texts: list[str], vocabulary_size: int) -> Tokenizer:
         vocab_size=vocabulary_size,
         special_tokens=[PAD, UNKNOWN],
         initial_alphabet=sorted(splitter.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _wordpiece(texts: list[str], vocabulary_size: int) -> Tokenizer:
+    tokenizer = _new(models.WordPiece(unk_token=UNKNOWN), pre_tokenizers.Whitespace())
+    words = _counts(tokenizer, texts)
+    # The library numbers inner letters in the order of a hash table, which differs between
+    # processes, and the numbers decide ties. Special words keep the order in which they are given.
+    letters = sorted({letter for word in words for letter in word})
+    inner = sorted({f"##{letter}" for word in words for letter in word[1:]})
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary_size,
+        special_tokens=[PAD, UNKNOWN, *letters, *inner],
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)

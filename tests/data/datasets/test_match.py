@@ -161,8 +161,10 @@ def test_word_dropout_reaches_the_texts_of_a_batch():
 
 
 def test_captions_may_be_split_into_parts_of_words():
-    text = _transform(_Animals(tokens="bpe", vocabulary_size=300), TextTransform)
-    assert text == TextTransform.fit(_CLASS, vocabulary_size=300, max_words=10, tokens="bpe")
+    for tokens in ("bpe", "wordpiece"):
+        text = _transform(_Animals(tokens=tokens, vocabulary_size=300), TextTransform)
+        expected = TextTransform.fit(_CLASS, vocabulary_size=300, max_words=10, tokens=tokens)
+        assert text == expected
 
 
 def test_an_existing_tokenizer_takes_the_place_of_a_vocabulary_of_the_captions(tmp_path):

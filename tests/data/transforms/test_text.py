@@ -143,8 +143,9 @@ def test_bytes_are_read_without_padding_and_unknown_words_of_their_own():
     assert gpt2.remarks("\u4e00") == []
 
 
-def test_parts_of_words_are_trained_on_the_texts():
-    transform = TextTransform.fit(_TEXTS, vocabulary_size=300, max_words=9, tokens="bpe")
+@pytest.mark.parametrize("tokens", ["bpe", "wordpiece"])
+def test_parts_of_words_are_trained_on_the_texts(tokens):
+    transform = TextTransform.fit(_TEXTS, vocabulary_size=300, max_words=9, tokens=tokens)
     result = transform(["THIS  is a seven", "", "seventh"])
     assert result.mask.sum(axis=1).tolist()[:2] == [4, 0]
     assert result.mask[2].sum() > 1

@@ -17,7 +17,7 @@ from mmjax.data.datasets.digits_match import DIGIT_CAPTIONS
 from mmjax.data.transforms.tokenizer import train
 texts = [text + ", or isn't it? " + text[::-1] for texts in DIGIT_CAPTIONS for text in texts]
 random.Random(int(sys.argv[1])).shuffle(texts)
-for kind, size in (("words", 60), ("bpe", 320)):
+for kind, size in (("words", 60), ("bpe", 320), ("wordpiece", 150)):
     print(train(texts, kind=kind, vocabulary_size=size))
 """
 
@@ -28,10 +28,10 @@ def test_processes_and_orders_of_the_texts_agree_on_the_last_letter():
     ]
     assert found[0] == found[1] == found[2]
     sizes = [len(json.loads(line)["model"]["vocab"]) for line in found[0].splitlines()]
-    assert sizes == [60, 320]
+    assert sizes == [60, 320, 150]
 
 
-@pytest.mark.parametrize("kind", ["words", "bpe"])
+@pytest.mark.parametrize("kind", ["words", "bpe", "wordpiece"])
 def test_padding_is_word_0_and_the_unknown_word_is_word_1(kind):
     trained = train(_TEXTS, kind=kind, vocabulary_size=300)
     assert json.loads(trained)["added_tokens"] == []  # whoever else reads it finds none, either
@@ -47,6 +47,10 @@ def test_frequent_words_stay_whole_and_others_are_parts():
     assert bpe.encode("Seven").tokens == ["\u0120seven"]
     assert bpe.encode("  a  seven ").tokens == ["\u0120", "a", "\u0120seven"]
     assert len(bpe.encode("boot").tokens) > 2
+    wordpiece = parse(train(["sevens"] * 9 + ["eve"], kind="wordpiece", vocabulary_size=18))
+    assert wordpiece.encode("sevens").tokens == ["sevens"]
+    assert wordpiece.encode("even").tokens == ["eve", "##n"]
+    assert wordpiece.encode("\u4e00 seven").ids[0] == 1
 
 
 def test_bytes_know_every_text():
@@ -60,6 +64,8 @@ def test_bytes_know_every_text():
     [
         ("words", 1, "expected at least 2, got 1"),
         ("bpe", 257, "expected at least 258, got 257"),
+        ("wordpiece", 1, "expected at least 2, got 1"),
+        ("wordpiece", 4, "expected at least 5, the letters of the training texts, got 4"),
     ],
 )
 def test_a_vocabulary_that_holds_too_little_is_refused(kind, size, message):

@@ -15,7 +15,6 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.devices import parallel, processes, sharding
 from mmjax.devices.watchdog import Watchdog
 from mmjax.errors import UserError
-from mmjax.layers.tracing.vendor import vendor_kernels
 from mmjax.objectives.objective import INVALID
 from mmjax.train.step.step import eval_step
 from mmjax.types import AnyArray, Batch, MetricName
@@ -75,9 +74,8 @@ class Evaluator:
             batch_size=self._chunk * self._mesh.size,
             rows=rows,
         )
-        with vendor_kernels(self._experiment.compute.kernels == "vendor"):
-            launched = ((batch, self._step(variables, batch)) for batch in batches)
-            return [_read(batch, *results) for batch, results in _one_ahead(launched)]
+        launched = ((batch, self._step(variables, batch)) for batch in batches)
+        return [_read(batch, *results) for batch, results in _one_ahead(launched)]
 
     def _rows(self, split: str, process: int, count: int) -> range:
         """The examples of a process: whole chunks, divided evenly over the processes."""

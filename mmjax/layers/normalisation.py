@@ -20,10 +20,32 @@ def l2_normalised(x: Float[Array, "*axis dim"]) -> Float[Array, "*axis dim"]:
     return x * jax.lax.rsqrt(jnp.maximum(square, jnp.full_like(square, EPSILON**2)))
 
 
-def layer_norm(name: str, epsilon: float = EPSILON) -> nn.LayerNorm:
-    """Layer normalisation, Ba et al. 2016, arXiv:1607.06450, as a submodule `name`.
+def layer_norm(name: str, epsilon: float = EPSILON) -> "LayerNorm":
+    """`LayerNorm` as a submodule `name`."""
+    return LayerNorm(epsilon, name=name)
 
-    Linen's default variance, E[x^2] - E[x]^2, may round to 0 where the mean is 10,000 times the
-    deviation. The result would then be a thousand times too large.
+
+class LayerNorm(nn.Module):
+    """y = scale (x - mean) / sqrt(variance + epsilon) + bias over the last axis, in float32.
+
+    Layer normalisation, Ba et al. 2016, arXiv:1607.06450. Mean and variance are computed in one
+    pass, E[d^2] - E[d]^2. For float32 d = x - x_0, which has the same variance and norm: with
+    d = x, as in linen, the variance may round to 0 where the mean is 10,000 times the deviation,
+    and the result be a thousand times too large. Numbers in bfloat16 cannot differ so little.
     """
-    return nn.LayerNorm(epsilon, use_fast_variance=False, name=name)
+
+    epsilon: float = EPSILON  # added to the variance
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*axis dim"]) -> Float[Array, "*axis dim"]:
+        shape = (1,) * (x.ndim - 1) + x.shape[-1:]
+        scale = jnp.reshape(self.param("scale", nn.initializers.ones, shape[-1:]), shape)
+        bias = jnp.reshape(self.param("bias", nn.initializers.zeros, shape[-1:]), shape)
+        d = x.astype(jnp.float32)
+        if x.dtype == jnp.float32:
+            d = d - jax.lax.stop_gradient(d[..., :1])  # a shift has no gradient
+        mean = jnp.mean(d, axis=-1, keepdims=True)
+        variance = jnp.mean(jnp.square(d), axis=-1, keepdims=True) - jnp.square(mean)
+        factor = jax.lax.rsqrt(jnp.maximum(variance, jnp.zeros_like(variance)) + self.epsilon)
+        y = (d - mean) * (factor * scale.astype(jnp.float32)) + bias.astype(jnp.float32)
+        return y.astype(x.dtype)

@@ -27,7 +27,7 @@ ENVIRONMENT = "environment.json"
 RESULTS = "results.json"
 LOCK = ".lock"
 # Fields of `compute` that change the last digits of a run.
-_ROUNDING = ("parallel", "accumulate", "buckets", "steps_per_call", "remat", "kernels")
+_ROUNDING = ("parallel", "accumulate", "buckets", "steps_per_call", "remat")
 _UNREADABLE = "[]*?\\"  # Orbax reads a path as a pattern
 CHUNK = 128  # examples per device and call in evaluations of runs by older versions
 PACKAGES = ("mmjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")

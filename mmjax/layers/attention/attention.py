@@ -1,14 +1,10 @@
 """Masked multi-head attention, Vaswani et al. 2017, arXiv:1706.03762."""
 
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
-
-from mmjax.layers.tracing.vendor import use_cudnn
 
 
 def attend(
@@ -22,22 +18,13 @@ def attend(
     A query without any visible key gets zeros. (A softmax over masked keys alone is uniform and
     would return the mean of the padding.) Masked keys and values must be finite.
     """
-    attended = jax.nn.dot_product_attention(
-        query, key, value, mask=mask[:, None], implementation=_implementation(query, key)
-    )
-    return jnp.where(jnp.any(mask, axis=-1)[:, :, None, None], attended, jnp.zeros_like(attended))
-
-
-def _implementation(query: Array, key: Array) -> Literal["xla", "cudnn"]:
-    """cuDNN's flash attention (Dao 2023, arXiv:2307.08691) where it supports the arrays.
-
-    JAX's call requires half precision, heads of 8, 16 ... 128 numbers, and even lengths, since it
-    passes the mask as a bias. NEVER RUN ON A GPU.
-    """
-    half = query.dtype in (jnp.bfloat16, jnp.float16)
-    heads = query.shape[-1] % 8 == 0 and query.shape[-1] <= 128
-    even = query.shape[1] % 2 == 0 and key.shape[1] % 2 == 0 and 0 not in query.shape + key.shape
-    return "cudnn" if use_cudnn() and half and heads and even else "xla"
+    scores = jnp.einsum("bqhd,bkhd->bhqk", query * query.shape[-1] ** -0.5, key)
+    scores = jnp.where(mask[:, None], scores, jnp.full_like(scores, jnp.finfo(scores.dtype).min))
+    # In the type of the query, as in linen: in bfloat16 the weights are exact to about 1 %.
+    weights = jax.nn.softmax(scores, axis=-1)
+    # On the weights, not on the result: a TPU would change the layout of the result for it.
+    weights = jnp.where(jnp.any(mask, axis=-1)[:, None, :, None], weights, jnp.zeros_like(weights))
+    return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
 
 
 def by_head(heads: int, width: int, name: str) -> tuple[int, int]:

@@ -16,6 +16,8 @@ from mmjax.layers.fields import require_share
 from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tracing.rematerialisation import block
 
+_INIT = nn.initializers.xavier_uniform()
+
 
 class SelfAttentionBlock(nn.Module):
     """x = x + out(attend(norm(x))); x = x + W gelu(V norm(x)), hidden width 4 times that of x.
@@ -49,23 +51,59 @@ class SelfAttentionBlock(nn.Module):
 
     def _attention(self, x: Array, mask: Array) -> Array:
         batch, token, width = x.shape
-        shape = (batch, token, *by_head(self.heads, width, "width"))
+        by_head(self.heads, width, "width")
         # No key bias: it shifts all logits of a query alike, so its gradient would be zero.
         query, key, value = (
-            jnp.reshape(_dense(width, name, use_bias=name != "key")(x), shape)
+            ToHeads(self.heads, use_bias=name != "key", name=name)(x)
             for name in ("query", "key", "value")
         )
         visible = jnp.broadcast_to(mask[:, None, :], (batch, token, token))
         if self.causal:
             visible = visible & jnp.tri(token, dtype=bool)[None]
-        y = jnp.reshape(attend(query, key, value, visible), x.shape)
-        return _dense(width, "out")(y)
+        return FromHeads(name="out")(attend(query, key, value, visible))
 
     def _mlp(self, x: Array) -> Array:
         hidden = _dense(4 * x.shape[-1], "hidden")(x)
         return _dense(x.shape[-1], "mlp")(nn.gelu(hidden, approximate=self.gelu == "tanh"))
 
 
-def _dense(features: int, name: str, use_bias: bool = True) -> nn.Dense:
-    init = nn.initializers.xavier_uniform()
-    return nn.Dense(features, use_bias=use_bias, kernel_init=init, name=name)
+class ToHeads(nn.Module):
+    """x W + b, divided over heads.
+
+    W is reshaped, not the result: on a TPU the layout of the result would be changed, and again in
+    the gradient, which took a fifth of the step of BERT-base.
+    """
+
+    heads: int  # must divide the width of x
+    use_bias: bool = True
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch token width"]
+    ) -> Float[Array, "batch token head dim"]:
+        width = x.shape[-1]
+        kernel = jnp.asarray(self.param("kernel", _INIT, (width, width)))
+        y = jnp.einsum("btw,whd->bthd", x, jnp.reshape(kernel, (width, self.heads, -1)))
+        if not self.use_bias:
+            return y
+        bias = jnp.asarray(self.param("bias", nn.initializers.zeros, (width,)))
+        return y + jnp.reshape(bias, (1, 1, self.heads, -1))
+
+
+class FromHeads(nn.Module):
+    """[x_1 ... x_H] W + b, the heads side by side."""
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch token head dim"]
+    ) -> Float[Array, "batch token width"]:
+        heads, dim = x.shape[2:]
+        width = heads * dim
+        kernel = jnp.asarray(self.param("kernel", _INIT, (width, width)))
+        bias = jnp.asarray(self.param("bias", nn.initializers.zeros, (width,)))
+        y = jnp.einsum("bthd,hdw->btw", x, jnp.reshape(kernel, (heads, dim, width)))
+        return y + jnp.reshape(bias, (1, 1, width))
+
+
+def _dense(features: int, name: str) -> nn.Dense:
+    return nn.Dense(features, kernel_init=_INIT, name=name)

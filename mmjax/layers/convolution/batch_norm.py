@@ -23,9 +23,52 @@ class Moments(NamedTuple):
 
 
 def global_moments(
-    x: Float[Array, "batch *position channel"], mask: Bool[Array, "batch"]
+    x: Float[Array, "batch *position channel"],
+    mask: Bool[Array, "batch"],
+    pivot: Float[AnyArray, "channel"],
 ) -> Moments:
-    """Moments of the unmasked examples of all devices, in two passes to avoid cancellation."""
+    """Moments of the unmasked examples of all devices.
+
+    `pivot` is a guess of the mean, such as the running one; the nearer, the less one pass rounds.
+    """
+    # ResNet-50 on a v5e chip, by its compiler's estimate: EAGERCYCLES M cycles in one pass, TWOCYCLES in
+    # two, since the compiler computes the sums of one pass with the convolution before them. CPUs
+    # keep two passes, which are exact for any pivot.
+    return jax.lax.platform_dependent(
+        x, mask, pivot, cpu=moments_in_two_passes, default=moments_in_one_pass
+    )
+
+
+def moments_in_one_pass(
+    x: Float[Array, "batch *position channel"],
+    mask: Bool[Array, "batch"],
+    pivot: Float[AnyArray, "channel"],
+) -> Moments:
+    """Sums of (x - pivot) and of its squares, added up over devices together."""
+    axes = tuple(range(x.ndim - 1))
+    centred = clear(x.astype(jnp.float32) - _along(pivot, x), mask)
+    first, second, examples = total(
+        (
+            jnp.sum(centred, axis=axes),
+            jnp.sum(jnp.square(centred), axis=axes),
+            jnp.sum(mask, dtype=jnp.float32),
+        )
+    )
+    count = examples * math.prod(x.shape[1:-1])
+    divisor = jnp.maximum(count, jnp.ones_like(count))
+    shift = first / divisor
+    variance = jnp.maximum(second / divisor - jnp.square(shift), jnp.zeros_like(second))
+    return Moments(jnp.where(count > 0, pivot + shift, shift), variance, count)
+
+
+def moments_in_two_passes(
+    x: Float[Array, "batch *position channel"],
+    mask: Bool[Array, "batch"],
+    pivot: Float[AnyArray, "channel"],
+) -> Moments:
+    """The mean first, then the mean of squared differences from it."""
+    del pivot
+    x = x.astype(jnp.float32)
     positions = tuple(range(1, x.ndim - 1))
     examples = total(jnp.sum(mask, dtype=x.dtype))
     divisor = jnp.maximum(examples, jnp.ones_like(examples))
@@ -64,15 +107,18 @@ class BatchNorm(nn.Module):
         bias = jnp.asarray(self.param("bias", nn.initializers.zeros, shape), jnp.float32)
         mean = self.variable("batch_stats", "mean", nn.initializers.zeros, None, shape)
         variance = self.variable("batch_stats", "variance", nn.initializers.ones, None, shape)
-        y = x.astype(jnp.float32)
         used = Moments(mean.value, variance.value, jnp.zeros(()))
         if train:
-            used = global_moments(y, mask)
+            used = global_moments(x, mask, jnp.asarray(mean.value))
             if self.is_mutable_collection("batch_stats") and not self.is_initializing():
                 mean.value, variance.value = self._follow(mean.value, variance.value, used)
         factor = scale * jax.lax.rsqrt(used.variance + self.epsilon)
-        y = (y - _along(used.mean, y)) * _along(factor, y) + _along(bias, y)
-        return y.astype(x.dtype)
+        if x.dtype == jnp.float32:
+            return (x - _along(used.mean, x)) * _along(factor, x) + _along(bias, x)
+        # In the type of x: a product in float32 that is cast keeps the TPU compiler from computing
+        # the gradient's sums with the convolutions around it (CASTCYCLES M cycles in ResNet-50).
+        shift = bias - used.mean * factor
+        return x * _along(factor, x).astype(x.dtype) + _along(shift, x).astype(x.dtype)
 
     def _follow(self, mean: AnyArray, variance: AnyArray, new: Moments) -> tuple[Array, Array]:
         """The mean is updated from one value on, the variance from two values on."""

@@ -8,7 +8,6 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
-from mmjax.layers.recurrent.cudnn_lstm import cudnn_lstm
 from mmjax.layers.recurrent.recurrent import (
     bias_gradient,
     gate_parameters,
@@ -20,7 +19,6 @@ from mmjax.layers.recurrent.recurrent import (
     varying,
 )
 from mmjax.layers.tracing.forward_mode import in_either_mode
-from mmjax.layers.tracing.vendor import use_cudnn
 
 
 def lstm(
@@ -145,6 +143,4 @@ class LstmLayer(nn.Module):
     ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
         kernels = gate_parameters(self, x.shape[-1], self.dim, gates=4)
         x = x.astype(kernels["bias"].dtype)
-        if use_cudnn():
-            return cudnn_lstm(x, mask, **kernels, reverse=self.reverse)
         return lstm(x, mask, **kernels, reverse=self.reverse, unroll=self.unroll)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -47,17 +48,26 @@ def max_pool(
 ) -> Float[Array, "batch small_height small_width channel"]:
     """Maxima of size x size windows, NaN where one holds NaN; borders are padded with -inf.
 
-    The first of equal numbers receives the gradient. Written as slices, since XLA computes the
-    gradient of linen's `max_pool` as a scatter, which is slow on CPUs.
+    The first of equal numbers receives the gradient.
     """
-    around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
-    image = jnp.pad(image, around, constant_values=-jnp.inf)
-    height, width = (length - size + 1 for length in image.shape[1:3])
-    maximum = image[:, :height:stride, :width:stride]
-    for i, j in list(itertools.product(range(size), repeat=2))[1:]:
-        other = image[:, i : i + height : stride, j : j + width : stride]
-        maximum = jnp.where((other > maximum) | jnp.isnan(other), other, maximum)
-    return maximum
+
+    def by_windows(image):
+        window, around = (size, size), [(padding, padding)] * 2
+        return nn.max_pool(image, window, (stride, stride), around)
+
+    def by_slices(image):
+        around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+        image = jnp.pad(image, around, constant_values=-jnp.inf)
+        height, width = (length - size + 1 for length in image.shape[1:3])
+        maximum = image[:, :height:stride, :width:stride]
+        for i, j in list(itertools.product(range(size), repeat=2))[1:]:
+            other = image[:, i : i + height : stride, j : j + width : stride]
+            maximum = jnp.where((other > maximum) | jnp.isnan(other), other, maximum)
+        return maximum
+
+    # The gradient of windows is a scatter, which is slow on CPUs. On TPUs it is an operation of its
+    # own: SLICECYCLES M cycles of ResNet-50's step against WINDOWCYCLES, by the v5e compiler's estimate.
+    return jax.lax.platform_dependent(image, cpu=by_slices, default=by_windows)
 
 
 class AttentionPool(nn.Module):

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +5,6 @@ import numpy as np
 import pytest
 
 from mmjax.layers.attention.attention import MultiHeadAttention, attend
-from mmjax.layers.tracing import vendor
 
 
 def test_attend_is_softmax_over_the_visible_keys():
@@ -34,36 +31,3 @@ def test_heads_that_do_not_divide_the_width_are_refused_with_those_that_do():
         MultiHeadAttention(dim=12, heads=5).init(
             jax.random.key(0), jnp.ones((1, 1, 3)), jnp.ones((1, 1, 3)), jnp.ones((1, 1, 1), bool)
         )
-
-
-@pytest.mark.parametrize(
-    "wanted, dtype, dim, keys, expected",
-    [
-        (True, jnp.bfloat16, 8, 4, "cudnn"),
-        (False, jnp.bfloat16, 8, 4, "xla"),
-        (True, jnp.float32, 8, 4, "xla"),
-        (True, jnp.bfloat16, 12, 4, "xla"),
-        (True, jnp.bfloat16, 136, 4, "xla"),
-        (True, jnp.bfloat16, 8, 3, "xla"),
-        (True, jnp.bfloat16, 8, 0, "xla"),
-    ],
-)
-def test_cudnn_attends_where_it_is_wanted_and_takes_the_shapes(
-    monkeypatch, wanted, dtype, dim, keys, expected
-):
-    """There is none here: what it is asked for is seen, not what it computes."""
-    cuda = SimpleNamespace(platform_version="cuda 12")
-    monkeypatch.setattr(vendor.backend, "get_backend", lambda: cuda)
-    query, key = jnp.ones((1, 2, 1, dim), dtype), jnp.ones((1, keys, 1, dim), dtype)
-    found = mock.Mock(return_value=query)
-    monkeypatch.setattr(jax.nn, "dot_product_attention", found)
-    with vendor.vendor_kernels(wanted):
-        attend(query, key, key, jnp.ones((1, 2, keys), bool))
-    assert found.call_args.kwargs["implementation"] == expected
-
-
-@pytest.mark.usefixtures("standard_promotion")
-def test_off_cuda_xla_attends_whatever_is_wanted():
-    x = jnp.ones((1, 2, 1, 8), jnp.bfloat16)
-    with vendor.vendor_kernels(True):
-        assert attend(x, x, x, jnp.ones((1, 2, 2), bool)).dtype == jnp.bfloat16

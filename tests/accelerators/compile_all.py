@@ -1,0 +1,130 @@
+"""Compile every encoder, fusion, head, objective and the step for an accelerator, at small shapes.
+
+    python -m tests.accelerators.compile_all v5e:2x2
+
+A process of its own: the compilers read the environment once, and one process may use libtpu. Prints
+a JSON object: {name: {"collectives": {kind: count}, "host": operations that involve the host}}.
+"""
+
+import functools
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "benchmarks"))
+
+import targets
+
+targets.prepare()
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from program import kernels
+
+from mmjax.devices import parallel
+from mmjax.models.train_state import create_state
+from mmjax.optim import AdamW
+from mmjax.train.step.step import train_step
+from mmjax.types import Batch, Outputs
+from tests import samples
+from tests.config.experiments import SMALL
+from tests.train.step.test_step import batch
+
+HOST = r"\b(infeed|outfeed|send|recv|send-done|recv-done)\(|custom_call_target=\"[^\"]*callback"
+
+
+def programs() -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
+    """(name, function, arguments): the gradient of each part, for one device."""
+    for name, module, given in samples.encoders():
+        yield f"encoder {name}", _gradient(module), (given().values, given().mask)
+    tokens = samples.tokens()
+    for name, module in samples.fusions():
+        yield f"fusion {name}", _gradient(module), (tokens,)
+    joined = next(iter(tokens.values()))
+    for name, module in samples.heads():
+        yield f"head {name}", _gradient(module), (joined,)
+    for name, objective, output, target in samples.objectives():
+        ones = np.ones(len(target.mask), np.float32)
+        given = Batch({}, {"t": target}, ones, np.arange(len(ones)))
+
+        def loss(output, given, objective=objective):
+            return objective(Outputs({"y": output}), given)["loss"].mean()
+
+        yield f"objective {name}", jax.grad(loss), (output, given)
+
+
+def _gradient(module: Any) -> Callable:
+    def gradient(*given: Any) -> Any:
+        def loss(params: Any, rest: Any) -> Any:
+            result, changed = module.apply(
+                {"params": params, **rest},
+                *given,
+                train=True,
+                mutable=["batch_stats", "auxiliary"],
+                rngs={"dropout": jax.random.key(1)},
+            )
+            leaves = [x for x in jax.tree.leaves(result) if jnp.issubdtype(x.dtype, jnp.floating)]
+            return sum(jnp.sum(jnp.square(x)) for x in leaves), changed
+
+        variables = module.init(jax.random.key(0), *given, train=False)
+        rest = {name: part for name, part in variables.items() if name != "params"}
+        return jax.grad(loss, has_aux=True)(variables.get("params", {}), rest)
+
+    return gradient
+
+
+def steps(mesh: Mesh) -> Iterator[tuple[str, Any]]:
+    """(name, lowered program) of the training step under each wrapper."""
+    tx = AdamW().chain(10)
+    model, objectives = SMALL.model, SMALL.objectives
+    step = functools.partial(train_step, model=model, objectives=objectives, tx=tx)
+    given = batch(0)
+    state = jax.eval_shape(lambda: create_state(model, tx, given, seed=0))
+    whole, split = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (parallel.AXIS,)))
+    sharded = jax.jit(
+        functools.partial(step, axis=None), in_shardings=(whole, split), out_shardings=whole
+    )
+    yield "step jit", sharded.lower(state, jax.eval_shape(lambda: given))
+    # What jax.pmap makes of it.
+    mapped = jax.shard_map(
+        functools.partial(step, axis=parallel.AXIS),
+        mesh=mesh,
+        in_specs=(PartitionSpec(), PartitionSpec(parallel.AXIS)),
+        out_specs=PartitionSpec(),
+        check_vma=False,
+    )
+    yield "step pmap", jax.jit(mapped).lower(state, jax.eval_shape(lambda: given))
+
+
+def main(name: str) -> None:
+    """Compile all of it for the target."""
+    devices = targets.devices(targets.target(name))
+    mesh = Mesh(devices, (parallel.AXIS,), axis_types=(AxisType.Auto,))
+    one = NamedSharding(Mesh(devices[:1], ("one",), axis_types=(AxisType.Auto,)), PartitionSpec())
+    found = {}
+    lowered = (
+        (
+            label,
+            jax.jit(function, in_shardings=one, out_shardings=one).lower(
+                *jax.eval_shape(lambda given=given: given)
+            ),
+        )
+        for label, function, given in programs()
+    )
+    for label, program in [*lowered, *steps(mesh)]:
+        text = program.compile().as_text()
+        kinds = [kernel.operation.kind.removesuffix("-start") for kernel in kernels(text)]
+        found[label] = {
+            "collectives": {kind: kinds.count(kind) for kind in set(kinds) if "all-" in kind},
+            "host": sorted(set(re.findall(HOST, text))),
+        }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

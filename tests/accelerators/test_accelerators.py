@@ -1,0 +1,121 @@
+"""The real compilers of TPUs and NVIDIA GPUs take every part; nothing is run on an accelerator."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmjax.encoders import ENCODERS
+from mmjax.errors import UserError
+from mmjax.fusion import FUSIONS
+from mmjax.heads import HEADS
+from mmjax.objectives import OBJECTIVES
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "experiments" / "benchmarks"))
+    return importlib.import_module
+
+
+def missing(target):
+    module = "libtpu" if target.startswith("v") else "jax_plugins.xla_cuda12"
+    try:
+        return importlib.util.find_spec(module) is None
+    except ModuleNotFoundError:
+        return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["v5e:2x2", "h200:2"])
+def test_every_part_compiles_without_the_host_and_sums_gradients_together(target):
+    if missing(target):
+        pytest.skip(f"the compiler for {target} is not installed: pip install -e '.[accelerators]'")
+    command = [sys.executable, "-m", "tests.accelerators.compile_all", target]
+    environment = {**os.environ, "XLA_FLAGS": ""}  # not the tests' own: nothing is optimised there
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    names = {label.split()[0] + " " + label.split()[1].split("-")[0] for label in found}
+    for kind, table in (
+        ("encoder", ENCODERS), ("fusion", FUSIONS), ("head", HEADS), ("objective", OBJECTIVES)
+    ):  # fmt: skip
+        assert {f"{kind} {name}" for name in table} <= names
+    for label, program in found.items():
+        assert not program["host"], label
+        # Counts first, then gradients and totals: two sums over devices in a step.
+        expected = {"all-reduce"} if label.startswith("step") else set()
+        assert set(program["collectives"]) <= expected, label
+    for label in ("step jit", "step pmap"):
+        assert 1 <= found[label]["collectives"]["all-reduce"] <= 3
+
+
+LOOP = """HloModule m, is_scheduled=true
+
+%slice (param_0: f32[8,16], param_1: s32[]) -> f32[1,16] {
+  %param_0 = f32[8,16]{1,0} parameter(0)
+  %param_1 = s32[] parameter(1)
+  %zero = s32[] constant(0)
+  ROOT %ds = f32[1,16]{1,0} dynamic-slice(%param_0, %param_1, %zero), dynamic_slice_sizes={1,16}
+}
+
+%body (p: (s32[], f32[8,16], f32[4,4])) -> (s32[], f32[8,16], f32[4,4]) {
+  %p = (s32[], f32[8,16]{1,0}, f32[4,4]{1,0:S(1)}) parameter(0)
+  %i = s32[] get-tuple-element(%p), index=0
+  %x = f32[8,16]{1,0} get-tuple-element(%p), index=1
+  %m = f32[4,4]{1,0:T(8)S(1)} get-tuple-element(%p), index=2
+  %f = f32[1,16]{1,0} fusion(%x, %i), kind=kLoop, calls=%slice, metadata={op_name="jit(f)/A/b/dot"}, backend_config={"estimated_cycles":"7"}
+  %d = f32[4,4]{1,0:T(8)S(1)} dot(%m, %m), lhs_contracting_dims={1}, rhs_contracting_dims={0}, metadata={op_name="jit(f)/transpose(jvp(A))/c/dot"}, backend_config={"estimated_cycles":"5"}
+  ROOT %t = (s32[], f32[8,16]{1,0}, f32[4,4]{1,0:S(1)}) tuple(%i, %x, %d)
+}
+
+%cond (p: (s32[], f32[8,16], f32[4,4])) -> pred[] {
+  %p = (s32[], f32[8,16]{1,0}, f32[4,4]{1,0:S(1)}) parameter(0)
+  %n = s32[] constant(6)
+  %i = s32[] get-tuple-element(%p), index=0
+  ROOT %lt = pred[] compare(%i, %n), direction=LT
+}
+
+ENTRY %main (a: (s32[], f32[8,16], f32[4,4])) -> f32[8,16] {
+  %a = (s32[], f32[8,16]{1,0}, f32[4,4]{1,0:S(1)}) parameter(0)
+  %w = (s32[], f32[8,16]{1,0}, f32[4,4]{1,0:S(1)}) while(%a), condition=%cond, body=%body
+  %x = f32[8,16]{1,0} get-tuple-element(%w), index=1
+  ROOT %all-reduce.1 = f32[8,16]{1,0} all-reduce(%x), to_apply=%add
+}
+"""
+
+
+def test_a_loop_counts_as_often_as_it_runs_and_a_slice_as_what_it_reads(benchmarks):
+    program, targets = benchmarks("program"), benchmarks("targets")
+    cost = program.measure(LOOP, targets.CHIPS["v5e"], 6 * 128, 0)
+    assert cost.cycles == 6 * (7 + 5)
+    # A slice of 64 bytes read and written, and the number of the step; vector memory is free.
+    assert cost.bytes == 6 * (64 + 64 + 4) + 2 * 8 * 16 * 4
+    assert cost.collectives == {"all-reduce": 1} and cost.exchanged == 512
+    assert cost.kernels == 12 and cost.outside == 0
+    assert sum(kernel.flops for kernel in program.kernels(LOOP)) == 6 * 2 * 4 * 4 * 4
+    (first, times, share), (second, _, _) = program.hottest(LOOP, targets.CHIPS["v5e"])
+    assert (first, times, second) == ("A/b: dot", 6, "A/c: dot grad")
+    assert share == pytest.approx(7 / 12)
+
+
+def test_an_unknown_target_lists_the_known_ones(benchmarks):
+    targets = benchmarks("targets")
+    for wrong in ("v7", "v5e:2xtwo", "h200:0"):
+        with pytest.raises(UserError, match=rf"--target {wrong}: expected one of v5e:2x2, v6e"):
+            targets.target(wrong)
+
+
+def test_a_missing_compiler_says_what_to_install(benchmarks, monkeypatch):
+    targets = benchmarks("targets")
+    monkeypatch.setattr(targets, "_installed", lambda module: False)
+    with pytest.raises(UserError, match=r"libtpu\) is not installed: pip install -e '\.\[accel"):
+        targets.target("v5e")

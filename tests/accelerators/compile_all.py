@@ -42,7 +42,7 @@ def programs() -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
     """(name, function, arguments): the gradient of each part, for one device."""
     for name, module, given in samples.encoders():
         yield f"encoder {name}", _gradient(module), (given().values, given().mask)
-    tokens = samples.tokens()
+    tokens = samples.tokens(("image", "text"))
     for name, module in samples.fusions():
         yield f"fusion {name}", _gradient(module), (tokens,)
     joined = next(iter(tokens.values()))

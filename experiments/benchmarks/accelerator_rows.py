@@ -94,9 +94,7 @@ def _our_state(model: Any, batch: Batch) -> Any:
 
 
 def _our_step(model: Any, state: Any, batch: Batch) -> Any:
-    return train_step(
-        state, batch, model=model, objectives=OBJECTIVES, tx=TX["ours"], axis=None
-    )
+    return train_step(state, batch, model=model, objectives=OBJECTIVES, tx=TX["ours"], axis=None)
 
 
 def _our_evaluation(model: Any, state: Any, batch: Batch) -> Any:
@@ -165,7 +163,11 @@ def _our_gradient(model: Any, variables: Any, given: Any, precision: str) -> Any
             rngs={"dropout": jax.random.key(0)},
         )
         # A fusion's tokens are read by a head, which takes their mean.
-        values = result.values if isinstance(given, Masked) else masked_mean(*result)[:, None]
+        values = (
+            result.values
+            if isinstance(given, Masked)
+            else masked_mean(result.values, result.mask)[:, None]
+        )
         return _mean_square(values), {n: x for n, x in changed.items() if n in rest}
 
     rest = {name: part for name, part in variables.items() if name != "params"}
@@ -213,8 +215,10 @@ def difference(row: Row) -> float:
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
     # Zeros (biases) and ones (scales) would hide a wrong name: everything is moved.
-    noise = (0.1 * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True))
-    params = tree.unflatten([x + e for x, e in zip(leaves, noise, strict=True)])
+    params = tree.unflatten(
+        x + 0.1 * jax.random.normal(key, x.shape, x.dtype)
+        for key, x in zip(keys, leaves, strict=True)
+    )
     same = renamed(params, like["params"])
     kept = like["stats"] if row.work == "step" else _stats(like)
     kept = {name: renamed(stats[name], part) for name, part in kept.items()}
@@ -256,6 +260,8 @@ def rows(small: bool = False) -> Iterator[Row]:
 
 def _networks(small: bool) -> Iterator[Row]:
     vocabulary = 100 if small else 10_000
+    cnn: Any
+    lstm: Any
     cnn, lstm = {"features": (4,)} if small else {}, {"vocabulary_size": vocabulary}
     tutorial = _model(
         {"image": mmjax.encoders.Cnn(**cnn), "text": mmjax.encoders.Lstm(**lstm)},
@@ -272,7 +278,7 @@ def _networks(small: bool) -> Iterator[Row]:
     dtype, precision = (jnp.float32, "float32") if small else (jnp.bfloat16, "bfloat16")
     width, layers, heads, vocabulary = (32, 1, 2, 100) if small else (768, 12, 12, 30_522)
     depth, side, words = (18, 32, 8) if small else (50, 224, 64)
-    sizes = {"width": width, "layers": layers, "heads": heads}
+    sizes: Any = {"width": width, "layers": layers, "heads": heads}
     images = {
         "ResNet-50": (
             mmjax.encoders.ResNet(depth=depth), plain.ResNet(depth, dtype=dtype)
@@ -306,9 +312,7 @@ def _networks(small: bool) -> Iterator[Row]:
         for joined, (fusion, plain_fusion) in fusions.items():
             label = f"{name} + BERT-base, {joined}"
             model = _model({"image": ours, "text": texts[0]}, fusion, 768, precision)
-            peer = plain.Network(
-                {"image": theirs, "text": texts[1]}, plain_fusion, 768, dtype
-            )
+            peer = plain.Network({"image": theirs, "text": texts[1]}, plain_fusion, 768, dtype)
             yield Row(label, "step", batch, 64, model, peer)
             yield Row(f"{label}, fsdp", "step", batch, 64, model, peer, fsdp=True)
             yield Row(label, "evaluation", batch, 64, model, peer)
@@ -330,9 +334,10 @@ def _encoders(small: bool) -> Iterator[Row]:
             ours = cls(vocabulary_size=vocabulary)
             yield Row(f"{cell}, {words} words", "encoder", batch, 128, ours, peer, fast=fast)
     pictures = functools.partial(image, side=32 if small else 224)
-    sizes = {"width": 32, "layers": 1, "heads": 2, "vocabulary_size": 100} if small else {}
-    peers = {n.replace("vocabulary_size", "vocabulary"): value for n, value in sizes.items()}
-    texts = functools.partial(text, words=8 if small else 64, vocabulary=sizes.get("vocabulary_size", 30_522))
+    sizes: Any = {"width": 32, "layers": 1, "heads": 2, "vocabulary_size": 100} if small else {}
+    peers: Any = {n.replace("vocabulary_size", "vocabulary"): value for n, value in sizes.items()}
+    words, vocabulary = (8, 100) if small else (64, 30_522)
+    texts = functools.partial(text, words=words, vocabulary=vocabulary)
     yield Row("BERT-base", "encoder", texts, 64, mmjax.encoders.Bert(size="base", **sizes),
               plain.Bert(**peers, dtype=dtype), fast=True)  # fmt: skip
     yield Row("GPT-2 small", "encoder", texts, 64, mmjax.encoders.Gpt2(size="small", **sizes),

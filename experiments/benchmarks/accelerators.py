@@ -27,14 +27,14 @@ from mmjax.errors import UserError
 
 targets.prepare()  # before anything imports JAX
 
-import accelerator_rows as rows  # noqa: E402
-import jax  # noqa: E402
-from jax.sharding import Mesh, NamedSharding, PartitionSpec  # noqa: E402
-from program import Cost, hottest, measure  # noqa: E402
+import accelerator_rows as rows
+import jax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from program import Cost, hottest, measure
 
-from mmjax.devices import sharding  # noqa: E402
-from mmjax.devices.parallel import AXIS, FSDP  # noqa: E402
-from mmjax.evaluation.flops import flops  # noqa: E402
+from mmjax.devices import sharding
+from mmjax.devices.parallel import AXIS, FSDP
+from mmjax.evaluation.flops import flops
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mmjax" / "accelerators"
 
@@ -67,9 +67,7 @@ def compiled(row: rows.Row, side: str, target: targets.Target) -> tuple[Cost, st
     # Weak types would compile a second program in a training.
     state = jax.eval_shape(lambda: program.state(one))
     if row.calls > 1:
-        batch = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct((row.calls, *x.shape), x.dtype), batch
-        )
+        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((row.calls, *x.shape), x.dtype), batch)
     whole = NamedSharding(mesh, PartitionSpec())
     placed = jax.tree.map(sharding.place(mesh), state)
     axes = tuple(mesh.axis_names)
@@ -149,7 +147,7 @@ def main(arguments: Arguments) -> None:
     found: dict[str, Any] = {}
     for target in chosen:
         print(f"\n{target.name}, one chip of it; {_version()}, jax {jax.__version__}\n")
-        print(HEAD[target.chip.platform])
+        print(head(target.chip.platform))
         for row in wanted:
             if row.fsdp and len(targets.devices(target)) == 1:
                 continue
@@ -169,12 +167,18 @@ def main(arguments: Arguments) -> None:
             print(f"{key}: {cost['seconds'] / before['seconds']:.3f} of the time stored before")
 
 
-HEAD = {
-    "tpu": "| row | M cycles | of plain flax's | of the peak rate | GB moved | of plain's | GB held "
-    "| of plain's | sums over chips | plain's |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-    "cuda": "| row | roofline, ms | of plain flax's | kernels | outside loops | plain's kernels | "
-    "GB moved | of plain's | GB held |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+_COLUMNS = {
+    "tpu": "M cycles|of plain flax's|of the peak rate|GB moved|of plain's|GB held|of plain's|"
+    "sums over chips|plain's",
+    "cuda": "roofline, ms|of plain flax's|kernels|outside loops|plain's kernels|GB moved|"
+    "of plain's|GB held",
 }
+
+
+def head(platform: str) -> str:
+    """The first two lines of the table, in Markdown."""
+    columns = _COLUMNS[platform].split("|")
+    return f"| row | {' | '.join(columns)} |\n|---{'|--:' * len(columns)}|"
 
 
 def line(row: rows.Row, costs: dict[str, Cost], target: targets.Target) -> str:

@@ -1,5 +1,7 @@
-"""The networks of `accelerators.py` in plain flax, as its examples write them: nn.Conv, nn.BatchNorm,
-nn.max_pool, nn.RNN, nn.MultiHeadDotProductAttention. No modality is missing here.
+"""The networks of `accelerators.py` in plain flax, as its examples write them.
+
+With nn.Conv, nn.BatchNorm, nn.max_pool, nn.RNN, nn.MultiHeadDotProductAttention. No modality is
+missing here.
 
 Each computes what ours computes from the same parameters (`plain_weights.py` renames them).
 """
@@ -50,7 +52,7 @@ class ResNet(nn.Module):
         )  # fmt: skip
         x = conv(64, (7, 7), (2, 2), padding=[(3, 3)] * 2, name="conv1")(image.astype(self.dtype))
         x = nn.relu(norm(name="norm1")(x))
-        x = nn.max_pool(x, (3, 3), (2, 2), padding=[(1, 1)] * 2)
+        x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))  # pyright: ignore[reportArgumentType]
         for stage, blocks in enumerate(BLOCKS[self.depth]):
             for place in range(blocks):
                 stride = 2 if stage > 0 and place == 0 else 1

@@ -100,15 +100,18 @@ def measure(text: str, chip: Chip, flops: float, memory: float) -> Cost:
 
 def hottest(text: str, chip: Chip, count: int = 10) -> list[tuple[str, int, float]]:
     """The costliest operations: (module and primitive, times, share of all)."""
-    cost = collections.Counter()
-    times = collections.Counter()
+    cost: dict[str, float] = collections.defaultdict(float)
+    times: dict[str, int] = collections.defaultdict(int)
     for kernel in kernels(text):
         tpu = chip.platform == "tpu"
         by_roofline = max(kernel.bytes / chip.bandwidth, kernel.flops / chip.peak)
         cost[kernel.module] += kernel.cycles if tpu else by_roofline
         times[kernel.module] += kernel.times
     whole = sum(cost.values()) or 1.0
-    return [(name, times[name], spent / whole) for name, spent in cost.most_common(count)]
+    return [
+        (name, times[name], spent / whole)
+        for name, spent in sorted(cost.items(), key=lambda item: -item[1])[:count]
+    ]
 
 
 def kernels(text: str) -> list[Kernel]:
@@ -127,8 +130,10 @@ def _run(
             yield from _run(computations, _called(operation, "body"), times * count)
         elif operation.kind == "conditional":
             branches = re.search(r"branch_computations=\{([^}]*)\}", operation.rest)
-            names = branches[1].split(", ") if branches else re.findall(
-                r"(?:true|false)_computation=%?([\w.\-]+)", operation.rest
+            names = (
+                branches[1].split(", ")
+                if branches
+                else re.findall(r"(?:true|false)_computation=%?([\w.\-]+)", operation.rest)
             )
             # Which branch is taken is not known: the costliest.
             options = [list(_run(computations, name.lstrip("%"), times)) for name in names]
@@ -234,7 +239,7 @@ def _bytes(
         inner = by_number.get(number)
         if inner is not None and size:
             uses = _through(inner, users)
-            if uses and all(u.kind == "dynamic-slice" for u, _ in uses):
+            if uses and all(u.kind == "dynamic-slice" and at for u, at in uses):
                 size = sum(_size(u.type, all_memory=True) for u, _ in uses)
             elif uses and all(u.kind == "dynamic-update-slice" and at for u, at in uses):
                 # The array is updated in place: only the slice is written.
@@ -244,7 +249,9 @@ def _bytes(
         total += size
     result = _size(operation.type)
     if operation.kind == "custom-call":
-        result -= sum(_size(space) for space in re.findall(r"[su]8\[\d+\](?=\{0\}\))", operation.type))
+        # The last result of cuBLAS's and cuDNN's calls is their work space.
+        work = re.search(r"[su]8\[\d+\](?=\{0\}\)$)", operation.type)
+        result -= _size(work[0]) if work else 0.0
     return max(total + result, 0.0) if updated else total + result
 
 

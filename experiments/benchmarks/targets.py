@@ -41,7 +41,10 @@ CHIPS = {
     "h100": Chip("cuda", 989e12, 3352.32e9, 1.98e9),
     "h200": Chip("cuda", 989e12, 4800e9, 1.98e9),
 }
-DEFAULT = {"v5e": "v5e:2x2", "v6e": "v6e:2x2", "v5p": "v5p:2x2x1", "h100": "h100:2", "h200": "h200:2"}
+DEFAULT = {
+    **{"v5e": "v5e:2x2", "v6e": "v6e:2x2", "v5p": "v5p:2x2x1"},
+    **{"h100": "h100:2", "h200": "h200:2"},
+}
 
 
 class Target(NamedTuple):
@@ -90,7 +93,7 @@ def devices(target: Target) -> np.ndarray:
     """The described devices, in one row."""
     from jax.experimental import topologies
 
-    kind, _, shape = target.name.partition(":")
+    kind = target.name.partition(":")[0]
     if target.chip.platform == "tpu":
         described: Any = topologies.get_topology_desc(platform="tpu", topology_name=target.name)
     else:

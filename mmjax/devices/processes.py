@@ -4,16 +4,18 @@ When a process fails, JAX lets the others wait for ever. Here a process that fai
 which ends the collectives of the others with an error; one that waits too long exits too.
 """
 
+import itertools
 import os
 import pickle
 import sys
 import traceback
 from collections.abc import Callable
 from types import TracebackType
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import jax
 import numpy as np
+from jax._src import distributed
 from jax.experimental import multihost_utils
 
 from mmjax.config.processes import Processes
@@ -23,6 +25,7 @@ from mmjax.devices.watchdog import Watchdog
 from mmjax.errors import DisconnectedError, UserError
 
 T = TypeVar("T")
+_DAY = 24 * 60 * 60 * 1000  # milliseconds
 HEARTBEAT = 10  # seconds without a heartbeat after which a process counts as dead
 
 
@@ -97,6 +100,40 @@ def gathered(own: T) -> list[T]:
     except (RuntimeError, ValueError) as error:  # JAX raises either
         raise disconnected(error) from error
     return [pickle.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]
+
+
+class Exchange:
+    """Whole numbers of all processes, through their coordinator: devices go on computing.
+
+    `gathered` waits for the devices. Every process must make its exchanges in the same order, and
+    call each of them as often as the others do.
+    """
+
+    _made = itertools.count()
+
+    def __init__(self) -> None:
+        self._folder = f"mmjax/exchange/{next(Exchange._made)}"
+        self._calls = itertools.count()
+
+    def __call__(self, own: int) -> list[int]:
+        """The numbers of this call, in the order of the processes.
+
+        Raises:
+            DisconnectedError: another process has ended.
+        """
+        # Not public in JAX; Orbax reads it too.
+        client: Any = distributed.global_state.client
+        call = next(self._calls)
+        folder = f"{self._folder}/{call}"
+        try:
+            client.key_value_set(f"{folder}/{jax.process_index()}", str(own))
+            client.wait_at_barrier(folder, _DAY)  # the watchdog ends the process earlier
+            found = dict(client.key_value_dir_get(f"{folder}/"))
+            if call and not jax.process_index():  # the others have read the last call's
+                client.key_value_delete(f"{self._folder}/{call - 1}/")
+        except (RuntimeError, ValueError) as error:
+            raise disconnected(error) from error
+        return [int(found[f"{folder}/{process}"]) for process in range(jax.process_count())]
 
 
 def barrier(name: str) -> None:

@@ -2,8 +2,8 @@
 
     python -m tests.accelerators.compile_all v5e:2x2
 
-A process of its own: the compilers read the environment once, and one process may use libtpu. Prints
-a JSON object: {name: {"collectives": {kind: count}, "host": operations that involve the host}}.
+A process of its own: the compilers read the environment once, and one process may use libtpu.
+Prints a JSON object: {name: {"collectives": {kind: count}, "host": what involves the host}}.
 """
 
 import functools

@@ -1,6 +1,7 @@
 """Pooling: one vector from the unmasked tokens, and smaller images from larger ones."""
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +54,8 @@ def max_pool(
 
     def by_windows(image):
         window, around = (size, size), [(padding, padding)] * 2
-        return nn.max_pool(image, window, (stride, stride), around)
+        pool: Any = nn.max_pool  # its annotation has no pairs for the padding
+        return pool(image, window, (stride, stride), around)
 
     def by_slices(image):
         around = [(0, 0), (padding, padding), (padding, padding), (0, 0)]

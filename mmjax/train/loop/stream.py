@@ -71,10 +71,11 @@ def same_length(
 
     All processes must run the same program. `count`: the number of buckets.
     """
+    exchange = processes.Exchange()
     with contextlib.closing(batches):
         for batch in batches:
             own = buckets.shortest(batch.inputs, preprocessing, count)
             with watchdog.waiting("the lengths of the other processes' shares"):
-                longest = min(processes.gathered(own))
+                longest = min(exchange(own))
             inputs = buckets.cut(batch.inputs, preprocessing, count, longest)
             yield dataclasses.replace(batch, inputs=inputs)

@@ -148,7 +148,8 @@ def test_every_process_has_the_bucket_of_the_whole_batch_and_so_has_one_that_goe
     assert needed[0] != needed[1]
     for part, own in enumerate(both):
         others = iter(needed[1 - part])
-        monkeypatch.setattr(processes, "gathered", lambda mine: [mine, next(others)])  # noqa: B023
+        exchange = lambda: lambda mine: [mine, next(others)]  # noqa: B023, E731
+        monkeypatch.setattr(processes, "Exchange", exchange)
         alike = same_length((x for x in own), PREPROCESSING, 3, processes.Watchdog(None))
         for step, batch in enumerate(alike, start=2):
             expected = whole[step].inputs["text"].values[2 * part : 2 * part + 2]

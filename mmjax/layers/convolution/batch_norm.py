@@ -31,9 +31,9 @@ def global_moments(
 
     `pivot` is a guess of the mean, such as the running one; the nearer, the less one pass rounds.
     """
-    # ResNet-50 on a v5e chip, by its compiler's estimate: EAGERCYCLES M cycles in one pass, TWOCYCLES in
-    # two, since the compiler computes the sums of one pass with the convolution before them. CPUs
-    # keep two passes, which are exact for any pivot.
+    # A step of ResNet-50 takes a v5e chip 59 M cycles with one pass, whose sums are computed with
+    # the convolution before it, and 81 M with two (estimates of its compiler,
+    # experiments/benchmarks/README.md). CPUs keep two passes, which are exact for any pivot.
     return jax.lax.platform_dependent(
         x, mask, pivot, cpu=moments_in_two_passes, default=moments_in_one_pass
     )
@@ -115,8 +115,8 @@ class BatchNorm(nn.Module):
         factor = scale * jax.lax.rsqrt(used.variance + self.epsilon)
         if x.dtype == jnp.float32:
             return (x - _along(used.mean, x)) * _along(factor, x) + _along(bias, x)
-        # In the type of x: a product in float32 that is cast keeps the TPU compiler from computing
-        # the gradient's sums with the convolutions around it (CASTCYCLES M cycles in ResNet-50).
+        # In the type of x: a product in float32 that is cast keeps the TPU's compiler from computing
+        # the gradient's sums with the convolutions around it.
         shift = bias - used.mean * factor
         return x * _along(factor, x).astype(x.dtype) + _along(shift, x).astype(x.dtype)
 

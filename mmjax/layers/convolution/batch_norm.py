@@ -115,8 +115,8 @@ class BatchNorm(nn.Module):
         factor = scale * jax.lax.rsqrt(used.variance + self.epsilon)
         if x.dtype == jnp.float32:
             return (x - _along(used.mean, x)) * _along(factor, x) + _along(bias, x)
-        # In the type of x: a product in float32 that is cast keeps the TPU's compiler from computing
-        # the gradient's sums with the convolutions around it.
+        # In the type of x: a product in float32 that is cast keeps the TPU's compiler from taking
+        # the gradient's sums with the convolutions around it (see the same page).
         shift = bias - used.mean * factor
         return x * _along(factor, x).astype(x.dtype) + _along(shift, x).astype(x.dtype)
 

@@ -58,6 +58,15 @@ def programs() -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
         yield f"objective {name}", jax.grad(loss), (output, given)
 
 
+def _one_of_each(found: Iterator[tuple[str, Any, Any]]) -> Iterator[tuple[str, Any, Any]]:
+    """The first variant of each part."""
+    seen = set()
+    for label, function, given in found:
+        if (part := label.split("-")[0]) not in seen:
+            seen.add(part)
+            yield label, function, given
+
+
 def _gradient(module: Any) -> Callable:
     def gradient(*given: Any) -> Any:
         def loss(params: Any, rest: Any) -> Any:
@@ -114,7 +123,7 @@ def main(name: str) -> None:
                 *jax.eval_shape(lambda given=given: given)
             ),
         )
-        for label, function, given in programs()
+        for label, function, given in _one_of_each(programs())
     )
     for label, program in [*lowered, *steps(mesh)]:
         text = program.compile().as_text()

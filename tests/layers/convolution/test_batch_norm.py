@@ -6,7 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.layers.convolution.batch_norm import BatchNorm
+from mmjax.layers.convolution.batch_norm import (
+    BatchNorm,
+    moments_in_one_pass,
+    moments_in_two_passes,
+)
 
 THERE = np.array([True, False, True, False, True])
 START = {"mean": np.array([1.0, 2.0, 3.0], np.float32), "variance": np.full(3, 0.5, np.float32)}
@@ -85,3 +89,17 @@ def test_half_precision_goes_through_with_float32_statistics(train):
     expected, _ = norm(x, THERE, train=train)
     assert y.dtype == jnp.bfloat16 and after["mean"].dtype == jnp.float32
     np.testing.assert_allclose(y[THERE].astype(np.float32), expected[THERE], atol=0.05, rtol=0.02)
+
+
+def test_one_pass_has_the_moments_of_two():
+    x, pivot = jnp.asarray(images(mean=3.0)), jnp.asarray([3.0, 2.0, 4.0])
+    found, expected = (
+        moments(x, jnp.asarray(THERE), pivot)
+        for moments in (moments_in_one_pass, moments_in_two_passes)
+    )
+    chex.assert_trees_all_close(found, expected, rtol=1e-5)
+    near = moments_in_one_pass(jnp.asarray(images(64, mean=3000)), jnp.ones(64, bool), pivot + 3000)
+    far = np.var(images(64, mean=3000).astype(np.float64), axis=(0, 1, 2))
+    np.testing.assert_allclose(near.variance, far, rtol=1e-3)
+    none = moments_in_one_pass(x, jnp.zeros(5, bool), pivot)
+    assert not any(np.any(value) for value in none)

@@ -40,3 +40,19 @@ def test_max_pool_propagates_nan_as_linens_does(place):
     expected = nn.max_pool(image, (2, 2), (2, 2))
     assert np.isnan(expected).sum() == 1
     np.testing.assert_array_equal(max_pool(image, 2, stride=2), expected)
+
+
+@pytest.mark.parametrize("size, padding", [(2, 0), (3, 1)])
+def test_off_cpus_windows_pool_as_slices_do(monkeypatch, size, padding):
+    image = jnp.asarray(np.random.default_rng(0).normal(size=(2, 7, 6, 3)).astype(np.float32))
+
+    def pooled(image):
+        return max_pool(image, size, 2, padding), average_pool(image, size)
+
+    def both(image):
+        gradient = jax.grad(lambda x: sum(jnp.sum(y**3) for y in pooled(x)))(image)
+        return pooled(image), gradient
+
+    expected = both(image)
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *a, default, cpu: default(*a))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), expected, both(image))

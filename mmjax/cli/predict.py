@@ -51,22 +51,10 @@ def predict(
     options.prepare_process(own)
     pairs = [f"{k}={v}" for k, v in (("image", image), ("text", text)) if v is not None]
     given = predictions.split_inputs([*pairs, *input])
-    if batch is None and out is not None:
-        raise UserError("--out: the predictions of one row are printed; it goes with --batch")
-    if batch is not None and given:
-        raise UserError(
-            "--batch: the rows come from the file; leave --image, --text and --input out"
-        )
-    skip = batch is not None and on_bad_row == "skip"
+    skip = on_bad_row == "skip"
     if batch is not None and skip:
         report = report or Path(f"{batch.stem}.skipped.csv")
-    elif report is not None:
-        raise UserError("--report: only --batch with --on-bad-row skip writes one")
-    for flag, path in (("--report", report), ("--out", out)):
-        if batch and path and os.path.realpath(path) == os.path.realpath(batch):
-            raise UserError(f"{flag}: {path} is the batch itself")
-    if report is not None:
-        check_report(report)
+    _check(batch, bool(given), out, skip, report)
     predictor = predictions.Predictor(run, checkpoint)
     preprocessing = predictor.preprocessing
     faults: list[Fault] = []
@@ -79,20 +67,33 @@ def predict(
     try:
         if out is not None:
             _write(out, answers)
-        elif json:
-            for row, answer, notes in answers:
-                tables.print_json(({"line": row.line} if batch else {}) | answer | {"notes": notes})
         else:
-            for row, answer, notes in answers:
-                parts = [f"{batch}:{row.line}"] if batch else []
-                parts += [f"{name} {_text(prediction)}" for name, prediction in answer.items()]
-                print("  ".join(parts + [f"({note})" for note in notes]))
+            _print(answers, batch, json)
     finally:
         if report is not None:
             write_report(report, faults)
     if report is not None:
         count = "1 row was" if len(faults) == 1 else f"{len(faults)} rows were"
         print(f"{count} skipped; lines and reasons: {report}", file=sys.stderr)
+
+
+def _check(
+    batch: Path | None, given: bool, out: Path | None, skip: bool, report: Path | None
+) -> None:
+    """UserError for flags that do not go together, or a file that must not be overwritten."""
+    if batch is None and out is not None:
+        raise UserError("--out: the predictions of one row are printed; it goes with --batch")
+    if batch is not None and given:
+        raise UserError(
+            "--batch: the rows come from the file; leave --image, --text and --input out"
+        )
+    if report is not None and (batch is None or not skip):
+        raise UserError("--report: only --batch with --on-bad-row skip writes one")
+    for flag, path in (("--report", report), ("--out", out)):
+        if batch and path and os.path.realpath(path) == os.path.realpath(batch):
+            raise UserError(f"{flag}: {path} is the batch itself")
+    if report is not None:
+        check_report(report)
 
 
 def _readable(rows: "Iterator[Row]", skip: bool, faults: list[Fault]) -> "Iterator[Row]":
@@ -118,6 +119,17 @@ def _answered(
             print(f"columns that the run does not read: {', '.join(ignored)}", file=sys.stderr)
         for row, answer in zip(part, predictor([row.inputs for row in part]), strict=True):
             yield row, answer, predictions.warnings(predictor.preprocessing, row.inputs)
+
+
+def _print(answers: Iterable[Any], batch: Path | None, json: bool) -> None:
+    """Print one line for each row, as text or as a JSON object."""
+    for row, answer, notes in answers:
+        if json:
+            tables.print_json(({"line": row.line} if batch else {}) | answer | {"notes": notes})
+            continue
+        parts = [f"{batch}:{row.line}"] if batch else []
+        parts += [f"{name} {_text(prediction)}" for name, prediction in answer.items()]
+        print("  ".join(parts + [f"({note})" for note in notes]))
 
 
 def _text(prediction: Mapping[str, Any]) -> str:

@@ -287,7 +287,7 @@ def _networks(small: bool) -> Iterator[Row]:
     }  # fmt: skip
     texts = (
         mmjax.encoders.Bert(size="base", vocabulary_size=vocabulary, **sizes),
-        plain.Bert(**sizes, vocabulary=vocabulary, dtype=dtype),
+        plain.Words(**sizes, vocabulary=vocabulary, dtype=dtype),
     )
     fusions = {
         "cross-attention": (
@@ -339,9 +339,10 @@ def _encoders(small: bool) -> Iterator[Row]:
     words, vocabulary = (8, 100) if small else (64, 30_522)
     texts = functools.partial(text, words=words, vocabulary=vocabulary)
     yield Row("BERT-base", "encoder", texts, 64, mmjax.encoders.Bert(size="base", **sizes),
-              plain.Bert(**peers, dtype=dtype), fast=True)  # fmt: skip
+              plain.Words(**peers, dtype=dtype), fast=True)  # fmt: skip
     yield Row("GPT-2 small", "encoder", texts, 64, mmjax.encoders.Gpt2(size="small", **sizes),
-              plain.Gpt2(**peers, dtype=dtype))  # fmt: skip
+              plain.Words(**{"vocabulary": 50_257, **peers}, positions=1024, causal=True,
+                          dtype=dtype))  # fmt: skip
     for part in (sizes, peers):
         part.pop("vocabulary_size", None)
         part.pop("vocabulary", None)

@@ -162,49 +162,32 @@ class TransformerBlock(nn.Module):
         return second(x + mlp(x))
 
 
-class Bert(nn.Module):
-    """BERT-base by default."""
+class Words(nn.Module):
+    """BERT-base by default; with `causal` GPT-2 small."""
 
     width: int = 768
     layers: int = 12
     heads: int = 12
     vocabulary: int = 30_522
     positions: int = 512
+    causal: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, ids: Array, mask: Array, train: bool) -> Array:
+        epsilon = 1e-5 if self.causal else 1e-12
+        norm = nn.LayerNorm(epsilon=epsilon, dtype=self.dtype, name="norm")
         x = nn.Embed(self.vocabulary, self.width, dtype=self.dtype, name="word")(ids)
         table = self.param("position", nn.initializers.normal(0.02), (self.positions, self.width))
         x = x + table[None, : x.shape[1]].astype(self.dtype)
-        x = nn.LayerNorm(epsilon=1e-12, dtype=self.dtype, name="norm")(x)
+        x = x if self.causal else norm(x)
         for layer in range(self.layers):
-            block = TransformerBlock(self.heads, 1e-12, False, dtype=self.dtype,
-                                     name=f"block_{layer}")  # fmt: skip
+            block = TransformerBlock(
+                self.heads, epsilon, self.causal, self.causal, self.causal, self.dtype,
+                name=f"block_{layer}",
+            )  # fmt: skip
             x = block(x, mask)
-        return x
-
-
-class Gpt2(nn.Module):
-    """GPT-2 small by default."""
-
-    width: int = 768
-    layers: int = 12
-    heads: int = 12
-    vocabulary: int = 50_257
-    positions: int = 1024
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, ids: Array, mask: Array, train: bool) -> Array:
-        x = nn.Embed(self.vocabulary, self.width, dtype=self.dtype, name="word")(ids)
-        table = self.param("position", nn.initializers.normal(0.02), (self.positions, self.width))
-        x = x + table[None, : x.shape[1]].astype(self.dtype)
-        for layer in range(self.layers):
-            block = TransformerBlock(self.heads, 1e-5, True, True, True, self.dtype,
-                                     name=f"block_{layer}")  # fmt: skip
-            x = block(x, mask)
-        return nn.LayerNorm(epsilon=1e-5, dtype=self.dtype, name="norm")(x)
+        return norm(x) if self.causal else x
 
 
 class Vit(nn.Module):

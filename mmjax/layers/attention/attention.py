@@ -20,7 +20,7 @@ def attend(
     """
     scores = jnp.einsum("bqhd,bkhd->bhqk", query * query.shape[-1] ** -0.5, key)
     scores = jnp.where(mask[:, None], scores, jnp.full_like(scores, jnp.finfo(scores.dtype).min))
-    # In the type of the query, as in linen: in bfloat16 the weights are exact to about 1 %.
+    # In the type of the query, as in linen: in bfloat16 scores and weights have 8 significant bits.
     weights = jax.nn.softmax(scores, axis=-1)
     # On the weights, not on the result: a TPU would change the layout of the result for it.
     weights = jnp.where(jnp.any(mask, axis=-1)[:, None, :, None], weights, jnp.zeros_like(weights))

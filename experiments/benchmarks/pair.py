@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import parameters
 from made_up import PAIR_WORDS as WORDS
 from parameters import Arrays, linear, norm
@@ -89,20 +88,12 @@ def _bert(arrays: Arrays, name: str) -> dict[str, Any]:
     return found
 
 
-def _block(arrays: Arrays, name: str, heads: int = 4) -> dict[str, Any]:
-    attention: dict[str, Any] = {}
-    for part in ("query", "key", "value"):
-        found = linear(arrays, f"{name}.{part}")
-        shape = (heads, found["kernel"].shape[1] // heads)
-        attention[part] = {k: np.reshape(x, (*x.shape[:-1], *shape)) for k, x in found.items()}
-    out = linear(arrays, f"{name}.out")["kernel"]
-    attention["out"] = {"kernel": np.reshape(out, (heads, -1, out.shape[-1]))}
-    mlp = {"Dense_0": linear(arrays, f"{name}.hidden"), "Dense_1": linear(arrays, f"{name}.last")}
+def _block(arrays: Arrays, name: str) -> dict[str, Any]:
     return {
-        "attend": {
-            "norm": norm(arrays, f"{name}.attend_norm"),
-            "nothing": arrays[f"{name}.nothing"],
-            "attention": attention,
-        },
-        "feed_forward": {"norm": norm(arrays, f"{name}.feed_norm"), "mlp": mlp},
+        **{part: linear(arrays, f"{name}.{part}") for part in ("query", "key", "value", "out")},
+        "attention_norm": norm(arrays, f"{name}.attend_norm"),
+        "nothing": arrays[f"{name}.nothing"],
+        "hidden": linear(arrays, f"{name}.hidden"),
+        "mlp": linear(arrays, f"{name}.last"),
+        "mlp_norm": norm(arrays, f"{name}.feed_norm"),
     }

@@ -238,15 +238,15 @@ class FusionBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Array, visible: Array) -> Array:
         norm = functools.partial(nn.LayerNorm, dtype=self.dtype)
-        normed = norm(name="norm")(x)
+        normed = norm(name="attention_norm")(x)
         nothing = self.param("nothing", nn.initializers.normal(0.02), (self.dim,))
         nothing = jnp.broadcast_to(nothing.astype(self.dtype), (x.shape[0], 1, self.dim))
         source = jnp.concatenate([normed, nothing], axis=1)
         visible = jnp.pad(visible, ((0, 0), (0, 0), (0, 1)), constant_values=True)
         attend = nn.MultiHeadDotProductAttention(self.heads, dtype=self.dtype, name="attention")
         x = x + attend(normed, source, mask=visible[:, None])
-        y = nn.Dense(2 * self.dim, dtype=self.dtype, name="Dense_0")(norm(name="mlp_norm")(x))
-        return x + nn.Dense(self.dim, dtype=self.dtype, name="Dense_1")(nn.relu(y))
+        y = nn.Dense(2 * self.dim, dtype=self.dtype, name="hidden")(norm(name="mlp_norm")(x))
+        return x + nn.Dense(self.dim, dtype=self.dtype, name="mlp")(nn.relu(y))
 
 
 class CrossAttention(nn.Module):

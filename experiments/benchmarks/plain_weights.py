@@ -8,7 +8,7 @@ import jax.numpy as jnp
 Tree = Mapping[str, Any]
 # Modules of ours that plain flax has not: their parts are its own.
 _INSIDE = (
-    *("streams", "join", "attend", "feed_forward", "mlp", "Mlp_0", "heads_match", "out"),
+    *("streams", "join", "Mlp_0", "heads_match", "out"),
     *("lstm", "gru", "layer_0_forward"),
 )
 
@@ -18,7 +18,7 @@ def renamed(ours: Tree, like: Tree) -> dict[str, Any]:
     ours has not."""
     found = {}
     for name, expected in like.items():
-        if name == "attention" and "attention" not in ours and "attend" not in ours:
+        if name == "attention":
             found[name] = renamed(ours, expected)  # a block of ours has its layers directly
         elif name == "cell":
             found[name] = _cell(_found(ours, "layer_0_forward"), expected)
@@ -36,8 +36,6 @@ def renamed(ours: Tree, like: Tree) -> dict[str, Any]:
 def _found(ours: Tree, name: str) -> Any:
     if name in ours:
         return ours[name]
-    if name == "mlp_norm" and "feed_forward" in ours:
-        return ours["feed_forward"]["norm"]
     for wrapper in _INSIDE:
         if wrapper in ours:
             try:

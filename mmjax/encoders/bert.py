@@ -5,7 +5,7 @@ from typing import Literal, final
 from flax import linen as nn
 from jaxtyping import Bool, Int
 
-from mmjax.layers.attention.self_attention import SelfAttentionBlock
+from mmjax.layers.attention.transformer import TransformerBlock
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_choice, size_of
 from mmjax.layers.normalisation import layer_norm
@@ -63,8 +63,8 @@ class Bert(nn.Module):
         x = layer_norm("norm", self.epsilon)(x)
         x = Dropout(self.dropout)(x, train=train)
         for layer in range(layers):
-            block = SelfAttentionBlock(
+            block = TransformerBlock(
                 heads, self.dropout, self.epsilon, norm="last", name=f"block_{layer}"
             )
-            x = block(x, words.mask, train=train)
+            x = block(x, words.mask[:, None], train=train)
         return word_tokens(x, words.mask, self.dim, self.pooling)

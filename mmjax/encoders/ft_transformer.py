@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.attention.self_attention import SelfAttentionBlock
+from mmjax.layers.attention.transformer import TransformerBlock
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tokens.cells import CellEmbedding
@@ -52,7 +52,7 @@ class FtTransformer(nn.Module):
         x = jnp.concatenate([jnp.broadcast_to(first, (x.shape[0], 1, self.dim)), x], axis=1)
         mask = jnp.concatenate([jnp.any(cells.mask, axis=1, keepdims=True), cells.mask], axis=1)
         for layer in range(self.layers):
-            block = SelfAttentionBlock(self.heads, self.dropout, name=f"block_{layer}")
-            x = block(x, mask, train=train)
+            block = TransformerBlock(self.heads, self.dropout, name=f"block_{layer}")
+            x = block(x, mask[:, None], train=train)
         x = layer_norm("norm")(x)
         return Tokens(clear(x, mask), mask)

@@ -7,7 +7,7 @@ from typing import Literal, final
 from flax import linen as nn
 from jaxtyping import Bool, Int
 
-from mmjax.layers.attention.self_attention import SelfAttentionBlock
+from mmjax.layers.attention.transformer import TransformerBlock
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_choice, size_of
 from mmjax.layers.normalisation import layer_norm
@@ -58,9 +58,14 @@ class Gpt2(nn.Module):
         x = PositionEmbedding(self.positions, name="position")(words.values)
         x = Dropout(self.dropout)(x, train=train)
         for layer in range(layers):
-            block = SelfAttentionBlock(
-                heads, self.dropout, self.epsilon, causal=True, gelu="tanh", name=f"block_{layer}"
+            block = TransformerBlock(
+                heads,
+                self.dropout,
+                self.epsilon,
+                activation="gelu_tanh",
+                causal=True,
+                name=f"block_{layer}",
             )
-            x = block(x, words.mask, train=train)
+            x = block(x, words.mask[:, None], train=train)
         x = layer_norm("norm", self.epsilon)(x)
         return word_tokens(x, words.mask, self.dim, self.pooling)

@@ -7,7 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
-from mmjax.layers.attention.transformer import Block
+from mmjax.layers.attention.transformer import fusion_block
 from mmjax.layers.fields import require_at_least, require_share
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tracing.precision import in_kernel_dtype
@@ -26,7 +26,7 @@ class SetTransformer(nn.Module):
     heads: int = 4  # must divide dim
     inducing: int = 16  # learned points through which each layer attends
     seeds: int = 1  # tokens of the result
-    dropout: float = 0.0  # share of hidden units dropped in training
+    dropout: float = 0.0  # share of sublayers' results dropped in training
 
     @nn.compact
     def __call__(
@@ -45,7 +45,7 @@ class SetTransformer(nn.Module):
         points = mask[:, None, :]
 
         def block(name: str, x: Array, visible: Array, context: Array) -> Array:
-            return Block(self.dim, self.heads, self.dropout, name=name)(x, visible, train, context)
+            return fusion_block(self.heads, self.dropout, name)(x, None, train, context, visible)
 
         everything = jnp.ones((x.shape[0], 1, self.inducing), bool)
         for layer in range(self.layers):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float
 
-from mmjax.layers.attention.self_attention import SelfAttentionBlock
+from mmjax.layers.attention.transformer import TransformerBlock
 from mmjax.layers.convolution.convolution import Conv
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import size_of
@@ -65,9 +65,9 @@ class Vit(nn.Module):
         position = self.param("position", nn.initializers.normal(0.02), x.shape[1:])
         x = x + position[None].astype(x.dtype)
         x = Dropout(self.dropout)(x, train=train)
-        everywhere = jnp.ones(x.shape[:2], bool)  # a missing image is masked below
+        everywhere = jnp.ones((x.shape[0], 1, x.shape[1]), bool)  # a missing image is masked below
         for layer in range(layers):
-            block = SelfAttentionBlock(heads, self.dropout, self.epsilon, name=f"block_{layer}")
+            block = TransformerBlock(heads, self.dropout, self.epsilon, name=f"block_{layer}")
             x = block(x, everywhere, train=train)
         x = layer_norm("norm", self.epsilon)(x)
         return image_tokens(x, mask, self.dim)

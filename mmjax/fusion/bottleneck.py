@@ -6,7 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.attention.transformer import Block
+from mmjax.layers.attention.transformer import fusion_block
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.tokens.modalities import Normed, Streams, side_by_side
 from mmjax.layers.tokens.pooling import masked_mean
@@ -27,7 +27,7 @@ class Bottleneck(nn.Module):
     fuse_from: int = 0  # first block with f; before it each modality is alone
     dim: int = 64  # width of the fused tokens
     heads: int = 4  # attention heads, must divide dim
-    dropout: float = 0.0  # share of hidden units dropped in training
+    dropout: float = 0.0  # share of sublayers' results dropped in training
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
@@ -52,7 +52,7 @@ class Bottleneck(nn.Module):
             for name, x in streams.items():
                 mask = modalities[name].mask
                 visible = jnp.pad(mask, ((0, 0), (0, f.shape[1])), constant_values=True)[:, None]
-                block = Block(self.dim, self.heads, self.dropout, name=f"{name}_{layer}")
+                block = fusion_block(self.heads, self.dropout, f"{name}_{layer}")
                 x = block(jnp.concatenate([x, f], axis=1), visible, train=train)
                 streams[name] = x[:, : mask.shape[1]]
                 written.append(x[:, mask.shape[1] :].reshape(x.shape[0], -1))

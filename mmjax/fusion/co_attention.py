@@ -6,7 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.attention.transformer import Block
+from mmjax.layers.attention.transformer import TransformerBlock, fusion_block
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.tokens.modalities import Normed, Streams, side_by_side
 from mmjax.types import Tokens
@@ -23,7 +23,7 @@ class CoAttention(nn.Module):
     layers: int = 1  # pairs of a co-attention and a self-attention block in each stream
     dim: int = 64  # width of the fused tokens
     heads: int = 4  # attention heads, must divide dim
-    dropout: float = 0.0  # share of hidden units dropped in training
+    dropout: float = 0.0  # share of sublayers' results dropped in training
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
@@ -32,8 +32,8 @@ class CoAttention(nn.Module):
         streams = Streams(self.dim, name="streams")(modalities)
         masks = {name: modalities[name].mask for name in streams}
 
-        def block(kind: str, layer: int, name: str) -> Block:
-            return Block(self.dim, self.heads, self.dropout, name=f"{kind}_{layer}_{name}")
+        def block(kind: str, layer: int, name: str) -> TransformerBlock:
+            return fusion_block(self.heads, self.dropout, f"{kind}_{layer}_{name}")
 
         for layer in range(self.layers):
             before = dict(streams)
@@ -42,6 +42,6 @@ class CoAttention(nn.Module):
                 if others:
                     context = jnp.concatenate([before[other] for other in others], axis=1)
                     visible = jnp.concatenate([masks[other] for other in others], axis=1)[:, None]
-                    x = block("co", layer, name)(x, visible, train, context)
+                    x = block("co", layer, name)(x, None, train, context, visible)
                 streams[name] = block("self", layer, name)(x, masks[name][:, None], train)
         return Normed(name="out")(side_by_side(streams, modalities))

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 from flax import linen as nn
 
-from mmjax.layers.attention.transformer import Block
+from mmjax.layers.attention.transformer import fusion_block
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tokens.modalities import Join, ordered
 from mmjax.types import Tokens
@@ -22,7 +22,7 @@ class CrossAttention(nn.Module):
 
     dim: int = 64  # width of the fused tokens
     heads: int = 4  # attention heads, must divide dim
-    dropout: float = 0.0  # share of hidden units dropped in training
+    dropout: float = 0.0  # share of sublayers' results dropped in training
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
@@ -31,6 +31,6 @@ class CrossAttention(nn.Module):
         owner = np.repeat(np.arange(len(lengths)), lengths)
         visible = (owner[:, None] != owner[None, :]) | (len(lengths) == 1)
         x = Join(self.dim, name="join")(modalities)
-        block = Block(self.dim, self.heads, self.dropout, name="block")
+        block = fusion_block(self.heads, self.dropout, "block")
         values = block(x.values, visible[None] & x.mask[:, None], train=train)
         return Tokens(clear(values, x.mask), x.mask)

@@ -5,7 +5,7 @@ from typing import final
 
 from flax import linen as nn
 
-from mmjax.layers.attention.transformer import Block
+from mmjax.layers.attention.transformer import fusion_block
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.tokens.modalities import Join, Normed
 from mmjax.types import Tokens
@@ -21,7 +21,7 @@ class Early(nn.Module):
     layers: int = 2  # transformer blocks
     dim: int = 64  # width of the fused tokens
     heads: int = 4  # attention heads, must divide dim
-    dropout: float = 0.0  # share of hidden units dropped in training
+    dropout: float = 0.0  # share of sublayers' results dropped in training
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
@@ -30,6 +30,6 @@ class Early(nn.Module):
         joined = Join(self.dim, name="join")(modalities)
         x, mask = joined.values, joined.mask
         for layer in range(self.layers):
-            block = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")
+            block = fusion_block(self.heads, self.dropout, f"block_{layer}")
             x = block(x, mask[:, None], train=train)
         return Normed(name="out")(Tokens(x, mask))

@@ -6,7 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.attention.transformer import Attend, Block, FeedForward
+from mmjax.layers.attention.transformer import fusion_block
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.tokens.modalities import Join, Normed, present
 from mmjax.types import Tokens
@@ -24,7 +24,7 @@ class EncoderDecoder(nn.Module):
     decoder_layers: int = 1  # each attends to the queries, then to the memory
     dim: int = 64  # width of the fused tokens
     heads: int = 4  # attention heads, must divide dim
-    dropout: float = 0.0  # share of hidden units dropped in training
+    dropout: float = 0.0  # share of sublayers' results dropped in training
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
@@ -34,15 +34,12 @@ class EncoderDecoder(nn.Module):
         joined = Join(self.dim, name="join")(modalities)
         memory, mask = joined.values, joined.mask
         for layer in range(self.encoder_layers):
-            block = Block(self.dim, self.heads, self.dropout, name=f"encoder_{layer}")
+            block = fusion_block(self.heads, self.dropout, f"encoder_{layer}")
             memory = block(memory, mask[:, None], train=train)
         queries = self.param("queries", nn.initializers.normal(1.0), (self.queries, self.dim))
         q = jnp.broadcast_to(queries.astype(memory.dtype)[None], (mask.shape[0], *queries.shape))
         mask_q = jnp.broadcast_to(present(modalities)[:, None], q.shape[:2])
         for layer in range(self.decoder_layers):
-            q = Attend(self.dim, self.heads, name=f"decoder_{layer}_queries")(q, mask_q[:, None])
-            read = Attend(self.dim, self.heads, name=f"decoder_{layer}_memory")
-            q = read(q, mask[:, None], memory)
-            feed_forward = FeedForward(self.dim, self.dropout, name=f"decoder_{layer}_feed_forward")
-            q = feed_forward(q, train=train)
+            block = fusion_block(self.heads, self.dropout, f"decoder_{layer}")
+            q = block(q, mask_q[:, None], train, memory, mask[:, None])
         return Normed(name="out")(Tokens(q, mask_q))

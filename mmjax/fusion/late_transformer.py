@@ -6,7 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.attention.transformer import Block
+from mmjax.layers.attention.transformer import fusion_block
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tokens.modalities import Join, one_token, ordered
@@ -24,7 +24,7 @@ class LateTransformer(nn.Module):
     layers: int = 2  # transformer blocks
     dim: int = 64  # width of the fused vector
     heads: int = 4  # attention heads, must divide dim
-    dropout: float = 0.0  # share of hidden units dropped in training
+    dropout: float = 0.0  # share of sublayers' results dropped in training
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
@@ -42,6 +42,6 @@ class LateTransformer(nn.Module):
         x = jnp.concatenate([jnp.broadcast_to(cls[None], (x.shape[0], *cls.shape)), x], axis=1)
         mask = jnp.pad(mask, ((0, 0), (1, 0)), constant_values=True)
         for layer in range(self.layers):
-            block = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")
+            block = fusion_block(self.heads, self.dropout, f"block_{layer}")
             x = block(x, mask[:, None], train=train)
         return one_token(layer_norm("norm")(x[:, 0]), modalities)

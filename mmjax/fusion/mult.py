@@ -6,7 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.attention.transformer import Block
+from mmjax.layers.attention.transformer import fusion_block
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.tokens.modalities import Normed, Streams, side_by_side
 from mmjax.types import Tokens
@@ -23,7 +23,7 @@ class Mult(nn.Module):
     layers: int = 1  # cross-modal blocks of each pair, and self-attention blocks of each target
     dim: int = 64  # width of x_mn; a fused token joins one per other modality
     heads: int = 4  # attention heads, must divide dim
-    dropout: float = 0.0  # share of hidden units dropped in training
+    dropout: float = 0.0  # share of sublayers' results dropped in training
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
@@ -32,20 +32,18 @@ class Mult(nn.Module):
         low = Streams(self.dim, name="streams")(modalities)
         visible = {name: modalities[name].mask[:, None] for name in low}
 
-        def block(width: int, name: str) -> Block:
-            return Block(width, self.heads, self.dropout, name=name)
-
         fused = {}
         for target in low:
             views = []
             for source in (name for name in low if name != target):
                 x = low[target]
                 for layer in range(self.layers):
-                    cross = block(self.dim, f"{source}_to_{target}_{layer}")
-                    x = cross(x, visible[source], train, low[source])
+                    cross = fusion_block(self.heads, self.dropout, f"{source}_to_{target}_{layer}")
+                    x = cross(x, None, train, low[source], visible[source])
                 views.append(x)
             x = jnp.concatenate(views or [low[target]], axis=-1)
             for layer in range(self.layers):
-                x = block(x.shape[-1], f"{target}_{layer}")(x, visible[target], train=train)
+                block = fusion_block(self.heads, self.dropout, f"{target}_{layer}")
+                x = block(x, visible[target], train=train)
             fused[target] = x
         return Normed(name="out")(side_by_side(fused, modalities))

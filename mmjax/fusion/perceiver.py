@@ -6,7 +6,7 @@ from typing import final
 import jax.numpy as jnp
 from flax import linen as nn
 
-from mmjax.layers.attention.transformer import Block
+from mmjax.layers.attention.transformer import fusion_block
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.tokens.modalities import Join, Normed, present
 from mmjax.types import Tokens
@@ -23,7 +23,7 @@ class Perceiver(nn.Module):
     layers: int = 1  # self-attention blocks over the latents
     dim: int = 64  # width of the latents
     heads: int = 4  # attention heads, must divide dim
-    dropout: float = 0.0  # share of hidden units dropped in training
+    dropout: float = 0.0  # share of sublayers' results dropped in training
 
     @nn.compact
     def __call__(self, modalities: Mapping[str, Tokens], train: bool) -> Tokens:
@@ -33,10 +33,10 @@ class Perceiver(nn.Module):
         context, mask = joined.values, joined.mask
         latents = self.param("latents", nn.initializers.normal(1.0), (self.latents, self.dim))
         x = jnp.broadcast_to(latents.astype(context.dtype)[None], (mask.shape[0], *latents.shape))
-        read = Block(self.dim, self.heads, self.dropout, name="read")
-        x = read(x, mask[:, None], train, context)
+        read = fusion_block(self.heads, self.dropout, "read")
+        x = read(x, None, train, context, mask[:, None])
         latent_mask = jnp.broadcast_to(present(modalities)[:, None], x.shape[:2])
         for layer in range(self.layers):
-            block = Block(self.dim, self.heads, self.dropout, name=f"block_{layer}")
+            block = fusion_block(self.heads, self.dropout, f"block_{layer}")
             x = block(x, latent_mask[:, None], train=train)
         return Normed(name="out")(Tokens(x, latent_mask))

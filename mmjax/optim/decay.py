@@ -13,7 +13,7 @@ DECAYED = ("*kernel", "kernel_*", "factor_*", "*embedding")
 # Biases, scales, positions and learned tokens.
 KEPT = ("*bias", "scale", "weight_*")
 KEPT += ("table", "position", "column")
-KEPT += ("class", "cls", "bottleneck", "latents", "seeds", "inducing_*", "nothing", "stand_in_*")
+KEPT += ("class", "cls", "bottleneck", "latents", "seeds", "inducing_*", "*nothing", "stand_in_*")
 KEPT += ("query", "queries", "prototypes")
 
 

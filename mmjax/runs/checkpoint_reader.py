@@ -22,12 +22,12 @@ from mmjax.errors import StorageError, UserError
 from mmjax.io import json_file
 from mmjax.layers.tracing.paths import path_of
 from mmjax.models.train_state import TrainState
-from mmjax.runs import format_1
+from mmjax.runs import migrations
 from mmjax.runs.fingerprint import changed, forms, misfits
 
 FOLDER = "checkpoints"
 DAMAGED = "damaged"  # folder for damaged checkpoints, beside FOLDER
-FORMAT = 2
+FORMAT = 3
 
 Item = Literal["variables", "training"]
 Mode = Literal["max", "min"]
@@ -72,7 +72,7 @@ def record(run: Path, step: int) -> dict[str, Any]:
     if later:
         raise MisfitError(f"{path}: a later version of mmjax wrote it")
     if content["format"] == 1:
-        content["progress"] = format_1.progress(content["progress"])
+        content["progress"] = migrations.progress(content["progress"])
     return content
 
 
@@ -112,7 +112,7 @@ def arrays(run: Path, step: int, item: Item) -> dict[str, Any]:
     if wrong := changed(content, stored[item]):
         named = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
         raise DamagedError(f"{path}: the stored bytes are not those that were saved, of {named}")
-    return format_1.renamed(content) if stored["format"] == 1 else content
+    return content if stored["format"] == FORMAT else migrations.arrays(content, stored["format"])
 
 
 def restore(

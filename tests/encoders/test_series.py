@@ -80,7 +80,7 @@ def test_fields_that_cannot_be_are_refused():
         (Tcn(size=0), "Tcn.size: expected at least 1, got 0"),
         (Tcn(dropout=1.0), "Tcn.dropout: expected 0 to below 1"),
         (PatchTransformer(patch=0), "PatchBlocks.patch: expected at least 1, got 0"),
-        (PatchTransformer(heads=3), "heads=3 must divide width=64; choose from"),
+        (PatchTransformer(heads=3), "heads=3 must divide dim=64; choose from"),
     ):
         with pytest.raises(ValueError, match=message):
             tokens_of(module, 9, 3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmjax.encoders import Vit
-from mmjax.layers.attention.self_attention import SelfAttentionBlock
+from mmjax.layers.attention.transformer import TransformerBlock
 from tests import samples
 from tests.encoders.test_resnet import shapes
 
@@ -54,7 +54,7 @@ def test_dropout_acts_in_training_alone():
 
 def test_a_block_that_drops_all_it_would_add_is_the_identity():
     x = jax.random.normal(jax.random.key(0), (2, 3, 8))
-    block, seen = SelfAttentionBlock(heads=2, dropout=1 - 1e-9), jnp.ones((2, 3), bool)
+    block, seen = TransformerBlock(heads=2, dropout=1 - 1e-9), jnp.ones((2, 1, 3), bool)
     variables = jax.jit(lambda: block.init(jax.random.key(0), x, seen, train=False))()
     rngs = {"dropout": jax.random.key(1)}
     np.testing.assert_array_equal(block.apply(variables, x, seen, train=True, rngs=rngs), x)
@@ -68,5 +68,5 @@ def test_an_image_smaller_than_a_patch_is_refused():
 
 @pytest.mark.parametrize("heads", [0, 5])
 def test_heads_that_do_not_divide_the_width_are_refused(heads):
-    with pytest.raises(ValueError, match=rf"heads={heads} must divide width=8.*\[1, 2, 4, 8\]"):
+    with pytest.raises(ValueError, match=rf"heads={heads} must divide dim=8.*\[1, 2, 4, 8\]"):
         shapes(Vit(width=8, heads=heads), (16, 16))

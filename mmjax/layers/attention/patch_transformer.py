@@ -5,7 +5,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
-from mmjax.layers.attention.self_attention import SelfAttentionBlock
+from mmjax.layers.attention.transformer import TransformerBlock
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_share
 from mmjax.layers.normalisation import layer_norm
@@ -41,7 +41,7 @@ class PatchBlocks(nn.Module):
         x = Dropout(self.dropout)(x, train=train)
         mask = window_mask(mask, self.patch)
         for layer in range(self.layers):
-            block = SelfAttentionBlock(self.heads, self.dropout, name=f"block_{layer}")
-            x = block(x, mask, train=train)
+            block = TransformerBlock(self.heads, self.dropout, name=f"block_{layer}")
+            x = block(x, mask[:, None], train=train)
         x = layer_norm("norm")(x)
         return Tokens(clear(x, mask), mask)

@@ -1,73 +1,133 @@
-"""Transformer, Vaswani et al. 2017, arXiv:1706.03762, norms first: Xiong 2020, arXiv:2002.04745."""
+"""The transformer block of encoders, fusions and decoders.
 
+Vaswani et al. 2017, arXiv:1706.03762; norms first: Xiong et al. 2020, arXiv:2002.04745.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
-from jax import numpy as jnp
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from mmjax.layers.attention.attention import MultiHeadAttention
-from mmjax.layers.mlp import Mlp
+from mmjax.layers.attention.attention import multi_head
+from mmjax.layers.dropout import Dropout
+from mmjax.layers.fields import require_share
 from mmjax.layers.normalisation import layer_norm
 from mmjax.layers.tracing.rematerialisation import block
 
+_INIT = nn.initializers.xavier_uniform()
+_ACTIVATIONS = {
+    "relu": nn.relu,
+    "gelu": functools.partial(nn.gelu, approximate=False),
+    "gelu_tanh": functools.partial(nn.gelu, approximate=True),
+}
 
-class Attend(nn.Module):
-    """x + attention(norm(x), [norm(context); nothing]); without a context it is x itself.
 
-    The learned token `nothing` is always visible: a token whose context is empty gets a learned
-    answer, and a context of one token still leaves a choice, so that queries and keys learn.
+class TransformerBlock(nn.Module):
+    """x = x + attend(norm(x)); x = x + attend(norm(x), norm(context)); x = x + mlp(norm(x)).
+
+    The first needs `visible`, the second a context. With `norm="last"`: x = norm(x + attend(x))
+    and so on, and the context is not normalised. Masked tokens are no keys; their own results are
+    finite and have no meaning.
+
+    With `position`, x continues a sequence whose keys and values are in the collection `cache`:
+    `block.apply(variables, x, visible, False, position=position, mutable=["cache"])`.
     """
 
-    dim: int  # width of x
-    heads: int = 4  # must divide dim
-
-    @nn.compact
-    def __call__(
-        self,
-        x: Float[Array, "batch query dim"],
-        visible: Bool[Array, "batch #query key"],  # the context's keys that each query may read
-        context: Float[Array, "batch key width"] | None = None,
-    ) -> Float[Array, "batch query dim"]:
-        normed = layer_norm("norm")(x)
-        source = normed if context is None else layer_norm("context_norm")(context)
-        nothing = self.param("nothing", nn.initializers.normal(0.02), source.shape[-1:])
-        nothing = jnp.broadcast_to(nothing.astype(x.dtype), (x.shape[0], 1, source.shape[-1]))
-        source = jnp.concatenate([source, nothing], axis=1)
-        visible = jnp.broadcast_to(visible, (*x.shape[:2], visible.shape[2]))
-        visible = jnp.pad(visible, ((0, 0), (0, 0), (0, 1)), constant_values=True)
-        attention = MultiHeadAttention(self.dim, self.heads, name="attention")
-        return x + attention(normed, source, visible)
-
-
-class FeedForward(nn.Module):
-    """x + mlp(norm(x)), hidden width 2 * dim."""
-
-    dim: int  # width of x
-    dropout: float = 0.0  # share of hidden units dropped in training
-
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "batch token dim"], train: bool
-    ) -> Float[Array, "batch token dim"]:
-        mlp = Mlp(hidden=(2 * self.dim,), dim=self.dim, dropout=self.dropout, name="mlp")
-        return x + mlp(layer_norm("norm")(x), train=train)
-
-
-class Block(nn.Module):
-    """x = Attend(x, context); x = FeedForward(x)."""
-
-    dim: int  # width of x
-    heads: int = 4  # must divide dim
-    dropout: float = 0.0  # share of hidden units dropped in training
+    heads: int  # must divide the width of x
+    dropout: float = 0.0  # share of a sublayer's result dropped in training
+    epsilon: float = 1e-6  # of the norms
+    norm: Literal["first", "last"] = "first"
+    activation: Literal["relu", "gelu", "gelu_tanh"] = "gelu"
+    expansion: int = 4  # hidden width of the mlp, in widths of x
+    causal: bool = False  # a token attends to itself and earlier tokens
+    nothing: bool = False  # a learned token, always visible; attention has no output bias then
 
     @nn.compact
     @block
     def __call__(
         self,
-        x: Float[Array, "batch query dim"],
-        visible: Bool[Array, "batch #query key"],  # the context's keys that each query may read
+        x: Float[Array, "batch query width"],
+        visible: Bool[Array, "batch #query key"] | None,  # tokens of x that each may read
         train: bool,
-        context: Float[Array, "batch key width"] | None = None,
-    ) -> Float[Array, "batch query dim"]:
-        x = Attend(self.dim, self.heads, name="attend")(x, visible, context)
-        return FeedForward(self.dim, self.dropout, name="feed_forward")(x, train)
+        context: Float[Array, "batch other other_width"] | None = None,
+        context_visible: Bool[Array, "batch #query other"] | None = None,  # None: all
+        position: Int[Array, ""] | None = None,  # of the first token of x; `key` counts all
+    ) -> Float[Array, "batch query width"]:
+        """Raises ValueError where the heads do not divide the width, or dropout is out of 0..1."""
+        require_share(self, "dropout")
+        dropped = Dropout(self.dropout)
+
+        def sublayer(name: str, x: Array, compute: Callable[[Array], Array]) -> Array:
+            norm = layer_norm(name, self.epsilon)
+            if self.norm == "first":
+                return x + dropped(compute(norm(x)), train)
+            return norm(x + dropped(compute(x), train))
+
+        if visible is not None:
+            x = sublayer("attention_norm", x, lambda x: self._to_itself(x, visible, position))
+        if context is not None:
+            if self.norm == "first":
+                context = layer_norm("context_norm", self.epsilon)(context)
+            if context_visible is None:
+                context_visible = jnp.ones((x.shape[0], 1, context.shape[1]), bool)
+            x = sublayer(
+                "cross_norm", x, lambda x: self._attend("cross_", x, context, context_visible)
+            )
+        return sublayer("mlp_norm", x, self._mlp)
+
+    def _to_itself(self, x: Array, visible: Array, position: Array | None) -> Array:
+        if self.causal:
+            first = jnp.zeros((), jnp.int32) if position is None else position
+            query = first + jnp.arange(x.shape[1], dtype=jnp.int32)
+            key = jnp.arange(visible.shape[2], dtype=jnp.int32)
+            visible = visible & (key[None, None, :] <= query[None, :, None])
+        if position is None:
+            return self._attend("", x, x, visible)
+
+        def keep(name: str, new: Array) -> Array:
+            """All that is cached, with what is new at its place; then `nothing`."""
+            new, nothing = new[:, : x.shape[1]], new[:, x.shape[1] :]
+            shape = (*visible.shape[::2], *new.shape[2:])
+            cache = self.variable("cache", name, jnp.zeros, shape, new.dtype)
+            place = (0, position, 0, 0)
+            cache.value = jax.lax.dynamic_update_slice(cache.value, new, place)
+            return jnp.concatenate([cache.value, nothing], axis=1)
+
+        return self._attend("", x, x, visible, keep)
+
+    def _attend(
+        self,
+        prefix: str,
+        x: Array,
+        source: Array,
+        visible: Array,
+        keep: Callable[[str, Array], Array] | None = None,
+    ) -> Array:
+        if self.nothing:
+            width = source.shape[-1]
+            nothing = self.param(f"{prefix}nothing", nn.initializers.normal(0.02), (width,))
+            nothing = jnp.broadcast_to(nothing.astype(x.dtype), (x.shape[0], 1, width))
+            source = jnp.concatenate([source, nothing], axis=1)
+            visible = jnp.pad(visible, ((0, 0), (0, 0), (0, 1)), constant_values=True)
+        bias = not self.nothing
+        return multi_head(prefix, x, source, visible, x.shape[-1], self.heads, bias, keep)
+
+    def _mlp(self, x: Array) -> Array:
+        width = x.shape[-1]
+        hidden = nn.Dense(self.expansion * width, kernel_init=_INIT, name="hidden")(x)
+        hidden = _ACTIVATIONS[self.activation](hidden)
+        return nn.Dense(width, kernel_init=_INIT, name="mlp")(hidden)
+
+
+def fusion_block(heads: int, dropout: float, name: str) -> TransformerBlock:
+    """A block as the fusions use it: norms first, ReLU, twice the width, and a learned token.
+
+    The learned token `nothing` is always visible: a token whose context is empty gets a learned
+    answer, and a context of one token still leaves a choice, so that queries and keys learn.
+    """
+    return TransformerBlock(heads, dropout, activation="relu", expansion=2, nothing=True, name=name)

@@ -1,6 +1,6 @@
 """Migrations: convert configurations of older formats, one format at a time.
 
-Formats 1 and 2 were never published.
+Formats 1 and 2 are not read.
 """
 
 import re
@@ -52,4 +52,17 @@ def _retyped(part: dict[str, Any], before: str, after: str) -> dict[str, Any]:
     return {**part, "type": after + part["type"].removeprefix(before)}
 
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {3: from_3}
+def from_4(old: dict[str, Any]) -> dict[str, Any]:
+    """Format 4: the weight of an objective could only rise, over the first `ramp` steps."""
+
+    def scheduled(objective: dict[str, Any]) -> dict[str, Any]:
+        new = {key: value for key, value in objective.items() if key != "ramp"}
+        if (ramp := objective.get("ramp", 0)) > 0:
+            new["schedule"] = [[0, 1 / ramp], [ramp - 1, 1.0]] if ramp > 1 else []
+        return new
+
+    objectives = {name: scheduled(objective) for name, objective in old["objectives"].items()}
+    return {**old, "objectives": objectives}
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {3: from_3, 4: from_4}

@@ -26,7 +26,7 @@ from mmjax.optim import Optim
 # JSON names the class of these; the class of any other dataclass is the type of its field.
 ROOTS = (nn.Module, Objective, Dataset, Optim, Balance)
 
-FORMAT = 4
+FORMAT = 5
 BYTE_LIMIT = 1_000_000  # of a file; a configuration has thousands, and checking takes time
 
 

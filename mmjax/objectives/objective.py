@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -28,7 +29,9 @@ class Objective(abc.ABC):
     output: str  # the head that it reads
     target: str | None  # the target that it compares with; None: it needs no target
     weight: float = 1.0  # factor of this objective's loss in the total
-    ramp: int = 0  # number of first steps over which the weight rises linearly to this; 0: none
+    # The weight's factor at some steps, such as `0 0 1000 1` for a rise over the first 1,000;
+    # linear between them, constant before the first and after the last. Empty: always 1.
+    schedule: tuple[tuple[int, float], ...] = ()
 
     mixes_examples: ClassVar[bool] = False
     """Whether the loss of an example depends on others of the batch, as contrastive losses do."""
@@ -36,14 +39,18 @@ class Objective(abc.ABC):
     def __post_init__(self) -> None:
         if not self.weight >= 0:
             raise UserError(f"weight: expected 0 or more, got {self.weight}")
-        if self.ramp < 0:
-            raise UserError(f"ramp: expected 0 steps or more, got {self.ramp}")
+        steps = [step for step, _ in self.schedule]
+        if steps != sorted({*steps}) or any(step < 0 for step in steps):
+            raise UserError(f"schedule: expected steps from 0 in ascending order, got {steps}")
+        if not all(0 <= factor < math.inf for _, factor in self.schedule):
+            raise UserError(f"schedule: expected factors of 0 or more, got {self.schedule}")
 
     def weight_at(self, step: Int[Array, ""]) -> Float[Array, ""]:
-        """The weight in step `step`, counted from 0: `weight * min(1, (step + 1) / ramp)`."""
-        if self.ramp == 0:
+        """The weight in step `step`, counted from 0."""
+        if not self.schedule:
             return jnp.asarray(self.weight, jnp.float32)
-        return self.weight * jnp.minimum(1.0, (step.astype(jnp.float32) + 1) / self.ramp)
+        steps, factors = (jnp.asarray(x, jnp.float32) for x in zip(*self.schedule, strict=True))
+        return self.weight * jnp.interp(step.astype(jnp.float32), steps, factors)
 
     @abc.abstractmethod
     def __call__(self, outputs: Outputs, batch: Batch) -> dict[str, WeightedMean]:

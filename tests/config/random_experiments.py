@@ -16,6 +16,7 @@ from mmjax.config.registry import FAMILIES, fields
 from mmjax.data.datasets import Planted
 from mmjax.fusion import MixtureOfExperts
 from mmjax.models import MODELS, Model, Multimodal
+from mmjax.objectives import Objective
 
 COUNTS = st.integers(1, 64)
 # Every float of a configuration may be such a small positive number, down to the smallest one.
@@ -84,6 +85,8 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
         drawn["k"] += 1
     if cls is Planted and drawn["task"] == "misaligned":
         drawn["shape"] = draw(st.sampled_from(TIMED))
+    if issubclass(cls, Objective):
+        drawn["schedule"] = tuple(sorted(dict(drawn["schedule"]).items()))
     if cls is Compute:
         if drawn["fsdp"] > 1:
             drawn["parallel"] = "jit"

@@ -106,3 +106,14 @@ def test_format_3_had_one_list_of_fields_and_an_objective_of_each_output():
 def test_what_no_configuration_of_that_format_was_is_refused_by_its_number(wrong):
     with pytest.raises(ValueError, match=r"^x\.json: no configuration of format 3: "):
         storage.from_json(FORMAT_3 | wrong, "x.json")
+
+
+@pytest.mark.parametrize(
+    "ramp, schedule", [(0, ()), (1, ()), (4, ((0, 0.25), (3, 1.0)))], ids=lambda x: str(x)
+)
+def test_the_ramp_of_format_4_is_a_schedule(ramp, schedule):
+    old = storage.to_json(small()) | {"format": 4}
+    old = copy.deepcopy(old)
+    del old["objectives"]["match"]["schedule"]
+    old["objectives"]["match"]["ramp"] = ramp
+    assert storage.from_json(old).objectives["match"].schedule == schedule

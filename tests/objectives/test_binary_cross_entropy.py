@@ -97,7 +97,14 @@ def test_labels_that_are_none_are_counted_as_invalid_and_as_nothing_else():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"pos_weight": 0.0}, {"label_smoothing": 3.0}, {"weight": -1.0}, {"ramp": -1}]
+    "wrong",
+    [
+        {"pos_weight": 0.0},
+        {"label_smoothing": 3.0},
+        {"weight": -1.0},
+        {"schedule": ((5, 1.0), (5, 0.0))},
+        {"schedule": ((0, -1.0),)},
+    ],
 )
 def test_impossible_settings_are_refused_by_name(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):

@@ -138,15 +138,16 @@ def test_an_unknown_precision_is_refused():
         bound(batch(0).inputs, train=False)
 
 
-def test_the_weight_of_an_objective_rises_over_its_ramp():
+def test_the_weight_of_an_objective_follows_its_schedule():
     tx = small(model=MODEL, optim=Sgd(schedule="constant", warmup=0.0)).update()
     state = create_state(MODEL, tx, batch(0), seed=0)
     moved = []
-    for ramp in (0, 4):
-        objectives = {"match": dataclasses.replace(OBJECTIVES["match"], ramp=ramp)}
+    for schedule in ((), ((0, 0.25), (3, 1.0), (9, 0.0))):
+        objectives = {"match": dataclasses.replace(OBJECTIVES["match"], schedule=schedule)}
         step = functools.partial(train_step, model=MODEL, objectives=objectives, tx=tx, axis=None)
         changed, _ = jax.jit(step)(state, batch(0))
         moved.append(jax.tree.map(jnp.subtract, changed.params, state.params))
     close(jax.tree.map(lambda x: x / 4, moved[0]), moved[1], 1e-6)
-    weight_at = dataclasses.replace(OBJECTIVES["match"], weight=2.0, ramp=4).weight_at
-    assert [float(weight_at(jnp.asarray(n))) for n in (0, 2, 3, 9)] == [0.5, 1.5, 2.0, 2.0]
+    weight_at = dataclasses.replace(objectives["match"], weight=2.0).weight_at
+    found = [weight_at(jnp.asarray(step)) for step in (0, 2, 3, 6, 9, 99)]
+    np.testing.assert_allclose(found, [0.5, 1.5, 2.0, 1.0, 0.0, 0.0], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Whether ours and PyTorch's compute the same function: no row is timed before this is known."""
+"""Whether ours and a peer's compute the same function: no row is timed before this is known."""
 
 from collections.abc import Sequence
 
@@ -13,5 +13,5 @@ def require_same(ours: Sequence[float], theirs: Sequence[float], what: str) -> s
     """
     worst = max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(ours, theirs, strict=True))
     if not worst <= TOLERANCE:
-        raise ValueError(f"{what}: ours {list(ours)}, PyTorch's {list(theirs)}: not the same")
+        raise ValueError(f"{what}: ours {list(ours)}, the peer's {list(theirs)}: not the same")
     return f"{what} differs by {worst:.0e}"

@@ -7,18 +7,30 @@ from typing import Any
 import made_up
 
 import mmjax
+from mmjax import errors
 from mmjax.data.pipeline.batches import held, train_batches, train_rows
 
 DATA = {"fashion_mnist": mmjax.data.FashionMatch, "mnist": mmjax.data.MnistMatch}
 
 
+class NoFiles(Exception):
+    """The data set is not prepared, and there are no files to prepare it from."""
+
+
 class Task:
-    """One of the data sets; prepared where it is not yet, from the folder of its name."""
+    """One of the data sets; prepared where it is not yet, from the folder of its name.
+
+    Raises:
+        NoFiles: it cannot be prepared.
+    """
 
     def __init__(self, name: str, manual_dir: str | None, data_dir: str | None) -> None:
         files = None if manual_dir is None else str(Path(manual_dir) / name)
         self.data = DATA[name](manual_dir=files, data_dir=data_dir)
-        self.data.prepare()
+        try:
+            self.data.prepare()
+        except (errors.DisconnectedError, errors.MissingFileError) as error:
+            raise NoFiles(f"no {name} files in {files or 'a given folder'} (--manual-dir)") from error
         self.preprocessing = self.data.preprocessing()
         self.source = self.data.source("train")
 

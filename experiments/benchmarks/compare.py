@@ -1,9 +1,9 @@
-"""mmjax and PyTorch side by side, in one run: the same work, inputs, threads and precision.
+"""mmjax and its peers side by side, in one run: the same work, inputs, threads and precision.
 
     python experiments/benchmarks/compare.py [--fast] [--rows 1,2] [--manual-dir DIR] --json FILE
 
-Both sides take turns (A B A B ...), after it has been checked that they compute the same function.
-A ratio is PyTorch's time over ours: above 1 ours is ahead. README.md beside this file has the
+The sides take turns (A B A B ...), after it has been checked that they compute the same function.
+A ratio is a peer's time over ours: above 1 ours is ahead. README.md beside this file has the
 tables of the runs that were made, and what they say.
 """
 
@@ -52,6 +52,7 @@ def main(
 
     parallel.keep_memory()  # for both sides
     parallel.request_host_devices(128, None)
+    import captions
     import limits
     import result
 
@@ -65,6 +66,9 @@ def main(
             for measured in importlib.import_module(ROWS[row]).run(options):
                 found.append(measured)
                 print(line(measured.cells()), flush=True)
+        except captions.NoFiles as reason:
+            found.append(result.Result(f"{row}.", notes=[f"not run: {reason}"]))
+            print(line(found[-1].cells()), flush=True)
         except Exception as error:  # the other rows are still worth their time
             traceback.print_exc()
             failed[row] = f"{type(error).__name__}: {error}"
@@ -102,7 +106,7 @@ def describe(machine) -> str:
 def versions() -> dict[str, str]:
     """Of Python and of what is compared, as far as it is installed."""
     found = {"Python": platform.python_version()}
-    for name in ("jax", "jaxlib", "flax", "optax", "torch", "transformers", "numpy"):
+    for name in ("jax", "jaxlib", "flax", "optax", "keras", "torch", "transformers", "numpy"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -22,17 +22,31 @@ class Options:
         return max(5, full // 3) if self.fast else full
 
 
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """A peer's measurement, and how many times as fast ours is."""
+
+    value: float | None = None
+    how: str = ""  # which of its ways was the fastest, or why there is none
+    ratio: timing.Spread | None = None  # above 1: ours is ahead
+
+    def text(self, unit: str) -> str:
+        """Such as `58.60 ms (compiled): 1.21 (1.15-1.30)`."""
+        if self.value is None:
+            return self.how
+        found = _number(self.value, unit, self.how)
+        return f"{found}: {self.ratio.text()}" if self.ratio else found
+
+
 @dataclasses.dataclass
 class Result:
-    """A measurement: ours, the peer's, and how many times as fast ours is."""
+    """A measurement of ours, and the peers' beside it."""
 
     name: str
     unit: str = "ms"
     ours: float | None = None
     ours_as: str = ""  # which of our ways was the fastest
-    peer: float | None = None
-    peer_as: str = ""
-    ratio: timing.Spread | None = None  # above 1: ours is ahead
+    peers: dict[str, Peer] = dataclasses.field(default_factory=dict)
     target: str = ""
     met: bool | None = None
     limit: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -46,15 +60,15 @@ class Result:
         return [
             self.name,
             _number(self.ours, self.unit, self.ours_as),
-            _number(self.peer, self.unit, self.peer_as),
-            self.ratio.text() if self.ratio else "",
+            *(self.peers.get(name, Peer()).text(self.unit) for name in timing.PEERS),
             f"{self.target}{goal}",
             shares,
             "; ".join(self.notes),
         ]
 
 
-HEADER = ["row", "mmjax", "PyTorch", "times as fast (quartiles)", "target", "of the limit", "notes"]
+# Of a peer: its time, and how many times as fast ours is (quartiles).
+HEADER = ["row", "mmjax", *timing.PEERS, "target", "of the limit", "notes"]
 
 
 def _number(value: float | None, unit: str, how: str) -> str:
@@ -73,10 +87,14 @@ def compare(
     work: limits.Work | None = None,
     at_least: float | None = None,
     notes: Sequence[str] = (),
+    peers: Sequence[str] = timing.PEERS[:1],
 ) -> Result:
-    """The contenders in alternation; of either side the fastest counts."""
+    """The contenders in alternation; of each side the fastest counts.
+
+    Those of `peers` that have no contender are said not to be installed.
+    """
     seconds = timing.alternate(contenders, rounds=options.rounds(rounds), calls=calls)
-    ours, peer = timing.best(seconds, timing.OURS), timing.best(seconds, timing.PEER)
+    ours = timing.best(seconds, timing.OURS)
     assert ours is not None
     medians = {who: 1e3 * timing.spread(x).median for who, x in seconds.items()}
     found = Result(name, ours=medians[ours], ours_as=_way(ours), notes=notes, all=medians)
@@ -84,17 +102,26 @@ def compare(
         found.limit = limits.share(work, medians[ours] / 1e3, options.machine)
     if at_least is not None:
         found.target = f"at least {at_least:g}"
-    if peer is not None:
-        found.peer, found.peer_as = medians[peer], _way(peer)
-        found.ratio = timing.ratio(seconds[peer], seconds[ours])
-        found.met = None if at_least is None else found.ratio.median >= at_least
+    ratios = []
+    for name in peers:
+        best = timing.best(seconds, name)
+        found.peers[name] = Peer(how="not installed")
+        if best is not None:
+            ratios.append(timing.ratio(seconds[best], seconds[ours]))
+            found.peers[name] = Peer(medians[best], _way(best), ratios[-1])
+    if at_least is not None and ratios:
+        found.met = min(ratio.median for ratio in ratios) >= at_least
     return found
 
 
 def _way(name: str) -> str:
-    return name.removeprefix(timing.OURS).removeprefix(timing.PEER).strip()
+    return name.partition(" ")[2]
 
 
 def as_json(found: Result) -> dict[str, Any]:
     """With a spread as its three numbers."""
-    return dataclasses.asdict(found) | {"ratio": found.ratio and found.ratio._asdict()}
+    peers = {
+        name: dataclasses.asdict(peer) | {"ratio": peer.ratio and peer.ratio._asdict()}
+        for name, peer in found.peers.items()
+    }
+    return dataclasses.asdict(found) | {"peers": peers}

@@ -39,7 +39,7 @@ def run(options: result.Options) -> Iterator[result.Result]:
             if theirs is None:
                 row.notes.append(peer.MISSING)
             else:
-                row.peer = theirs["peak"]
+                row.peers["PyTorch"] = result.Peer(theirs["peak"])
                 row.notes.append(f"PyTorch's imports {theirs['before']:.0f} MB")
             yield row
 

@@ -46,9 +46,13 @@ def _line(name: str, seconds: dict, ours: str, most: float, notes: list[str]) ->
     found.ours = timing.spread(seconds[ours]).median
     found.met = found.ours < most
     if "PyTorch" in seconds:
-        found.peer = timing.spread(seconds["PyTorch"]).median
-        found.ratio = timing.ratio(seconds["PyTorch"], seconds[ours])
+        found.peers["PyTorch"] = _peer(seconds, ours)
     return found
+
+
+def _peer(seconds: dict, ours: str, how: str = "") -> result.Peer:
+    theirs = seconds["PyTorch"]
+    return result.Peer(timing.spread(theirs).median, how, timing.ratio(theirs, seconds[ours]))
 
 
 def _first_step(rounds: int) -> list[result.Result]:
@@ -69,8 +73,7 @@ def _first_step(rounds: int) -> list[result.Result]:
         row = result.Result(f"8. start to first step, {name}", unit="s", notes=list(note))
         row.ours = timing.spread(seconds[name]).median
         if "PyTorch" in seconds:
-            row.peer, row.peer_as = timing.spread(seconds["PyTorch"]).median, "eager"
-            row.ratio = timing.ratio(seconds["PyTorch"], seconds[name])
+            row.peers["PyTorch"] = _peer(seconds, name, "eager")
         rows.append(row)
     rows[1].target, rows[1].met = f"under {WARM:.0%} of cold", share.median < WARM
     rows[1].notes = [*note, f"{share.text()} of the cold start"]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-OURS, PEER = "mmjax", "PyTorch"  # what a contender's name begins with
+OURS, PEERS = "mmjax", ("PyTorch", "flax", "Keras")  # what a contender's name begins with
 REST = 0.02  # seconds
 
 

@@ -44,15 +44,23 @@ def moments_in_one_pass(
     mask: Bool[Array, "batch"],
     pivot: Float[AnyArray, "channel"],
 ) -> Moments:
-    """Sums of (x - pivot) and of its squares, added up over devices together."""
-    axes = tuple(range(x.ndim - 1))
-    centred = clear(x.astype(jnp.float32) - _along(pivot, x), mask)
+    """Sums of (x - pivot) and of its squares, added up over devices together.
+
+    Other types than float32 have no pivot: their own rounding is larger than what it would avoid.
+    """
+    centred = x.astype(jnp.float32)
+    if x.dtype == jnp.float32:
+        centred = centred - _along(pivot, x)
+    else:
+        pivot = jnp.zeros_like(pivot)
+    positions = tuple(range(1, x.ndim - 1))
+
+    def over_batch(y: Array) -> Array:
+        # Positions first: the mask is applied to few numbers.
+        return jnp.sum(clear(jnp.sum(y, axis=positions), mask), axis=0)
+
     first, second, examples = total(
-        (
-            jnp.sum(centred, axis=axes),
-            jnp.sum(jnp.square(centred), axis=axes),
-            jnp.sum(mask, dtype=jnp.float32),
-        )
+        (over_batch(centred), over_batch(jnp.square(centred)), jnp.sum(mask, dtype=jnp.float32))
     )
     count = examples * math.prod(x.shape[1:-1])
     divisor = jnp.maximum(count, jnp.ones_like(count))

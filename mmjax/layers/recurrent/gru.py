@@ -88,7 +88,6 @@ def _backward(reverse, unroll, kept, given):
     The gates are kept: on CPUs, computing them again took half as long again (not so for LSTM).
     """
     x, mask, kernel, recurrent, states, gates = kept
-    back = [part.T for part in jnp.split(recurrent, 3, axis=1)]
     states = states_before(states, reverse)
 
     def step(d_state, inputs):
@@ -99,7 +98,7 @@ def _backward(reverse, unroll, kept, given):
         d_update = read * (state - candidate) * update * (1 - update)
         d_reset = d_candidate * product * reset * (1 - reset)
         gradients = (d_reset, d_update, d_candidate * reset)
-        passed = sum(gradient @ part for gradient, part in zip(gradients, back, strict=True))
+        passed = input_gradient(gradients, recurrent)
         held = jnp.where(valid, read * update, d_state)
         return passed + held, (*gradients, d_candidate)
 

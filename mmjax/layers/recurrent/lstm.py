@@ -85,7 +85,6 @@ def _backward(reverse, unroll, kept, given):
     """
     x, mask, kernel, recurrent, bias, projected, states, cells = kept
     scaled, scaled_bias = recurrent * _halves(recurrent), bias * _halves(bias)
-    back = [part.T for part in jnp.split(recurrent, 4, axis=1)]
     states, old_cells = states_before(states, reverse), states_before(cells, reverse)
 
     def step(carry, inputs):
@@ -102,7 +101,7 @@ def _backward(reverse, unroll, kept, given):
             through * i * (1 - g * g),
             read * bent * o * (1 - o),
         )
-        passed = sum(gradient @ part for gradient, part in zip(gradients, back, strict=True))
+        passed = input_gradient(gradients, recurrent)
         held = jnp.where(valid, jnp.zeros_like(d_state), d_state)
         return (passed + held, jnp.where(valid, through * f, d_cell)), gradients
 

@@ -50,13 +50,26 @@ def test_contenders_take_turns_and_begin_in_turn(load):
 def test_the_fastest_of_each_side_counts(load):
     timing = load("timing")
     seconds = {"mmjax jit": [3.0], "PyTorch eager": [5.0], "PyTorch compiled": [4.0, 4.0, 9.0]}
-    assert timing.best(seconds, timing.PEER) == "PyTorch compiled"
-    assert timing.best({"mmjax jit": [1.0]}, timing.PEER) is None
+    assert timing.best(seconds, "PyTorch") == "PyTorch compiled"
+    assert timing.best({"mmjax jit": [1.0]}, "PyTorch") is None
+
+
+def test_each_peer_has_a_ratio_of_its_own_and_one_without_contenders_says_so(load, monkeypatch):
+    result, timing, limits = load("result"), load("timing"), load("limits")
+    seconds = {"mmjax jit": [2.0], "PyTorch eager": [3.0], "flax jit": [1.0], "flax pmap": [1.5]}
+    monkeypatch.setattr(timing, "alternate", lambda *_, **__: seconds)
+    options = result.Options(True, None, None, limits.Machine(1.0, 1.0))
+    row = result.compare("row", {}, options, rounds=1, at_least=1.0, peers=timing.PEERS)
+    assert row.met is False and row.peers["PyTorch"].ratio.median == 1.5
+    assert row.peers["flax"].how == "jit" and row.peers["flax"].ratio.median == 0.5
+    cells = dict(zip(result.HEADER, row.cells(), strict=True))
+    assert cells["Keras"] == "not installed" and "(jit): 0.50 (0.50-0.50)" in cells["flax"]
+    assert result.as_json(row)["peers"]["flax"]["ratio"]["median"] == 0.5
 
 
 def test_what_does_not_agree_is_refused(load):
     agreement = load("agreement")
-    assert agreement.require_same([1.0], [1.00005], "loss") == "loss differs by 5e-05"
+    assert agreement.require_same([1.0], [1.00005], "loss") == pytest.approx(5e-05, rel=1e-3)
     for wrong in (1.01, float("nan")):
         with pytest.raises(ValueError, match="loss: ours"):
             agreement.require_same([wrong], [1.0], "loss")
@@ -108,6 +121,23 @@ def test_the_lstm_has_pytorchs_gradient_for_ragged_texts(load):
     row._same(row.gradient(row.mapped(net), words, mask), eager, net, "jit")
 
 
+@pytest.mark.usefixtures("standard_promotion")
+@pytest.mark.parametrize("side, needed", [("flax_peer", "flax"), ("keras_peer", "keras")])
+@pytest.mark.parametrize("ragged", [False, True])
+def test_a_peer_on_jax_has_our_gradient(load, side, needed, ragged):
+    pytest.importorskip(needed, reason=f"{needed} is not installed: row 2 is not compared with it")
+    row, peer = load("row2_lstm"), load(side)
+    words, lengths = row.texts(7, ragged, 8)
+    mask = np.arange(7)[None] < lengths[:, None]
+    params = row.ENCODER.init(jax.random.key(0), words, mask, train=False)["params"]
+    ours = row.gradient(params, words, mask)
+    with jax.numpy_rank_promotion("allow"):
+        calls, mapping = peer.gradients(params, words, mask, ragged)
+        assert len(calls) == 2
+        for name, call in calls.items():
+            row._equal(ours, call(), mapping, name)
+
+
 @pytest.mark.parametrize("fusion", ["cross_attention", "bottleneck"])
 def test_pytorchs_pair_has_our_parameters_and_our_logits(load, fusion):
     pytest.importorskip("torch", reason=_WHY)
@@ -133,6 +163,14 @@ def test_the_command_explains_itself_and_refuses_unknown_rows():
     assert printed.returncode == 0 and "--manual-dir" in printed.stdout
     wrong = subprocess.run([*command, "--rows", "1,9"], capture_output=True, text=True)
     assert wrong.returncode == 1 and "--rows 9: choose from 1, 2" in wrong.stderr
+
+
+def test_a_row_without_its_files_is_printed_and_is_no_error(tmp_path):
+    folders = ["--manual-dir", str(tmp_path / "files"), "--data-dir", str(tmp_path / "data")]
+    command = [sys.executable, str(FOLDER / "compare.py"), "--fast", "--rows", "3", *folders]
+    printed = subprocess.run(command, capture_output=True, text=True)
+    assert printed.returncode == 0, printed.stderr
+    assert f"not run: no fashion_mnist files in {tmp_path / 'files'}" in printed.stdout
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ class Task:
         try:
             self.data.prepare()
         except (errors.DisconnectedError, errors.MissingFileError) as error:
-            raise NoFiles(f"no {name} files in {files or 'a given folder'} (--manual-dir)") from error
+            where = f" in {files}" if files else ""
+            raise NoFiles(f"no {name} files{where} (--manual-dir)") from error
         self.preprocessing = self.data.preprocessing()
         self.source = self.data.source("train")
 

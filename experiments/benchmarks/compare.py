@@ -67,7 +67,8 @@ def main(
                 found.append(measured)
                 print(line(measured.cells()), flush=True)
         except captions.NoFiles as reason:
-            found.append(result.Result(f"{row}.", notes=[f"not run: {reason}"]))
+            name = f"{row}. {ROWS[row].partition('_')[2]}"
+            found.append(result.Result(name, notes=[f"not run: {reason}"]))
             print(line(found[-1].cells()), flush=True)
         except Exception as error:  # the other rows are still worth their time
             traceback.print_exc()

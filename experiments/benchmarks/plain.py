@@ -122,12 +122,13 @@ class Recurrent(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, ids: Array, mask: Array, train: bool) -> Array:
+    def __call__(self, ids: Array, mask: Array | None, train: bool) -> Array:
         cell = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell}[self.cell]
         x = nn.Embed(self.vocabulary, self.embedding_dim, dtype=self.dtype, name="embedding")(ids)
         # Of a sequence's states RNN takes the one at its length as its last.
         rnn = nn.RNN(cell(self.dim, dtype=self.dtype, name="cell"), return_carry=True)
-        carry, _ = rnn(x, seq_lengths=mask.sum(axis=1, dtype=jnp.int32))
+        lengths = None if mask is None else mask.sum(axis=1, dtype=jnp.int32)
+        carry, _ = rnn(x, seq_lengths=lengths)
         return (carry[1] if self.cell == "lstm" else carry)[:, None]
 
 

@@ -3,11 +3,14 @@
 import functools
 
 import agreement
+import flax_peer
 import jax
+import keras_peer
 import limits
 import made_up
 import peer
 import result
+import timing
 import tutorial
 from peer import torch
 
@@ -25,21 +28,26 @@ def run(options: result.Options) -> list[result.Result]:
     updates = {
         name: wrap(tutorial.step(), mesh, donate=True) for name, wrap in parallel.WRAPPERS.items()
     }
-    params, contenders = None, {}
-    if torch is None:
-        notes.append(peer.MISSING)
-    else:
+    params, contenders, checked = None, {}, {}
+    if torch is not None:
         import tutorial_peer
 
         net = tutorial_peer.network()
         params = tutorial.mapped(peer.arrays(net))
-        theirs = peer.trainer(net, tutorial_peer.loss_of(pairs, False), made_up.LR)
-        expected = [theirs() for _ in range(STEPS)]
-        for name, update in updates.items():
-            found = losses(update, given, params, mesh)
-            notes.append(agreement.require_same(found, expected, f"loss of {STEPS} steps, {name},"))
+        checked["PyTorch"] = peer.trainer(net, tutorial_peer.loss_of(pairs, False), made_up.LR)
         contenders, failed = tutorial_peer.contenders(pairs)
         notes += failed
+    variables = tutorial.state(given, params).variables
+    on_jax = flax_peer.trainers(flax_peer.tutorial(), variables, given)
+    on_jax |= keras_peer.trainers(variables["params"], pairs)
+    found = {name: losses(update, given, params, mesh) for name, update in updates.items()}
+    worst = 0.0
+    for name, theirs in (checked | on_jax).items():
+        expected = [theirs() for _ in range(STEPS)]
+        for way, ours in found.items():
+            what = f"loss of {STEPS} steps, {way}, {name}"
+            worst = max(worst, agreement.require_same(ours, expected, what))
+    notes.append(f"losses of {STEPS} steps differ by at most {worst:.0e}")
     states = {name: [parallel.replicate(tutorial.state(given, params), mesh)] for name in updates}
 
     def once(name: str) -> None:
@@ -49,8 +57,8 @@ def run(options: result.Options) -> list[result.Result]:
     ours = {f"mmjax {name}": functools.partial(once, name) for name in updates}
     work = limits.work(tutorial.step(axis=None), tutorial.state(given), given)
     row = result.compare(
-        "1. training step", ours | contenders, options,
-        rounds=30, work=work, at_least=1.0, notes=notes,
+        "1. training step", ours | contenders | on_jax, options,
+        rounds=30, work=work, at_least=1.0, notes=notes, peers=timing.PEERS,
     )  # fmt: skip
     return [row]
 

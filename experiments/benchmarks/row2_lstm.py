@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import agreement
+import flax_peer
 import jax
 import jax.numpy as jnp
+import keras_peer
 import limits
 import made_up
 import numpy as np
 import parameters
 import peer
 import result
+import timing
 from jax import Array
 from peer import torch
 
@@ -39,23 +42,33 @@ def _row(length: int, ragged: bool, options: result.Options) -> result.Result:
     mask = np.arange(length)[None] < lengths[:, None]
     params = jax.jit(lambda: ENCODER.init(jax.random.key(0), words, mask, train=False))()["params"]
     notes, contenders = [], {}
-    if torch is None:
-        notes.append(peer.MISSING)
-    else:
+    if torch is not None:
         compiled = not (options.fast and length == LENGTHS[-1])
         net, contenders, failed = _peer(words, lengths, ragged, compiled)
         notes += failed
         params = mapped(net)
-    ours = {}
+    ours, computed, differences = {}, {}, []
     for name, call in gradients(params, words, mask).items():
         ours[f"mmjax {name}"] = functools.partial(lambda call: jax.block_until_ready(call()), call)
+        computed[name] = jax.device_get(call())
         if torch is not None:
-            notes.append(_same(call(), contenders, net, name))
+            differences += _same(computed[name], contenders, net, name)
+    on_jax = {}
+    for side in (flax_peer, keras_peer):
+        calls, mapping = side.gradients(params, words, mask, ragged)
+        for name, call in calls.items():
+            expected = jax.device_get(call())
+            differences += [
+                _equal(x, expected, mapping, f"gradient, {way}, {name}")
+                for way, x in computed.items()
+            ]
+        on_jax |= calls
+    notes.append(f"losses and gradients differ by at most {max(differences):.0e}")
     work = limits.work(gradient, params, words, mask)
     return result.compare(
-        f"2. LSTM, {'1 to ' if ragged else ''}{length} words", ours | contenders, options,
+        f"2. LSTM, {'1 to ' if ragged else ''}{length} words", ours | contenders | on_jax, options,
         rounds=max(60 // (1 + length // 25), 12), calls=max(1, 40 // length),
-        work=work, at_least=1.0, notes=notes,
+        work=work, at_least=1.0, notes=notes, peers=timing.PEERS,
     )  # fmt: skip
 
 
@@ -153,8 +166,8 @@ def _peer(
     return net, contenders, [note] if note else []
 
 
-def _same(found: tuple[Array, Any], contenders: dict, net: Any, name: str) -> str:
-    """Loss and norms of all gradients, of every way of PyTorch's."""
+def _same(found: tuple[Array, Any], contenders: dict, net: Any, name: str) -> list[float]:
+    """Differences of the loss and norms of all gradients, of every way of PyTorch's."""
     value, grads = found
     norms = {k: float(jnp.linalg.norm(v)) for k, v in grads["lstm"]["layer_0_forward"].items()}
     worst = []
@@ -167,7 +180,17 @@ def _same(found: tuple[Array, Any], contenders: dict, net: Any, name: str) -> st
         got = [float(value), *norms.values()]
         worst.append(
             agreement.require_same(
-                [x / scale for x in got], [x / scale for x in expected], f"gradient, {name}, {way},"
+                [x / scale for x in got], [x / scale for x in expected], f"gradient, {name}, {way}"
             )
         )
-    return worst[-1]
+    return worst
+
+
+def _equal(ours: Any, theirs: Any, mapping: Callable, what: str) -> float:
+    """Loss, and the distance of every gradient as a share of the largest one's norm."""
+    (value, grads), (expected, others) = ours, theirs
+    leaves, others = jax.tree.leaves(mapping(grads)), jax.tree.leaves(others)
+    scale = max(float(np.linalg.norm(x)) for x in others)
+    distances = [float(np.linalg.norm(a - b)) / scale for a, b in zip(leaves, others, strict=True)]
+    found = [float(value) / float(expected), *distances]
+    return agreement.require_same(found, [1.0] + [0.0] * len(distances), what)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import agreement
+import flax_peer
 import jax
 import limits
 import made_up
@@ -14,6 +15,7 @@ import numpy as np
 import pair
 import peer
 import result
+import timing
 import tutorial
 from peer import torch
 
@@ -42,21 +44,27 @@ def _rows(fusion: str, options: result.Options) -> Iterator[result.Result]:
     else:
         state = dataclasses.replace(state, params=pair.mapped(peer.arrays(net), fusion))
     training = _training(model, state, given, options)
-    theirs, ways = {}, {}
+    plain = flax_peer.pair(fusion)
+    on_jax = flax_peer.trainers(plain, state.variables, given)
+    theirs, ways, expected = {}, {}, {name: call() for name, call in on_jax.items()}
     if net is not None:
         theirs, ways = _peers(fusion, pairs, options, notes)
-        expected = _loss(net.train(), pairs)
-        for name, (call, _) in training.items():
-            notes.append(agreement.require_same([call()], [expected], f"loss, {name},"))
+        expected["PyTorch"] = _loss(net.train(), pairs)
+    worst = 0.0
+    for name, call in training.items():
+        first = call()
+        for side, loss in expected.items():
+            worst = max(worst, agreement.require_same([first], [loss], f"loss, {name}, {side}"))
+    notes.append(f"losses differ by at most {worst:.0e}")
     step = functools.partial(tutorial.step(model=model), axis=None)
-    ours = {f"mmjax {name}": again for name, (_, again) in training.items()}
+    ours = {f"mmjax {name}": call for name, call in training.items()}
     label = "MBT" if fusion == "bottleneck" else "cross-attention"
     yield result.compare(
-        f"5. {label}, training step", ours | theirs, options, rounds=12,
-        work=limits.work(step, state, given), at_least=1.0, notes=notes,
+        f"5. {label}, training step", ours | theirs | on_jax, options, rounds=12,
+        work=limits.work(step, state, given), at_least=1.0, notes=notes, peers=timing.PEERS[:2],
     )  # fmt: skip
     for size in (ONE, MANY):
-        yield _inference(label, size, model, state, ways, options)
+        yield _inference(label, size, model, state, ways, plain, options)
 
 
 def _state(model: Any, given: Any, drawn: bool) -> mmjax.TrainState:
@@ -82,8 +90,8 @@ def network(fusion: str) -> Any:
 
 def _training(
     model: Any, state: Any, given: Any, options: result.Options
-) -> dict[str, tuple[Callable, Callable]]:
-    """{way: (the first step's loss, a step)}: as `--devices 1`, and on all host devices.
+) -> dict[str, Callable[[], float]]:
+    """{way: a step, which returns its loss}: as `--devices 1`, and on all host devices.
 
     A fast run has the first of them alone: it was the fastest, and each compiles for 20 s.
     """
@@ -100,7 +108,7 @@ def _training(
             now[0], sums = update(now[0], given)
             return float(sums[MetricName("match", "loss")].mean())
 
-        found[name] = (step, step)
+        found[name] = step
     return found
 
 
@@ -137,7 +145,9 @@ def _loss(net: Any, given: made_up.Pairs) -> float:
     return float(tutorial_peer.loss_of(given, False)(net).detach())
 
 
-def _inference(label: str, size: int, model, state, ways: dict, options) -> result.Result:
+def _inference(
+    label: str, size: int, model: Any, state: Any, ways: dict, plain: Any, options: result.Options
+) -> result.Result:
     """Logits of a batch, the same ones, with the running statistics of no training."""
     given = tutorial.batch(made_up.larger(size))
     logits = functools.partial(model.apply, train=False)
@@ -156,14 +166,18 @@ def _inference(label: str, size: int, model, state, ways: dict, options) -> resu
         )
     for name, (net, channels_last) in ways.items():
         calls[name] = _predictor(net.eval(), given, channels_last)
-    found = [np.asarray(call()) for call in calls.values()]
-    notes = [
-        agreement.require_same(x[:8].tolist(), found[-1][:8].tolist(), "logits") for x in found[:1]
-    ]
+    calls |= flax_peer.predictors(plain, state.variables, given.inputs)
+    found = {name: np.asarray(call())[:8].tolist() for name, call in calls.items()}
+    worst = max(
+        agreement.require_same(found["mmjax jit"], x, f"logits, {name}")
+        for name, x in found.items()
+    )
+    notes = [f"logits differ by at most {worst:.0e}"]
     work = limits.work(logits, variables, given.inputs)
     row = result.compare(
         f"5. {label}, inference at batch {size}", calls, options,
         rounds=40 if size == ONE else 9, work=work, at_least=1.0, notes=notes,
+        peers=timing.PEERS[:2],
     )  # fmt: skip
     assert row.ours is not None
     row.notes = [*row.notes, f"{1e3 * size / row.ours:,.0f} examples/s"]

@@ -37,7 +37,9 @@ def in_one_call(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callabl
     """The same as `--steps-per-call`: the columns lie on the device, the steps are one program."""
     stream = multi_step.stacked(task.indices(seed), start=0, steps=sys.maxsize, size=steps)
     first, held = next(task.batches(seed)), task.rows()
-    update, now = _start(multi_step.scanned(tutorial.step()), first, seed, stacked=True, held=held)
+    update, now = _start(
+        multi_step.call(tutorial.step(), True), first, seed, stacked=True, held=held
+    )
 
     def part() -> None:
         now[0], sums = update(now[0], next(stream))

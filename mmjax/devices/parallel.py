@@ -70,6 +70,11 @@ def share() -> tuple[int, int]:
     return jax.process_index(), jax.process_count()
 
 
+def accelerated() -> bool:
+    """Whether programs run on GPUs or TPUs: they wait for small batches from the host."""
+    return jax.default_backend() != "cpu"
+
+
 def primary() -> bool:
     """Whether this process writes the files of the run."""
     # Asking JAX before `request_host_devices` would start it with one CPU device.

@@ -30,7 +30,7 @@ LOCK = ".lock"
 _ROUNDING = ("parallel", "accumulate", "buckets", "steps_per_call", "remat")
 _UNREADABLE = "[]*?\\"  # Orbax reads a path as a pattern
 CHUNK = 128  # examples per device and call in evaluations of runs by older versions
-PACKAGES = ("mmjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+PACKAGES = ("mmjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def check(run: Path, experiment: Experiment) -> None:

@@ -67,7 +67,7 @@ def broken(path, value):
 @pytest.mark.parametrize(
     "path, value, message",
     [
-        (["format"], 99, r"expected a configuration of format 3 or 4 or 5, got 99; another version"),
+        (["format"], 99, r"a configuration of format 3 or 4 or 5, got 99; another version"),
         (["model", "fusion", "type"], "fusion/sun", r"unknown type 'fusion/sun'.*'fusion/sum'"),
         (["optim", "type"], "fusion/sum", r"unknown type 'fusion/sum'.*'optim/adam'"),
         (["optim", "peak"], 1.0, r"optim/adam has no field \['peak'\]; its fields are \['peak_lr'"),

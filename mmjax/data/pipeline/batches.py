@@ -1,17 +1,16 @@
-"""Batches: the order from Grain, the examples from a source, computed ahead of their use."""
+"""Batches: the examples of a source in the order of a seed, computed ahead of their use."""
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-import grain
 import jax
 import numpy as np
 
 from mmjax.data.dataset import Dataset, Source
 from mmjax.data.pipeline.buckets import cut, shortest
+from mmjax.data.pipeline.order import examples_at
 from mmjax.data.pipeline.prefetch import prefetch
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Rng, Share
@@ -19,7 +18,7 @@ from mmjax.errors import UserError
 from mmjax.types import AnyArray, Batch, Masked, RowIndices
 
 T = TypeVar("T")
-MOST_HELD = 2**31  # bytes of preprocessed columns on each device
+MOST_HELD = 2**30  # bytes of preprocessed columns on each device
 
 
 def train_batches(
@@ -93,17 +92,12 @@ class _Order:
             )
 
     def __call__(self, step: int) -> tuple[np.ndarray, Rng, Share]:
-        indices = np.asarray(_batched(self.length, self.seed, self.batch_size)[step])
+        places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        indices = examples_at(places, self.length, self.seed)
         part, parts = self.share
         size = self.batch_size // parts
         share = Share(self.batch_size, slice(part * size, (part + 1) * size))
         return indices, np.random.default_rng([self.seed, step]), share
-
-
-@functools.lru_cache(maxsize=8)
-def _batched(length: int, seed: int, batch_size: int) -> grain.MapDataset:
-    """The examples of every batch."""
-    return grain.MapDataset.range(length).seed(seed).shuffle().repeat().batch(batch_size)
 
 
 @dataclasses.dataclass(frozen=True)

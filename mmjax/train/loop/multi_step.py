@@ -1,4 +1,4 @@
-"""Several steps in one compiled program: small steps do not wait for Python."""
+"""What a compiled call is: one step or several, on batches or on rows that the device holds."""
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -13,10 +13,10 @@ from mmjax.types import AnyArray, Batch, Masked, MetricName, RowIndices, Weighte
 Means = Mapping[MetricName, WeightedMean]
 
 
-def scanned(step: Callable) -> Callable:
-    """(state, batches [step, batch, ...], columns) -> state after all steps, means `[step]`.
+def call(step: Callable, several: bool) -> Callable:
+    """(state, batch, columns, *, axis) -> new state, means; `several` batches: `[step, ...]`.
 
-    Batches may be `RowIndices` into `columns`, which hold all rows of each modality.
+    A batch may be `RowIndices` into `columns`, which hold all rows of each modality.
     """
 
     def steps(
@@ -31,7 +31,7 @@ def scanned(step: Callable) -> Callable:
                 batch = batch.batch(columns)
             return step(state, batch, axis=axis)
 
-        return jax.lax.scan(one, state, batches)
+        return jax.lax.scan(one, state, batches) if several else one(state, batches)
 
     return steps
 
@@ -53,10 +53,10 @@ def stacked(
 
 def each(before: int, means: Means, ids: AnyArray) -> Iterator[tuple[int, Means, AnyArray]]:
     """(step, means, ids) of every step of a call that began after step `before`."""
+    means = jax.device_get(means)  # all at once
     if ids.ndim == 1:
         yield before + 1, means, ids
         return
-    means = jax.device_get(means)
     for place in range(len(ids)):
         yield before + 1 + place, jax.tree.map(lambda x, n=place: x[n], means), ids[place]
 

@@ -24,7 +24,8 @@ class BatchStream:
         self.epoch = len(self._source)  # examples
         # All rows of each modality, preprocessed, where the device can gather batches from them.
         self.columns = None
-        if experiment.compute.steps_per_call > 1:
+        compute = experiment.compute
+        if compute.steps_per_call > 1 or (compute.buckets == 1 and parallel.accelerated()):
             self.columns = held(experiment.data, self._source, preprocessing)
 
     def first(self) -> Batch:
@@ -39,12 +40,14 @@ class BatchStream:
         """
         compute = self._experiment.compute
         read = {"seed": seed, "start": start, "workers": compute.workers}
-        if compute.steps_per_call == 1:
-            if compute.buckets == 1 or parallel.share()[1] == 1:
+        if compute.buckets > 1:
+            if parallel.share()[1] == 1:
                 return self._batches(**read, buckets=compute.buckets)
             whole = self._batches(**read)
             return same_length(whole, self._preprocessing, compute.buckets, watchdog)
         batches = self._batches(**read) if self.columns is None else self._rows(**read)
+        if compute.steps_per_call == 1:
+            return batches
         size = compute.steps_per_call
         return multi_step.stacked(batches, start=start, steps=self._experiment.steps, size=size)
 

@@ -78,7 +78,7 @@ class Trainer:
         return parallel.apart(self._call(), self.mesh, donate=True, held=columns)
 
     def _call(self) -> Callable:
-        return multi_step.scanned(self._step) if self._several else self._step
+        return multi_step.call(self._step, self._several)
 
     def _fresh(self, seed: Any) -> TrainState:
         experiment = self._experiment

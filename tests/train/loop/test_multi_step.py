@@ -17,6 +17,7 @@ from mmjax.runs import log
 from mmjax.train.loop import multi_step
 from mmjax.train.loop.fit import fit
 from mmjax.train.step.step import train_step
+from mmjax.types import RowIndices
 from tests.config.experiments import changed, small
 from tests.faults.trainee import CLOCK, outcome
 from tests.train.step.test_step import OBJECTIVES, batch, close, model
@@ -51,6 +52,19 @@ def test_a_training_by_calls_is_the_same(wrapper, one, digits_dir, tmp_path):
     for line, other in zip(*lines, strict=True):
         numbers = [name for name in line if name not in (*CLOCK, "split")]
         close([line[name] for name in numbers], [other[name] for name in numbers], 1e-5)
+
+
+def test_on_accelerators_single_steps_read_columns_that_the_device_holds(
+    one, digits_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(parallel, "accelerated", lambda: True)
+    seen = []
+    batch = RowIndices.batch
+    monkeypatch.setattr(RowIndices, "batch", lambda *a: seen.append(1) or batch(*a))
+    fit(small(data=DigitsMatch(data_dir=digits_dir), devices=2), tmp_path / "run")
+    (arrays, *_), (expected, *_) = outcome(tmp_path / "run"), outcome(one)
+    close(arrays, expected, 1e-6)
+    assert seen
 
 
 def test_data_that_are_augmented_are_sent_in_the_same_order(digits_dir):

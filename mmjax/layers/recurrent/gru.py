@@ -12,11 +12,8 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from mmjax.layers.recurrent.recurrent import (
-    bias_gradient,
     gate_parameters,
     initial_state,
-    input_gradient,
-    kernel_gradient,
     last_state,
     states_before,
     varying,
@@ -97,23 +94,24 @@ def _backward(reverse, unroll, kept, given):
         d_candidate = read * (1 - update) * (1 - candidate * candidate)
         d_update = read * (state - candidate) * update * (1 - update)
         d_reset = d_candidate * product * reset * (1 - reset)
-        gradients = (d_reset, d_update, d_candidate * reset)
-        passed = input_gradient(gradients, recurrent)
+        d_product = jnp.concatenate([d_reset, d_update, d_candidate * reset], axis=1)
         held = jnp.where(valid, read * update, d_state)
-        return passed + held, (*gradients, d_candidate)
+        return d_product @ recurrent.T + held, (d_product, d_candidate)
 
     zeros = jnp.zeros_like(states, shape=states.shape[1:])
     inputs = (given, gates, states, mask)
-    _, gradients = jax.lax.scan(step, zeros, inputs, reverse=not reverse, unroll=unroll)
-    d_reset, d_update, d_product, d_candidate = gradients
-    from_input, from_state = (d_reset, d_update, d_candidate), (d_reset, d_update, d_product)
+    _, (from_state, d_candidate) = jax.lax.scan(
+        step, zeros, inputs, reverse=not reverse, unroll=unroll
+    )
+    others, d_product = jnp.split(from_state, [2 * recurrent.shape[0]], axis=2)
+    from_input = jnp.concatenate([others, d_candidate], axis=2)
     return (
-        input_gradient(from_input, kernel),
+        from_input @ kernel.T,
         None,
-        kernel_gradient(from_input, x),
-        kernel_gradient(from_state, states),
-        bias_gradient(from_input),
-        bias_gradient([d_product]),
+        jnp.einsum("tbw,tbg->wg", x, from_input),
+        jnp.einsum("tbw,tbg->wg", states, from_state),
+        jnp.sum(from_input, axis=(0, 1)),
+        jnp.sum(d_product, axis=(0, 1)),
     )
 
 

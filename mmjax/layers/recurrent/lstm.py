@@ -9,11 +9,8 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from mmjax.layers.recurrent.recurrent import (
-    bias_gradient,
     gate_parameters,
     initial_state,
-    input_gradient,
-    kernel_gradient,
     last_state,
     states_before,
     varying,
@@ -80,8 +77,7 @@ def _forward(reverse, unroll, x, mask, kernel, recurrent, bias):
 def _backward(reverse, unroll, kept, given):
     """The gradients. Those of the kernels are one product each over all tokens, after the scan.
 
-    The four gates stay separate: joining them in each step costs more than three more products.
-    Their values are computed again, which is faster than storing them.
+    The values of the gates are computed again, which is faster than storing them.
     """
     x, mask, kernel, recurrent, bias, projected, states, cells = kept
     scaled, scaled_bias = recurrent * _halves(recurrent), bias * _halves(bias)
@@ -95,22 +91,25 @@ def _backward(reverse, unroll, kept, given):
         d_state = d_state + given
         read = jnp.where(valid, d_state, jnp.zeros_like(d_state))
         through = jnp.where(valid, d_cell + read * o * (1 - bent * bent), jnp.zeros_like(d_cell))
-        gradients = (
-            through * g * i * (1 - i),
-            through * old_cell * f * (1 - f),
-            through * i * (1 - g * g),
-            read * bent * o * (1 - o),
+        d_gates = jnp.concatenate(
+            [
+                through * g * i * (1 - i),
+                through * old_cell * f * (1 - f),
+                through * i * (1 - g * g),
+                read * bent * o * (1 - o),
+            ],
+            axis=1,
         )
-        passed = input_gradient(gradients, recurrent)
+        passed = d_gates @ recurrent.T
         held = jnp.where(valid, jnp.zeros_like(d_state), d_state)
-        return (passed + held, jnp.where(valid, through * f, d_cell)), gradients
+        return (passed + held, jnp.where(valid, through * f, d_cell)), d_gates
 
     zeros = initial_state(projected, recurrent)
     inputs = (given, projected, states, old_cells, cells, mask)
-    _, gates = jax.lax.scan(step, (zeros, zeros), inputs, reverse=not reverse, unroll=unroll)
-    d_x = input_gradient(gates, kernel)
-    d_kernel, d_recurrent = (kernel_gradient(gates, read) for read in (x, states))
-    return d_x, None, d_kernel, d_recurrent, bias_gradient(gates)
+    _, d_gates = jax.lax.scan(step, (zeros, zeros), inputs, reverse=not reverse, unroll=unroll)
+    d_x = d_gates @ kernel.T
+    d_kernel, d_recurrent = (jnp.einsum("tbw,tbg->wg", read, d_gates) for read in (x, states))
+    return d_x, None, d_kernel, d_recurrent, jnp.sum(d_gates, axis=(0, 1))
 
 
 _lstm.defvjp(_forward, _backward)

@@ -1,6 +1,4 @@
-"""Parts of LSTM and GRU: parameters, first and last states, and gradients."""
-
-from collections.abc import Sequence
+"""Parts of LSTM and GRU: parameters, first and last states."""
 
 import jax
 import jax.numpy as jnp
@@ -53,39 +51,3 @@ def last_state(states: Float[Array, "token batch dim"], reverse: bool) -> Float[
     if states.shape[0] == 0:
         return jnp.zeros_like(states, shape=states.shape[1:])
     return states[0 if reverse else -1]
-
-
-def input_gradient(
-    gates: Sequence[Float[Array, "*token batch dim"]], kernel: Float[Array, "width gates"]
-) -> Float[Array, "*token batch width"]:
-    """The gradient of x from those of the gates, x @ kernel."""
-
-    def apart(gates: tuple[Array, ...], kernel: Array) -> Array:
-        parts = jnp.split(kernel, len(gates), axis=1)
-        return jnp.asarray(sum(gate @ part.T for gate, part in zip(gates, parts, strict=True)))
-
-    def joined(gates: tuple[Array, ...], kernel: Array) -> Array:
-        return jnp.concatenate(gates, axis=-1) @ kernel.T
-
-    # CPUs would spend more on joining the gates than on three more products; for a GPU these would
-    # be as many kernels more.
-    return jax.lax.platform_dependent(tuple(gates), kernel, cpu=apart, default=joined)
-
-
-def kernel_gradient(
-    gates: Sequence[Float[Array, "token batch dim"]], read: Float[Array, "token batch width"]
-) -> Float[Array, "width gates"]:
-    """The gradient of a kernel from those of the gates, read @ kernel."""
-
-    def apart(gates: tuple[Array, ...], read: Array) -> Array:
-        return jnp.concatenate([jnp.einsum("tbw,tbd->wd", read, gate) for gate in gates], axis=1)
-
-    def joined(gates: tuple[Array, ...], read: Array) -> Array:
-        return jnp.einsum("tbw,tbg->wg", read, jnp.concatenate(gates, axis=-1))
-
-    return jax.lax.platform_dependent(tuple(gates), read, cpu=apart, default=joined)
-
-
-def bias_gradient(gates: Sequence[Float[Array, "token batch dim"]]) -> Float[Array, "gates"]:
-    """The gradient of a bias from those of the gates that it was added to."""
-    return jnp.concatenate([jnp.sum(gate, axis=(0, 1)) for gate in gates])

@@ -50,8 +50,11 @@ def _sublayer(old: Mapping[str, Any]) -> dict[str, Any]:
     norm = "mlp_norm" if "mlp" in old else f"{prefix or 'attention_'}norm"
     names = {"norm": norm, "context_norm": "context_norm", "Dense_0": "hidden", "Dense_1": "mlp"}
     parts = {**old, **old.get("attention", {}), **old.get("mlp", {})}
-    inner = ("attention", "mlp")
-    return {names.get(key, prefix + key): parts[key] for key in parts if key not in inner}
+    return {
+        str(names.get(key, prefix + key)): item
+        for key, item in parts.items()
+        if key not in ("attention", "mlp")
+    }
 
 
 def _without_heads(old: Any, name: str) -> Any:

@@ -79,11 +79,9 @@ def measure(text: str, chip: Chip, flops: float, memory: float) -> Cost:
     rooflines = (max(k.bytes / chip.bandwidth, k.flops / chip.peak) for k in found)
     seconds = cycles / chip.clock if chip.platform == "tpu" else sum(rooflines)
     collectives, exchanged = collections.Counter(), 0.0
-    for kernel in found:
-        kind = kernel.operation.kind.removesuffix("-start")
-        if kind in _COLLECTIVES:
-            collectives[kind] += kernel.times
-            exchanged += kernel.times * _size(kernel.operation.type, all_memory=True)
+    for kind, size, count in exchanges(text):
+        collectives[kind] += count
+        exchanged += count * size
     launched = [k for k in found if k.operation.kind.removesuffix("-start") not in _COLLECTIVES]
     return Cost(
         cycles=cycles,
@@ -96,6 +94,16 @@ def measure(text: str, chip: Chip, flops: float, memory: float) -> Cost:
         exchanged=exchanged,
         peak_share=flops / (seconds * chip.peak) if seconds else 0.0,
     )
+
+
+def exchanges(text: str) -> list[tuple[str, float, int]]:
+    """What a program exchanges between chips: (all-reduce, bytes of its results, how many)."""
+    found: collections.Counter[tuple[str, float]] = collections.Counter()
+    for kernel in kernels(text):
+        kind = kernel.operation.kind.removesuffix("-start")
+        if kind in _COLLECTIVES:
+            found[kind, _size(kernel.operation.type, all_memory=True)] += kernel.times
+    return [(kind, size, count) for (kind, size), count in sorted(found.items())]
 
 
 def hottest(text: str, chip: Chip, count: int = 10) -> list[tuple[str, int, float]]:

@@ -45,7 +45,7 @@ def _rows(fusion: str, options: result.Options) -> Iterator[result.Result]:
         state = dataclasses.replace(state, params=pair.mapped(peer.arrays(net), fusion))
     training = _training(model, state, given, options)
     plain = flax_peer.pair(fusion)
-    on_jax = flax_peer.trainers(plain, state.variables, given)
+    on_jax = _chosen(flax_peer.trainers(plain, state.variables, given), options)
     theirs, ways, expected = {}, {}, {name: call() for name, call in on_jax.items()}
     if net is not None:
         theirs, ways = _peers(fusion, pairs, options, notes)
@@ -65,6 +65,11 @@ def _rows(fusion: str, options: result.Options) -> Iterator[result.Result]:
     )  # fmt: skip
     for size in (ONE, MANY):
         yield _inference(label, size, model, state, ways, plain, options)
+
+
+def _chosen(calls: dict[str, Callable], options: result.Options) -> dict[str, Callable]:
+    """In a fast run one device alone: it was the fastest, and a step takes seconds."""
+    return dict(list(calls.items())[:1]) if options.fast else calls
 
 
 def _state(model: Any, given: Any, drawn: bool) -> mmjax.TrainState:
@@ -166,7 +171,7 @@ def _inference(
         )
     for name, (net, channels_last) in ways.items():
         calls[name] = _predictor(net.eval(), given, channels_last)
-    calls |= flax_peer.predictors(plain, state.variables, given.inputs)
+    calls |= _chosen(flax_peer.predictors(plain, state.variables, given.inputs), options)
     found = {name: np.asarray(call())[:8].tolist() for name, call in calls.items()}
     worst = max(
         agreement.require_same(found["mmjax jit"], x, f"logits, {name}")

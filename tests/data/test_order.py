@@ -24,3 +24,12 @@ def test_every_epoch_has_every_example_once_and_an_order_of_its_own(length, monk
     assert length < 5 or np.any(first != second)
     monkeypatch.setattr(order, "_MOST_KEPT", 0)
     np.testing.assert_array_equal(order.examples_at(np.arange(length), length, 3), first)
+
+
+def test_the_orders_of_many_seeds_are_computed_once_each(monkeypatch):
+    made, permuted = [], order._permuted
+    monkeypatch.setattr(order, "_permuted", lambda *a: made.append(a[1:]) or permuted(*a))
+    for start in range(0, 60, 10):
+        for seed in range(8):
+            order.examples_at(np.arange(start, start + 10), 61, 900 + seed)
+    assert len(made) == len(set(made)) == 8

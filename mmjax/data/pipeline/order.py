@@ -10,7 +10,7 @@ import functools
 import numpy as np
 
 _BITS = 2**32 - 1
-_MOST_KEPT = 2**22  # examples of an epoch whose whole order is computed once and kept, 32 MiB
+_MOST_KEPT = 2**20  # examples of an epoch whose whole order is computed once and kept, 4 MiB
 
 
 def examples_at(places: np.ndarray, length: int, seed: int) -> np.ndarray:
@@ -28,9 +28,9 @@ def examples_at(places: np.ndarray, length: int, seed: int) -> np.ndarray:
     return found
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=64)  # of every run that `--seeds` trains at once
 def _order(length: int, seed: int) -> np.ndarray:
-    return _permuted(np.arange(length), length, seed)
+    return _permuted(np.arange(length), length, seed).astype(np.int32)
 
 
 def _permuted(numbers: np.ndarray, length: int, seed: int) -> np.ndarray:

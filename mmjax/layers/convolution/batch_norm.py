@@ -96,6 +96,8 @@ class BatchNorm(nn.Module):
     In training, mean and variance are taken over the unmasked examples of the global batch, and the
     running statistics are updated: r' = (1 - momentum) r + momentum * new, with the unbiased
     variance, as in PyTorch (Flax's momentum is 1 minus this one). Statistics are float32.
+
+    Masked examples must be finite: they do not count, but a NaN among them would reach gradients.
     """
 
     mixes_examples: ClassVar[bool] = True

@@ -1,7 +1,6 @@
 """The files that a path or a pattern names."""
 
 import glob
-import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -28,14 +27,15 @@ def files_of(path: str | os.PathLike[str]) -> list[Path]:
     if "\0" in text or os.path.lexists(text):
         return [Path(path)]
     found: list[Path] = []
-    for name in _expanded(text):
-        matches = sorted(glob.iglob(name)) if _WILD.search(name) else [name]
-        if not matches or not os.path.lexists(matches[0]):
+    base = base_folder(path)
+    for name in _expanded(os.path.relpath(text, base)):
+        matches = sorted(glob.iglob(name, root_dir=base)) if _WILD.search(name) else [name]
+        if not matches or not os.path.lexists(base / matches[0]):
             raise MissingFileError(
-                f"{name}: expected a table, got no file at all"
-                + (f"; it is one of {text}" if name != text else "")
+                f"{base / name}: expected a table, got no file at all"
+                + (f"; it is one of {text}" if os.fspath(base / name) != text else "")
             )
-        found += map(Path, matches)
+        found += [base / match for match in matches]
         if len(found) > LIMIT:
             raise UserError(f"{text}: expected at most {LIMIT:,} files, got more")
     return found
@@ -47,14 +47,7 @@ def base_folder(path: str | os.PathLike[str]) -> Path:
     It is the file's folder; a folder itself; the last folder before the wildcards of a pattern.
     """
     path = Path(path)
-    if path.is_dir():
-        return path
-    if not os.path.lexists(path):
-        for folder in reversed(path.parents):
-            inner = path.relative_to(folder).parts[0]
-            if _WILD.search(inner) or _BRACES.search(inner):
-                return folder
-    return path.parent
+    return next((folder for folder in (path, *path.parents) if folder.is_dir()), path.parent)
 
 
 def _expanded(text: str) -> Iterator[str]:
@@ -67,5 +60,5 @@ def _expanded(text: str) -> Iterator[str]:
         choices = iter(words.split(","))
     else:
         choices = (f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1))
-    for choice, rest in itertools.product(choices, [text[braces.end() :]]):
-        yield from _expanded(text[: braces.start()] + choice + rest)
+    for choice in choices:
+        yield from _expanded(text[: braces.start()] + choice + text[braces.end() :])

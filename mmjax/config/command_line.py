@@ -16,6 +16,7 @@ from typing import Annotated, Any, NamedTuple, Union
 
 import tyro
 
+from mmjax.config import columns
 from mmjax.config.arguments import arranged, changed
 from mmjax.config.experiment import Experiment
 from mmjax.config.processes import Processes
@@ -23,6 +24,7 @@ from mmjax.config.registry import fields, required, siblings, tag
 from mmjax.config.settings import Compute, Keeping
 from mmjax.config.span import Span
 from mmjax.config.sweep import Axis, Point, combinations
+from mmjax.data.tables.columns import Column
 from mmjax.errors import UserError
 
 
@@ -49,6 +51,7 @@ def parse(
     A wrong flag or choice ends the process with exit code 2 and a message that names the choices.
     """
     try:
+        experiment, arguments = columns.taken(experiment, arguments)
         parsed, chosen = _parsed(experiment, workdir, arguments, description)
         if parsed.seeds < 1:
             raise UserError(f"--seeds: expected at least 1, got {parsed.seeds}")
@@ -109,7 +112,7 @@ def _parsed(
 def _view(value: Any) -> tuple[Any, Any]:
     """The type that tyro gets for a value, and the value as an instance of it."""
     own = tag(type(value))
-    if own is None:
+    if own is None or isinstance(value, Column):  # --data.columns says its kind
         return _opened(value)
     offered = {}
     for name, cls in siblings(type(value)).items():
@@ -140,6 +143,8 @@ def _opened(value: Any) -> tuple[Any, Any]:
         return type(value), value
     views = {name: _view(part) for name, part in parts.items() if _has_parts(part)}
     for name, part in parts.items():
+        if isinstance(part, Mapping) and not part:
+            views[name] = (tyro.conf.Suppress[tyro.conf.Fixed[dict]], part)
         if isinstance(part, Compute | Keeping):  # their flags need no prefix
             views[name] = (Annotated[type(part), tyro.conf.arg(name="")], part)
     if not views:

@@ -65,4 +65,46 @@ def from_4(old: dict[str, Any]) -> dict[str, Any]:
     return {**old, "objectives": objectives}
 
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {3: from_3, 4: from_4}
+# {field of format 5: (kind of its columns, {its options})}
+_COLUMNS = {
+    "images": ("image", {"image_size": "size", "grey": "grey"}),
+    "texts": (
+        "text",
+        {
+            "max_words": "max_words",
+            "vocabulary_size": "vocabulary_size",
+            "tokens": "tokens",
+            "tokenizer": "tokenizer",
+            "word_dropout": "dropout",
+        },
+    ),
+    "recordings": ("sound", {"sample_rate": "sample_rate", "max_samples": "max_samples"}),
+    "tables": ("table", {}),
+    "features": ("features", {"max_tokens": "max_tokens"}),
+    "labels": ("binary", {}),
+    "classes": ("class", {"unknown_class": "unknown"}),
+    "multi_labels": ("multi_label", {}),
+    "numbers": ("number", {}),
+}
+
+
+def from_5(old: dict[str, Any]) -> dict[str, Any]:
+    """Format 5: a CSV file had a field for the columns of each kind, and one set of options."""
+    data = old["data"]
+    if data["type"] != "data/csv":
+        return old
+    columns: dict[str, Any] = {}
+    for field, (kind, options) in _COLUMNS.items():
+        values = {new: data[before] for before, new in options.items() if before in data}
+        for name in data.get(field, ()):
+            columns[name] = {"type": f"column/{kind}", **values}
+    gone = {*_COLUMNS, *(field for _, options in _COLUMNS.values() for field in options)}
+    kept = {key: value for key, value in data.items() if key not in gone}
+    return {**old, "data": {**kept, "type": "data/table", "columns": columns}}
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    3: from_3,
+    4: from_4,
+    5: from_5,
+}

@@ -11,6 +11,7 @@ from flax import linen as nn
 from mmjax.balance import BALANCES, Balance
 from mmjax.data.dataset import Dataset
 from mmjax.data.datasets import DATASETS
+from mmjax.data.tables.columns import COLUMNS, Column
 from mmjax.data.targets import TARGETS, Target
 from mmjax.encoders import ENCODERS
 from mmjax.errors import UserError
@@ -30,6 +31,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "head": HEADS,
     "objective": OBJECTIVES,
     "data": DATASETS,
+    "column": COLUMNS,
     "target": TARGETS,
     "optim": OPTIMISERS,
     "balance": BALANCES,
@@ -38,6 +40,7 @@ BASES = {
     "model": Model,
     "objective": Objective,
     "data": Dataset,
+    "column": Column,
     "target": Target,
     "optim": Optim,
     "balance": Balance,
@@ -52,7 +55,8 @@ def register(*classes: type, family: str | None = None, name: str | None = None)
 
     Args:
         classes: linen modules or frozen dataclasses
-        family: encoder, fusion, imputation, head, model, objective, data, target, optim or balance;
+        family: encoder, fusion, imputation, head, model, objective, data, column, target, optim or
+            balance;
             by default detected from the base class or the signature of `__call__`
         name: the name of one class on the command line; by default its name in snake case
 

@@ -69,6 +69,7 @@ class Keeping:
         best_metric: validation metric whose best checkpoint is kept too
         best_mode: whether a higher (max) or lower (min) value is better
         tensorboard: also write TensorBoard event files
+        changed_data: go on although the data are not those that the run began with
     """
 
     # No comments beside the fields: tyro does not find comments of classes made at run time.
@@ -78,6 +79,7 @@ class Keeping:
     best_metric: str = "loss"
     best_mode: Literal["max", "min"] = "min"
     tensorboard: bool = False
+    changed_data: bool = False
 
     def __post_init__(self) -> None:
         for name in ("eval_every", "log_every", "keep"):

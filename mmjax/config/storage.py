@@ -17,16 +17,17 @@ from mmjax.config.migrations import MIGRATIONS
 from mmjax.config.privacy import decode_path, encode_path
 from mmjax.config.registry import fields
 from mmjax.config.settings import Compute, Keeping
-from mmjax.data.dataset import Dataset, Place
+from mmjax.data.dataset import Budget, Dataset, Place
+from mmjax.data.tables.columns import Column
 from mmjax.errors import UserError
 from mmjax.io import json_file
 from mmjax.objectives import Objective
 from mmjax.optim import Optim
 
 # JSON names the class of these; the class of any other dataclass is the type of its field.
-ROOTS = (nn.Module, Objective, Dataset, Optim, Balance)
+ROOTS = (nn.Module, Objective, Dataset, Column, Optim, Balance)
 
-FORMAT = 5
+FORMAT = 6
 BYTE_LIMIT = 1_000_000  # of a file; a configuration has thousands, and checking takes time
 
 
@@ -41,7 +42,7 @@ def to_json(experiment: Experiment) -> dict[str, Any]:
 
 def identity(experiment: Experiment) -> dict[str, Any]:
     """What identifies a run: all fields but `compute`, `keeping` and the places of data."""
-    return _encode(experiment, lambda hint: hint not in (Compute, Keeping, Place))
+    return _encode(experiment, lambda hint: hint not in (Compute, Keeping, Place, Budget))
 
 
 def _encode(value: Any, wanted: Callable[[Any], bool]) -> Any:

@@ -3,7 +3,6 @@ from .dataset import Dataset as Dataset
 from .dataset import Examples as Examples
 from .dataset import Place as Place
 from .dataset import Source as Source
-from .datasets import CsvRows as CsvRows
 from .datasets import DigitsClass as DigitsClass
 from .datasets import DigitsMatch as DigitsMatch
 from .datasets import FashionMatch as FashionMatch
@@ -11,5 +10,7 @@ from .datasets import MnistMatch as MnistMatch
 from .datasets import Planted as Planted
 from .datasets import PlantedNumber as PlantedNumber
 from .datasets import SpokenMatch as SpokenMatch
+from .datasets import TableData as TableData
 from .preprocessing import Preprocessing as Preprocessing
+from .tables import columns as columns
 from .transforms.augment import ImageAugment as ImageAugment

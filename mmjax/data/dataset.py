@@ -1,9 +1,9 @@
 """The interface of data sets."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Union
+from typing import Annotated, Any, Union
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from mmjax.types import Masked
 
 Place = Annotated[str | None, "place"]
 """A folder or file. It is no part of a run's identity: moving the data changes nothing."""
+Budget = Annotated[float | None, "place"]
+"""Memory that a data set may take, in GB; no part of a run's identity either."""
 Rows = Union[Sequence, np.ndarray]
 Picked = tuple[Mapping[str, np.ndarray], Mapping[str, Rows]]
 Inputs = dict[str, Masked]
@@ -64,6 +66,15 @@ class Dataset(abc.ABC):
     @abc.abstractmethod
     def prepare(self) -> None:
         """Build the data set on disk, unless it is there."""
+
+    def bound(self, inputs: Collection[str], targets: Collection[str]) -> "Dataset":
+        """The same data set, complete for a model that reads these modalities and targets."""
+        del inputs, targets
+        return self
+
+    def facts(self) -> Mapping[str, Any]:
+        """What the data are, as JSON: at least `rows`, the number of examples by split."""
+        return {"rows": {split: len(self.source(split)) for split in SPLITS}}
 
     @abc.abstractmethod
     def preprocessing(self) -> Preprocessing:

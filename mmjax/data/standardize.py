@@ -10,13 +10,43 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 def mean_and_std(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation over the first axis; the deviation of a constant is 1.
+    """Mean and standard deviation over the first axis; see `Moments`."""
+    moments = Moments()
+    moments.add(values)
+    return moments.result()
 
-    A deviation of at most 1e-9 of the largest value is rounding error, so the values are constant.
+
+class Moments:
+    """Mean and standard deviation of rows that are added one by one or in blocks.
+
+    Blocks are joined as in Chan et al. 1983, doi:10.1080/00031305.1983.10483115: nothing is
+    subtracted from large sums, so no digits are lost.
     """
-    std = values.std(axis=0)
-    constant = std <= 1e-9 * np.abs(values).max(axis=0)
-    return np.asarray(values.mean(axis=0)), np.where(constant, 1.0, std)
+
+    def __init__(self) -> None:
+        self.count, self._mean, self._squares, self._peak = 0, np.zeros(()), np.zeros(()), 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        """Add rows `[n, ...]`."""
+        new = len(values)
+        if not new:
+            return
+        mean = values.mean(axis=0)
+        squares = ((values - mean) ** 2).sum(axis=0)
+        total, change = self.count + new, mean - self._mean
+        self._squares = self._squares + squares + change**2 * (self.count * new / total)
+        self._mean = self._mean + change * (new / total)
+        self._peak = np.maximum(self._peak, np.abs(values).max(axis=0))
+        self.count = total
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of all rows; the deviation of a constant is 1.
+
+        A deviation of at most 1e-9 of the largest value is rounding error, so the values are
+        constant.
+        """
+        std = np.sqrt(self._squares / self.count)
+        return np.asarray(self._mean), np.where(std <= 1e-9 * self._peak, 1.0, std)
 
 
 def check_statistics(mean: Sequence[float], std: Sequence[float], size: int) -> None:

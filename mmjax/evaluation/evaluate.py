@@ -1,12 +1,13 @@
 """Evaluates a finished run: the same metrics as after its training, on any devices."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 from mmjax.devices import cpu, parallel
 from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
-from mmjax.runs import folder
+from mmjax.runs import facts, folder
 from mmjax.runs.restore import restore
 
 
@@ -44,6 +45,11 @@ def evaluate(
     # Somebody else may have made the run: write nothing where only the run says so.
     if not any(getattr(data, name, None) for name in {"data_dir", "report"} - set(moved)):
         data.prepare()
+    if different := facts.changes(run, data.facts()):
+        text = f"the data are not those that {run} was trained on: {'; '.join(different)}"
+        if data_dir is None:
+            raise UserError(f"{text}; --data-dir names the folder to evaluate on all the same")
+        print(text, file=sys.stderr)
     chunk = folder.chunk(run)
     evaluator = Evaluator(experiment, restored.preprocessing, parallel.mesh_of(), chunk)
     return evaluator(restored.variables, split)

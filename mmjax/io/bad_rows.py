@@ -2,6 +2,8 @@
 
 import csv
 import os
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,7 +15,7 @@ from mmjax.io.safe_open import open_file
 class Fault(NamedTuple):
     """An error in a row, and what was done with the row; a line of the report."""
 
-    line: int
+    line: int | str  # the row's line or name
     column: str  # "": the whole row
     outcome: Literal["skipped", "masked"]
     reason: str
@@ -42,3 +44,15 @@ def write_report(path: Path, faults: Sequence[Fault]) -> None:
     with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         csv.writer(file).writerows([Fault._fields, *faults])
     draft.replace(path)
+
+
+def report_faults(path: Path, faults: Sequence[Fault], report: Path) -> None:
+    """Write the faults of a file to `report`, and their number to stderr."""
+    write_report(report, faults)
+    if faults:
+        counts = Counter(dict((fault.line, fault.outcome) for fault in faults).values())
+        total = " and ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+        print(
+            f"{path}: rows that could not be read: {total}; lines and reasons: {report}",
+            file=sys.stderr,
+        )

@@ -21,6 +21,7 @@ from mmjax.data.targets import Binary
 from mmjax.devices import cpu
 from mmjax.errors import UserError
 from mmjax.io import json_file
+from mmjax.runs import facts
 
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
@@ -157,6 +158,8 @@ def write_results(
         "training_minutes": seconds / 60,
         "metrics": metrics,
     }
+    if changed := facts.changed_since(run):
+        results["data_changed"] = changed
     json_file.write(run / RESULTS, results)
 
 

@@ -8,7 +8,7 @@ from mmjax.data.datasets.mnist_match import MnistMatch as MnistMatch
 from mmjax.data.datasets.spoken_match import SpokenMatch as SpokenMatch
 from mmjax.data.synthetic.planted import Planted as Planted
 from mmjax.data.synthetic.planted_number import PlantedNumber as PlantedNumber
-from mmjax.data.tables.csv_rows import CsvRows as CsvRows
+from mmjax.data.tables.table_data import TableData as TableData
 
 DATASETS: dict[str, type[Dataset]] = {
     "digits_match": DigitsMatch,
@@ -18,5 +18,5 @@ DATASETS: dict[str, type[Dataset]] = {
     "spoken_match": SpokenMatch,
     "planted": Planted,
     "planted_number": PlantedNumber,
-    "csv": CsvRows,
+    "table": TableData,
 }

@@ -70,15 +70,19 @@ def _executor(make: Callable[[int], T], workers: int) -> tuple[Executor, Callabl
     if not workers:
         # One thread, because the work holds Python's lock most of the time.
         return ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches"), make
+    return worker_processes(workers, make), _made
+
+
+def worker_processes(workers: int, make: Callable[[int], Any] | None = None) -> Executor:
+    """Processes that ignore Ctrl-C and end with this one."""
     # Spawned, because a fork would copy JAX's threads in an undefined state.
-    spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, spawn, _begin, (make,)), _made
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (make,))
 
 
-_make: Callable[[int], Any]  # of a worker process
+_make: Callable[[int], Any] | None  # of a worker process
 
 
-def _begin(make: Callable[[int], Any]) -> None:
+def _begin(make: Callable[[int], Any] | None) -> None:
     """In a worker: ignore Ctrl-C, which reaches all processes, and end with the parent."""
     global _make
     _make = make
@@ -94,4 +98,5 @@ def _end_with_parent() -> None:
 
 
 def _made(step: int) -> Any:
+    assert _make is not None
     return _make(step)

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -30,7 +30,7 @@ class Category(Target):
             raise UserError(f"expected {len(self.names)} counts, got {len(self.counts)}")
 
     @classmethod
-    def fit(cls, rows: Sequence | np.ndarray) -> "Category":
+    def fit(cls, rows: Iterable) -> "Category":
         """The classes of the training rows: numbers in numeric order, then names alphabetically."""
         counts = Counter(row for row in rows if row is not None)
         names = sorted(counts, key=_order)

@@ -1,6 +1,6 @@
 """Targets that are any number of labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -25,7 +25,7 @@ class MultiLabel(Target):
             raise UserError(f"expected one or more different labels, got {list(self.names)}")
 
     @classmethod
-    def fit(cls, rows: Sequence | np.ndarray) -> "MultiLabel":
+    def fit(cls, rows: Iterable) -> "MultiLabel":
         """The labels of the training rows in alphabetical order."""
         return cls(tuple(sorted({name for row in rows if row is not None for name in row})))
 

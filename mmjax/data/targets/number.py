@@ -1,7 +1,7 @@
 """Targets that are a number."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -26,7 +26,7 @@ class Number(Target):
         check_statistics((self.mean,), (self.std,), size=1)
 
     @classmethod
-    def fit(cls, rows: Sequence | np.ndarray, *, unit: str = "") -> "Number":
+    def fit(cls, rows: Iterable, *, unit: str = "") -> "Number":
         """Mean and standard deviation of the training rows; a constant number is only centred."""
         numbers = np.array([row for row in rows if row is not None], np.float64)
         if not numbers.size:

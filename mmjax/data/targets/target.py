@@ -1,7 +1,7 @@
 """The interface of targets: rows of one target in, the arrays that objectives read out."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ class Target(abc.ABC):
     """The fields are literals, fitted on the training split and saved with the run."""
 
     @classmethod
-    def fit(cls, rows: Sequence | np.ndarray) -> "Target":
+    def fit(cls, rows: Iterable) -> "Target":
         """Fit the target to the training rows; by default nothing is fitted."""
         del rows
         return cls()

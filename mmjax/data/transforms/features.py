@@ -2,15 +2,15 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from mmjax.data.standardize import LARGEST, check_statistics, mean_and_std
-from mmjax.data.transforms.transform import Transform, stack_rows
+from mmjax.data.standardize import LARGEST, Moments, check_statistics
+from mmjax.data.transforms.transform import Remark, Transform, stack_rows
 from mmjax.errors import UserError
 from mmjax.io.safe_open import open_file
 from mmjax.types import Masked
@@ -65,20 +65,18 @@ class FeatureTransform(Transform):
         check_statistics(self.mean, self.std, size=len(self.mean))
 
     @classmethod
-    def fit(cls, rows: Sequence | np.ndarray, *, max_tokens: int) -> "FeatureTransform":
+    def fit(cls, rows: Iterable, *, max_tokens: int | None = None) -> "FeatureTransform":
         """Mean and standard deviation of the training rows, over the tokens that are not cut.
 
-        A constant feature is only centred.
+        `max_tokens`: None, as many as the longest row has. A constant feature is only centred.
         """
-        first = next((row for row in rows if row is not None and np.ndim(row)), None)
-        if first is None:
-            raise UserError("rows: expected at least one that is not missing, got none")
-        draft = cls.draft(np.shape(first)[-1], max_tokens=max_tokens)
-        values, mask = draft._padded(rows)
-        if not mask.any():
-            raise UserError("rows: expected at least one token, got none")
-        mean, std = mean_and_std(values[mask])
-        return cls(max_tokens, tuple(mean.tolist()), tuple(std.tolist()))
+        fitting = FeatureFit(max_tokens)
+        for i, row in enumerate(rows):
+            try:
+                fitting.add(row)
+            except ValueError as error:
+                raise UserError(f"features in row {i}: {error}") from None
+        return fitting.result()
 
     @classmethod
     def draft(cls, width: int, *, max_tokens: int = 1) -> "FeatureTransform":
@@ -93,22 +91,27 @@ class FeatureTransform(Transform):
         values, mask = self._padded(rows)
         return Masked(values.astype(np.float32), mask)
 
-    def read(self, text: str, folder: Path) -> np.ndarray:
-        """The array of a `.npy` file."""
-        features = open_features(folder / text)
+    def read(self, cell: Any, folder: Path) -> np.ndarray:
+        """The array of a `.npy` file, or an array or list itself."""
+        if not isinstance(cell, str):
+            features = np.asarray(cell, np.float32) if isinstance(cell, list) else cell
+            self.tokens(features)
+            return features
+        features = open_features(folder / cell)
         try:
             self.tokens(features)
         except ValueError as error:
-            raise UserError(f"{folder / text}: {error}") from None
+            raise UserError(f"{folder / cell}: {error}") from None
         return features
 
-    def remarks(self, row: Any) -> list[str]:
+    def remarks(self, row: Any) -> list[Remark]:
         """Cut or empty."""
         count = len(self.tokens(row))
         if count == 0:
-            return ["empty"]
+            return [Remark("empty", "empty")]
         if count > self.max_tokens:
-            return [f"{count} tokens, only the first {self.max_tokens} were read"]
+            text = f"{count} tokens, only the first {self.max_tokens} were read"
+            return [Remark("cut", text)]
         return []
 
     def tokens(self, row: Any) -> np.ndarray:
@@ -140,3 +143,32 @@ class FeatureTransform(Transform):
 
     def _cut(self, row: Any) -> np.ndarray:
         return self.tokens(row)[: self.max_tokens]
+
+
+class FeatureFit:
+    """Collects what `FeatureTransform` needs from rows that are added one by one."""
+
+    def __init__(self, max_tokens: int | None = None) -> None:
+        """`max_tokens`: None, as many as the longest row has."""
+        self._max_tokens, self._longest, self._moments = max_tokens, 0, Moments()
+        self._draft: FeatureTransform | None = None
+
+    def add(self, row: Any) -> None:
+        """Add a row; UserError if it has another width than the first, or is no float array."""
+        if row is None:
+            return
+        if self._draft is None:
+            if not np.ndim(row) or not np.shape(row)[-1]:
+                raise UserError(f"expected one feature or more, got the shape {np.shape(row)}")
+            self._draft = FeatureTransform.draft(np.shape(row)[-1])
+        tokens = self._draft.tokens(row)[: self._max_tokens]
+        self._longest = max(self._longest, len(tokens))
+        self._moments.add(tokens)
+
+    def result(self) -> FeatureTransform:
+        """The fitted transform; UserError if no row had a token."""
+        if not self._moments.count:
+            raise UserError("rows: expected at least one token, got none")
+        mean, std = self._moments.result()
+        longest = self._max_tokens or self._longest
+        return FeatureTransform(longest, tuple(mean.tolist()), tuple(std.tolist()))

@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any, Union
 
 import numpy as np
 
-from mmjax.data.standardize import LARGEST, check_statistics, mean_and_std
-from mmjax.data.transforms.transform import Transform, stack_rows
+from mmjax.data.standardize import LARGEST, check_statistics
+from mmjax.data.transforms.cells import days, is_category, is_missing, number
+from mmjax.data.transforms.transform import Remark, Transform, stack_rows
 from mmjax.errors import UserError
 from mmjax.types import Masked
 
@@ -25,14 +26,15 @@ class Numeric:
     name: str
     mean: float
     std: float  # above 0
+    date: bool = False  # cells are dates, and x the days since 1970
 
     def __post_init__(self):
-        with _errors_name(f"column {self.name!r}"):
+        with errors_name(f"column {self.name!r}"):
             check_statistics((self.mean,), (self.std,), size=1)
 
     def value(self, cell: Any) -> float:
         """The standardised number. Raises a UserError for a cell that is not a finite number."""
-        value = (_number(cell) - self.mean) / self.std
+        value = (number_of(cell, self.date) - self.mean) / self.std
         if not abs(value) <= LARGEST:
             raise UserError(f"expected a number that fits into float32, got {value:g} std")
         return value
@@ -54,7 +56,7 @@ class Categorical:
 
     def value(self, cell: Any) -> float:
         """The index; NaN for a category that the training split does not have."""
-        category = _category(cell)
+        category = category_of(cell)
         return float(self.categories.index(category)) if category in self.categories else math.nan
 
 
@@ -75,18 +77,21 @@ class TableTransform(Transform):
             raise UserError(f"columns: expected different names, got {twice[0]!r} twice")
 
     @classmethod
-    def fit(cls, rows: Sequence) -> "TableTransform":
-        """Columns of strings or booleans are categorical, columns of numbers are numeric.
+    def fit(cls, rows: Iterable, *, categorical: Collection[str] = ()) -> "TableTransform":
+        """Fit the columns of the training rows, which are mappings from columns to cells, or None.
 
-        Write codes as strings to make them categories. Categories are ordered by frequency, then
-        alphabetically. A constant number is only centred. Columns are in the order in which they
-        first appear in the rows, which are mappings from columns to cells, or None.
+        A column whose cells are numbers or dates, also as texts, is numeric, any other categorical,
+        as are those that `categorical` names. Of texts, fewer than 1 in 20 may be no numbers; their
+        rows are refused later. Categories are ordered by frequency, then alphabetically. A
+        constant number is only centred. Columns are in the order in which they first appear.
         """
+        from mmjax.data.transforms.table_fit import TableFit  # which makes this class
+
+        fitting = TableFit(categorical)
         for i, row in enumerate(rows):
-            with _errors_name(f"table in row {i}"):
-                _check_row(row, None)
-        names = dict.fromkeys(name for row in rows if row is not None for name in row)
-        return cls(columns=tuple(_fitted(name, rows) for name in names))
+            with errors_name(f"table in row {i}"):
+                fitting.add(row)
+        return fitting.result()
 
     @property
     def categories(self) -> tuple[int, ...]:
@@ -112,17 +117,18 @@ class TableTransform(Transform):
         self._values(row)
         return row
 
-    def remarks(self, row: Any) -> list[str]:
+    def remarks(self, row: Any) -> list[Remark]:
         """Missing and unknown cells."""
         missing, unknown = [], []
+        check_row(row, self._names)
         for column in self.columns:
             cell = row.get(column.name)
-            if _missing(cell):
+            if is_missing(cell):
                 missing.append(column.name)
             elif math.isnan(column.value(cell)):
                 unknown.append(f"{column.name}={cell!r}")
         return [
-            f"{len(cells)} cell{'s' * (len(cells) > 1)} {what}: {', '.join(cells)}"
+            Remark(what, f"{len(cells)} cell{'s' * (len(cells) > 1)} {what}: {', '.join(cells)}")
             for what, cells in (("missing", missing), ("unknown", unknown))
             if cells
         ]
@@ -133,12 +139,12 @@ class TableTransform(Transform):
 
     def _values(self, row: Any) -> list[float]:
         """The value of each column, NaN where it is missing or unknown."""
-        _check_row(row, self._names)
+        check_row(row, self._names)
         values = []
         for column in self.columns:
             cell = row.get(column.name)
-            with _errors_name(f"column {column.name!r}"):
-                values.append(math.nan if _missing(cell) else column.value(cell))
+            with errors_name(f"column {column.name!r}"):
+                values.append(math.nan if is_missing(cell) else column.value(cell))
         return values
 
 
@@ -154,34 +160,17 @@ def parse_row(text: str) -> dict[str, Any]:
     return row
 
 
-def check_cells(row: Mapping[str, Any], columns: Mapping[str, Column]) -> dict[str, Column]:
-    """Check a row before anything is fitted; returns `columns` with those that are new in it.
-
-    The first cell of a column that is not None decides its kind. Raises a UserError that names the
-    column for a cell of another kind.
-    """
-    columns = dict(columns)
-    for name, cell in row.items():
-        if cell is None:
-            continue
-        if name not in columns:
-            columns[name] = (
-                Categorical(name, ("",)) if _is_category(cell) else Numeric(name, 0.0, 1.0)
-            )
-        with _errors_name(f"column {name!r}"):
-            columns[name].value(cell)
-    return columns
-
-
 @contextlib.contextmanager
-def _errors_name(what: str) -> Iterator[None]:
+def errors_name(what: str) -> Iterator[None]:
+    """Put `what` before the text of a UserError."""
     try:
         yield
     except ValueError as error:
         raise UserError(f"{what}: {error}") from None
 
 
-def _check_row(row: Any, names: Sequence[str] | None) -> None:
+def check_row(row: Any, names: Sequence[str] | None) -> None:
+    """UserError for a row that is neither None nor a mapping, or has other columns than `names`."""
     if row is None:
         return
     if not isinstance(row, Mapping):
@@ -191,44 +180,28 @@ def _check_row(row: Any, names: Sequence[str] | None) -> None:
             raise UserError(f"no column {name!r}; choose from {', '.join(map(repr, names))}")
 
 
-def _fitted(name: str, rows: Sequence[Mapping[str, Any] | None]) -> Column:
-    cells = [(i, row.get(name)) for i, row in enumerate(rows) if row is not None]
-    cells = [(i, cell) for i, cell in cells if not _missing(cell)]
-    if not cells:
-        raise UserError(f"column {name!r}: expected a cell that is not missing, got none")
-    categorical = _is_category(cells[0][1])
-    values = []
-    for i, cell in cells:
-        with _errors_name(f"table in row {i}: column {name!r}"):
-            values.append(_category(cell) if categorical else _number(cell))
-    if categorical:
-        counts = Counter(values)
-        ranked = sorted(counts, key=lambda category: (-counts[category], category))
-        return Categorical(name, tuple(ranked))
-    mean, std = mean_and_std(np.array(values))
-    return Numeric(name, mean=float(mean), std=float(std))
+def category_of(cell: Any) -> str:
+    """Booleans become "true" and "false", as in JSON, and 3.0 becomes "3"."""
+    if not isinstance(cell, (str, Real, np.bool_)):
+        raise UserError(f"expected a category as text, got {cell!r:.60}")
+    if isinstance(cell, (bool, np.bool_)):
+        return str(bool(cell)).lower()
+    whole = isinstance(cell, Real) and float(cell).is_integer()
+    return cell if isinstance(cell, str) else str(int(cell) if whole else cell)
 
 
-def _missing(cell: Any) -> bool:
-    return cell is None or (isinstance(cell, Real) and bool(cell != cell))  # NaN
-
-
-def _is_category(cell: Any) -> bool:
-    return isinstance(cell, (str, bool, np.bool_))
-
-
-def _category(cell: Any) -> str:
-    """Booleans become "true" and "false", as in JSON."""
-    if not _is_category(cell):
-        raise UserError(f"expected a category as text, got {cell!r}")
-    return cell if isinstance(cell, str) else str(bool(cell)).lower()
-
-
-def _number(cell: Any) -> float:
-    if _is_category(cell) or not isinstance(cell, Real):
-        raise UserError(f"expected a number, got {cell!r}")
+def number_of(cell: Any, date: bool = False) -> float:
+    """The number, or the days since 1970, of a cell; UserError if it is none."""
+    what = "a date" if date else "a number"
+    found = cell
+    if isinstance(cell, str):
+        found = days(cell) if date else number(cell)
+    elif date or is_category(cell):
+        found = None
+    if not isinstance(found, Real):
+        raise UserError(f"expected {what}, got {cell!r:.60}")
     try:
-        value = float(cell)
+        value = float(found)
     except OverflowError:  # an integer of hundreds of digits
         value = math.inf
     if not abs(value) <= LARGEST:

@@ -12,7 +12,8 @@ from tokenizers import Encoding, Tokenizer
 
 from mmjax.data.transforms import tokenizer as tokenization
 from mmjax.data.transforms.tokenizer import Kind
-from mmjax.data.transforms.transform import Transform, stack_rows
+from mmjax.data.transforms.tokenizer_training import Training
+from mmjax.data.transforms.transform import Remark, Transform, stack_rows
 from mmjax.errors import UserError
 from mmjax.types import Masked
 
@@ -55,10 +56,13 @@ class TextTransform(Transform):
     ) -> "TextTransform":
         """Train a tokenizer on the training texts; word 0 is the padding, word 1 is unknown.
 
-        `vocabulary_size` is an upper bound and counts both.
+        `vocabulary_size` is an upper bound and counts both. `max_words`: 0, as many as the longest
+        text has.
         """
-        trained = tokenization.train(texts, kind=tokens, vocabulary_size=vocabulary_size)
-        return cls(max_words=max_words, tokenizer=trained)
+        fitting = TextFit(vocabulary_size, max_words, tokens)
+        for text in texts:
+            fitting.add(text)
+        return fitting.result()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, max_words: int) -> "TextTransform":
@@ -111,22 +115,25 @@ class TextTransform(Transform):
         shape = (self.max_words,)
         return Masked(*stack_rows("text", texts, shape, self._ids, padded=True, dtype=np.int32))
 
-    def read(self, text: str, folder: Path) -> str:
+    def read(self, cell: Any, folder: Path) -> str:
         """The text itself, after checking that the tokenizer can read it."""
+        text = cell if isinstance(cell, str) else str(cell)
         self._encoded(text)
         return text
 
-    def remarks(self, row: Any) -> list[str]:
+    def remarks(self, row: Any) -> list[Remark]:
         """Cut, empty or with unknown words."""
         encoded = self._encoded(row)
         remarks = []
         if len(encoded) > self._room:
-            remarks.append(f"{len(encoded)} words, only the first {self._room} were read")
+            text = f"{len(encoded)} words, only the first {self._room} were read"
+            remarks.append(Remark("cut", text))
         if len(encoded) == 0:
-            remarks.append("empty")
+            remarks.append(Remark("empty", "empty"))
         read = encoded.ids[: self._room]
         if self.unknown in read:
-            remarks.append(f"{read.count(self.unknown)} of {len(read)} words unknown")
+            text = f"{read.count(self.unknown)} of {len(read)} words unknown"
+            remarks.append(Remark("unknown", text))
         return remarks
 
     def _encoded(self, text: str) -> Encoding:
@@ -148,3 +155,22 @@ class TextTransform(Transform):
                 self._rows.clear()
             self._rows[text] = ids
         return ids
+
+
+class TextFit:
+    """Collects what `TextTransform` needs from texts that are added one by one."""
+
+    def __init__(self, vocabulary_size: int, max_words: int, tokens: Kind) -> None:
+        """As in `TextTransform.fit`."""
+        self._max_words = max_words
+        self._training = Training(tokens, vocabulary_size)
+
+    def add(self, text: str | None) -> None:
+        """Add a text."""
+        if text is not None:
+            self._training.add(text)
+
+    def result(self) -> TextTransform:
+        """The transform with the trained tokenizer."""
+        tokenizer, longest = self._training.result()
+        return TextTransform(self._max_words or max(longest, 1), tokenizer)

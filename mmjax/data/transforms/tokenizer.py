@@ -1,27 +1,20 @@
-"""Tokenizers: trained on the training texts, or loaded from a published model.
-
-Byte pair encoding: Sennrich et al. 2016, arXiv:1508.07909, over bytes as in GPT-2.
-WordPiece: Schuster and Nakajima 2012, as in BERT, arXiv:1810.04805.
-"""
+"""Tokenizers: loaded from published models, and used."""
 
 import contextlib
 import json
 import math
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from tokenizers import (
     Encoding,
-    Regex,
     Tokenizer,
     models,
     normalizers,
     pre_tokenizers,
     processors,
-    trainers,
 )
 
 from mmjax.errors import UserError
@@ -32,37 +25,6 @@ Kind = Literal["words", "bpe", "wordpiece"]
 PAD, UNKNOWN = "<pad>", "<unk>"  # words 0 and 1 of a tokenizer that is trained here
 BYTE_LIMIT = 50_000_000  # of a file; the largest multilingual tokenizers have 35 MB
 GROWTH_LIMIT = 1000  # letters that a normalizer may make of one; Unicode's own make up to 18
-
-
-def train(texts: Iterable[str], *, kind: Kind, vocabulary_size: int) -> str:
-    """Train a tokenizer of lower-case texts; the order of the texts does not matter.
-
-    Args:
-        kind: "words", the most frequent words, ties in alphabetical order; "bpe", byte pair
-            encoding, which always has the 256 bytes, so no text is unknown; or "wordpiece", parts
-            of words, with "##" before inner parts
-        vocabulary_size: upper bound, which counts the padding and the unknown word
-
-    Returns:
-        The JSON of the tokenizer.
-
-    Raises:
-        UserError: `vocabulary_size` is too small for the letters of the texts.
-    """
-    least = 258 if kind == "bpe" else 2
-    if vocabulary_size < least:
-        raise UserError(f"vocabulary_size: expected at least {least}, got {vocabulary_size}")
-    tokenizer = {"words": _words, "bpe": _bpe, "wordpiece": _wordpiece}[kind](
-        [printable(text) for text in texts], vocabulary_size
-    )
-    state = json.loads(tokenizer.to_str())
-    state["added_tokens"] = []  # else a typed "<pad>" would be read as the padding
-    if len(state["model"]["vocab"]) > vocabulary_size:
-        raise UserError(
-            f"vocabulary_size: expected at least {len(state['model']['vocab'])}, "
-            f"the letters of the training texts, got {vocabulary_size}"
-        )
-    return json.dumps(state)
 
 
 def printable(text: str) -> str:
@@ -156,63 +118,6 @@ def _growth(normalizer: Any) -> int:
         case "NFKC" | "NFKD" | "Precompiled":
             return 18
     return 1
-
-
-# In this order: a small letter may have a composed form that its capital lacks.
-_LOWER = [normalizers.Lowercase(), normalizers.NFC()]
-
-
-def _new(model: models.Model, splitter: pre_tokenizers.PreTokenizer, *more) -> Tokenizer:
-    tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.Sequence([*_LOWER, *more])
-    tokenizer.pre_tokenizer = splitter
-    return tokenizer
-
-
-def _counts(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[str]:
-    normalized = map(tokenizer.normalizer.normalize_str, texts)
-    split = tokenizer.pre_tokenizer.pre_tokenize_str
-    return Counter(word for text in normalized for word, _ in split(text))
-
-
-def _words(texts: list[str], vocabulary_size: int) -> Tokenizer:
-    splitter = pre_tokenizers.Whitespace()  # runs of letters and digits, runs of the rest
-    counts = _counts(_new(models.WordLevel(), splitter), texts)
-    ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    words = [PAD, UNKNOWN, *ranked[: vocabulary_size - 2]]
-    numbers = {word: number for number, word in enumerate(words)}
-    return _new(models.WordLevel(numbers, unk_token=UNKNOWN), splitter)
-
-
-def _bpe(texts: list[str], vocabulary_size: int) -> Tokenizer:
-    # A space belongs to the word after it: without these, "a  7 " would not be read as "a 7".
-    spaces = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
-    splitter = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    tokenizer = _new(models.BPE(unk_token=UNKNOWN), splitter, *spaces)
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary_size,
-        special_tokens=[PAD, UNKNOWN],
-        initial_alphabet=sorted(splitter.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
-
-
-def _wordpiece(texts: list[str], vocabulary_size: int) -> Tokenizer:
-    tokenizer = _new(models.WordPiece(unk_token=UNKNOWN), pre_tokenizers.Whitespace())
-    words = _counts(tokenizer, texts)
-    # The library numbers inner letters in the order of a hash table, which differs between
-    # processes, and the numbers decide ties. Special words keep the order in which they are given.
-    letters = sorted({letter for word in words for letter in word})
-    inner = sorted({f"##{letter}" for word in words for letter in word[1:]})
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary_size,
-        special_tokens=[PAD, UNKNOWN, *letters, *inner],
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
 
 
 def _bert(words: list[str]) -> Tokenizer:

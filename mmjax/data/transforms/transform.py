@@ -12,6 +12,17 @@ from mmjax.errors import UserError
 from mmjax.types import Masked
 
 
+class Remark(str):
+    """A warning about a row, in words; `kind` is one of cut, unknown, empty, resampled, missing."""
+
+    kind: str
+
+    def __new__(cls, kind: str, text: str) -> "Remark":
+        remark = super().__new__(cls, text)
+        remark.kind = kind
+        return remark
+
+
 @dataclass(frozen=True)
 class Transform(abc.ABC):
     """The fields are literals, fitted on the training split and saved with the run."""
@@ -28,7 +39,7 @@ class Transform(abc.ABC):
         """
 
     @abc.abstractmethod
-    def read(self, text: str, folder: Path) -> Any:
+    def read(self, cell: Any, folder: Path) -> Any:
         """The row that a cell of a table describes: a path relative to `folder`, or the value.
 
         Raises:
@@ -37,8 +48,12 @@ class Transform(abc.ABC):
         """
 
     @abc.abstractmethod
-    def remarks(self, row: Any) -> list[str]:
-        """Warnings about a row: cut, resampled, empty or with unknown values."""
+    def remarks(self, row: Any) -> list[Remark]:
+        """Warnings about a row: cut, resampled, empty or with unknown values.
+
+        Raises:
+            UserError: the row cannot be read.
+        """
 
 
 def stack_rows(

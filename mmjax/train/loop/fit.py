@@ -17,10 +17,10 @@ from mmjax.devices.failure import explained
 from mmjax.devices.watchdog import Watchdog
 from mmjax.evaluation.evaluator import Evaluator
 from mmjax.models.train_state import TrainState
-from mmjax.runs import checkpoint_reader, curves, folder, lock
+from mmjax.runs import checkpoint_reader, curves, facts, folder, lock
 from mmjax.runs.stop import Stop
 from mmjax.train.loop import trainable
-from mmjax.train.loop.preparation import Ready, prepare
+from mmjax.train.loop.preparation import Ready, bound, prepare
 from mmjax.train.loop.profile import Profile
 from mmjax.train.loop.program import ManySeeds, OneRun
 from mmjax.train.loop.recorder import RunRecorder
@@ -75,6 +75,7 @@ def fit_together(
         timeout: seconds to wait for other processes
         profile: steps to trace, into the first run's folder
     """
+    experiments = bound(experiments)
     experiment = experiments[0]
     storage.require_restorable(experiment)
     with explained(experiment, home), lock.Lock(home, _say) as held, Watchdog(timeout) as watchdog:
@@ -83,6 +84,11 @@ def fit_together(
         if home.exists() and parallel.primary():
             held.take()
         ready = prepare(experiment, runs[0], mesh)
+        known = experiment.data.facts()
+        if parallel.primary():
+            Console(stderr=True).print(facts.table(known))
+        if different := facts.changes(runs[0], known):
+            _say(f"the data have changed since this run began: {'; '.join(different)}")
         # The configuration is valid: now write into the folders.
         if parallel.primary():
             home.mkdir(parents=True, exist_ok=True)
@@ -91,6 +97,7 @@ def fit_together(
                 folder.check(run, one)
                 folder.claim(run, one, ready.trainer.mesh.size, _say)
                 ready.preprocessing.save(run)
+                facts.keep(run, known, experiment.keeping.changed_data)
         processes.require_one_folder(held.token, lambda: lock.read(home).get("token"))
         if not parallel.primary():  # all processes must train the same experiment
             folder.check(runs[0], experiment)

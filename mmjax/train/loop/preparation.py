@@ -1,5 +1,7 @@
 """Everything that a training needs before its first step, checked before a file is written."""
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +30,14 @@ class Ready(NamedTuple):
     trainer: Trainer
     fresh: TrainState
     weights: dict[str, str]  # {modality: its file of published weights}
+
+
+def bound(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """The experiments, equal but for the seed, with data that are complete for their model."""
+    first = experiments[0]
+    targets = {one.target for one in first.objectives.values() if one.target is not None}
+    data = first.data.bound(tuple(first.model.encoders), sorted(targets))
+    return [dataclasses.replace(experiment, data=data) for experiment in experiments]
 
 
 def prepare(experiment: Experiment, run: Path, mesh: Mesh | None = None) -> Ready:
@@ -71,7 +81,7 @@ def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> N
             if rows < words:
                 raise UserError(
                     f"{flag}.vocabulary-size {rows}: the texts' tokenizer has {words} words; "
-                    "allow as many, or choose a smaller vocabulary with --data.vocabulary-size"
+                    f"allow as many, or choose a smaller --data.columns.{name}.vocabulary-size"
                 )
         if isinstance(transform, TableTransform) and hasattr(encoder, "categories"):
             given, wanted = encoder.categories, transform.categories

@@ -105,8 +105,8 @@ def test_a_used_transform_can_be_pickled(transform):
 
 
 def test_impossible_fields_are_named():
-    with pytest.raises(ValueError, match="max_words: expected 1 to 1,000,000, got 0"):
-        TextTransform.fit(["a"], vocabulary_size=9, max_words=0)
+    with pytest.raises(ValueError, match="max_words: expected 1 to 1,000,000, got -1"):
+        TextTransform.fit(["a"], vocabulary_size=9, max_words=-1)
     with pytest.raises(ValueError, match="vocabulary_size: expected at least 2, got 1"):
         TextTransform.fit(["a"], vocabulary_size=1, max_words=3)
     with pytest.raises(ValueError, match="tokenizer: expected the JSON of a tokenizer"):

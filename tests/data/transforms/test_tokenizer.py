@@ -7,14 +7,15 @@ import pytest
 
 from mmjax.data.transforms import tokenizer as tokenization
 from mmjax.data.transforms.text import TextTransform
-from mmjax.data.transforms.tokenizer import load, parse, train, unknown
+from mmjax.data.transforms.tokenizer import load, parse, unknown
+from mmjax.data.transforms.tokenizer_training import train
 from tests.data.transforms.tokenizers import BERT_WORDS, bert_json, gpt2_json
 
 _TEXTS = ["this is a seven", "This is a 7", "an ankle boot, grey", "seventy-seven boots"]
 _PROGRAM = """
 import random, sys
 from mmjax.data.datasets.digits_match import DIGIT_CAPTIONS
-from mmjax.data.transforms.tokenizer import train
+from mmjax.data.transforms.tokenizer_training import train
 texts = [text + ", or isn't it? " + text[::-1] for texts in DIGIT_CAPTIONS for text in texts]
 random.Random(int(sys.argv[1])).shuffle(texts)
 for kind, size in (("words", 60), ("bpe", 320), ("wordpiece", 150)):

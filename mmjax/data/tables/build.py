@@ -1,0 +1,221 @@
+"""From the file of a table to rows by split, fitted transforms and the report of what was read."""
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmjax.data.dataset import SPLITS
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.tables import findings, prepared
+from mmjax.data.tables.prepared import split_into_parts
+from mmjax.data.tables.reading import Reader, needed, require_columns
+from mmjax.data.tables.source import Held, Store
+from mmjax.data.tables.splits import UNUSED, Splits, Splitting, content
+from mmjax.errors import UserError
+from mmjax.io.bad_rows import Fault
+from mmjax.io.memory import available_memory
+from mmjax.io.progress import shown
+from mmjax.io.tables import RowError, base_folder, read_rows
+
+if TYPE_CHECKING:
+    from mmjax.data.tables.table_data import TableData
+
+_SAMPLE = 64  # rows by which the size of all is judged
+_PART = 2048  # rows that are prepared together
+
+
+@dataclass(frozen=True)
+class Built:
+    """A table that was read."""
+
+    store: Store
+    order: Mapping[str, np.ndarray]  # positions in the store, by split
+    masked: Mapping[int, Sequence[str]]  # modalities whose values are not used, by position
+    preprocessing: Preprocessing
+    faults: Sequence[Fault]
+    facts: Mapping[str, Any]  # JSON: what was read, with a digest of all rows that are used
+
+
+def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Built:
+    """Read a table.
+
+    Args:
+        workers: processes that write shards; 0: threads
+        on_disk: write shards even if the rows fit into memory
+
+    Raises:
+        RowError: a row cannot be read, and the policy is to stop; names file, place and column.
+        UserError: the file lacks a column, or a split has no rows.
+    """
+    require_columns(data.columns)
+    splits, faults, source = _split(data)
+    reader = Reader(data.path, base_folder(data.path), data.columns, data.on_bad_row)
+    folder = prepared.folder(data.prepared, source)
+    found = prepared.load(folder)
+    if found is None and (on_disk or _larger(data, reader, splits)):
+        _prepare(data, reader, splits, folder, workers)
+        found = prepared.load(folder)
+    store, numbers, more = found or _held(data, reader, splits)
+    faults += more
+    _require_rows(data, numbers)
+    preprocessing = _fitted(data, store, numbers)
+    counted = findings.Findings(data.columns, preprocessing)
+    masked: dict[int, tuple[str, ...]] = {}
+    digests = [hashlib.sha256() for _ in SPLITS]  # the order of the splits in the file is free
+    with shown("checking the rows", len(store)) as tell:
+        for place, row in enumerate(store):
+            tell(place)
+            errors = counted.errors(row)
+            kept, late = reader.judged(row, errors)
+            faults += late
+            if kept is None:
+                numbers[place] = UNUSED
+                continue
+            if late:
+                masked[place] = tuple(errors)
+            counted.add(SPLITS[numbers[place]], kept)
+            digests[numbers[place]].update(content(dict(kept.values)))
+    _require_rows(data, numbers)
+    digest = hashlib.sha256(b"".join(one.digest() for one in digests)).hexdigest()
+    facts = counted.facts(splits, faults) | {"digest": digest}
+    order = {name: np.flatnonzero(numbers == number) for number, name in enumerate(SPLITS)}
+    return Built(store, order, masked, preprocessing, faults, facts)
+
+
+def cells_of(data: "TableData") -> Iterator[tuple[int | str, Mapping[str, Any] | RowError]]:
+    """The place and the needed cells of every row, or its error."""
+    names = needed(data.columns, (data.split, data.group))
+    for place, cells in read_rows(data.path, format=data.format, required=names):
+        yield place, cells if isinstance(cells, RowError) else {n: cells[n] for n in names}
+
+
+def _split(data: "TableData") -> tuple[Splits, list[Fault], str]:
+    """The split of every row of the file; what is wrong with it; and a digest of what it names.
+
+    The digest covers cells, and sizes and times of the files that they name, but reads no file.
+    """
+    splitting = Splitting(data.rule)
+    faults = []
+    wanted = data.subset_ids
+    digest = hashlib.sha256(repr((data.columns, data.rule, data.on_bad_row)).encode())
+    base = base_folder(data.path)
+    files = [c.names(name)[0] for name, c in data.columns.items() if c.files]
+    with shown("looking at the rows") as tell:
+        for number, (place, cells) in enumerate(cells_of(data)):
+            tell(number)
+            unused = wanted is not None and str(place) not in wanted
+            if unused or isinstance(cells, RowError):
+                splitting.add(None)
+                continue
+            try:
+                splitting.add(cells)
+            except UserError as error:
+                if data.on_bad_row == "stop":
+                    raise RowError(data.path, place, f"column {data.split!r}: {error}") from None
+                faults.append(Fault(place, data.split or "", "skipped", str(error)))
+                splitting.add(None)
+            digest.update(content(dict(cells)))
+            for name in files:
+                digest.update(_state(base, cells[name]))
+    return splitting.result(), faults, digest.hexdigest()
+
+
+def _state(base: Path, cell: Any) -> bytes:
+    """Size and time of the file that a cell names."""
+    if not isinstance(cell, str) or len(cell) > 4096:
+        return b""
+    try:
+        state = (base / cell).stat()
+    except (OSError, ValueError):
+        return b"?"
+    return f"{state.st_size}:{state.st_mtime_ns}".encode()
+
+
+def _larger(data: "TableData", reader: Reader, splits: Splits) -> bool:
+    """Whether the rows take more memory than they may, judged by the first ones."""
+    count, sizes = sum(splits.counts.values()), []
+    for split, (place, cells) in zip(splits.of_row, cells_of(data), strict=False):
+        if split != UNUSED and len(sizes) < _SAMPLE:
+            row, _ = dataclasses.replace(reader, policy="skip")(place, cells)
+            sizes += [len(content(dict(row.values)))] if row is not None else []
+        if len(sizes) == _SAMPLE:
+            break
+    budget = available_memory() / 4 if data.memory is None else data.memory * 1e9
+    return bool(sizes) and count * float(np.mean(sizes)) > budget
+
+
+def _used(data: "TableData", splits: Splits) -> Iterator[tuple[int, Any, Any]]:
+    """(split, place, cells or error) of the rows that are used or wrong."""
+    for split, (place, cells) in zip(splits.of_row, cells_of(data), strict=True):
+        if split != UNUSED or isinstance(cells, RowError):
+            yield int(split), place, cells
+
+
+def _held(
+    data: "TableData", reader: Reader, splits: Splits
+) -> tuple[Store, np.ndarray, list[Fault]]:
+    """All rows in memory; those that share a file share its value."""
+    reader = dataclasses.replace(reader, keep_all=True)
+    rows, numbers, faults = [], [], []
+    with shown("reading the rows", sum(splits.counts.values())) as tell:
+        for split, place, cells in _used(data, splits):
+            row, new = reader(place, cells)
+            faults += new
+            if row is not None:
+                rows.append(row)
+                numbers.append(split)
+            tell(len(rows))
+    return Held(rows), np.array(numbers, np.int8), faults
+
+
+def _prepare(data: "TableData", reader: Reader, splits: Splits, folder: Path, workers: int) -> None:
+    """Write all rows to shards."""
+    print(f"writing the rows to {folder}, once; they are kept for later", file=sys.stderr)
+    count = sum(splits.counts.values())
+    parts = split_into_parts(_used(data, splits), _PART)
+    with shown("preparing, in parts", -(-count // _PART)) as tell:
+        prepared.write(folder, reader, parts, workers, tell)
+
+
+def _fitted(data: "TableData", store: Store, numbers: np.ndarray) -> Preprocessing:
+    """Transforms and targets, fitted to the training rows in one pass."""
+    fits = {name: column.fitting() for name, column in data.columns.items()}
+    present = dict.fromkeys(fits, False)
+    for place, row in zip(numbers, store, strict=True):
+        if place:
+            continue
+        for name, fit in fits.items():
+            value = row.values[name]
+            if value is None:
+                continue
+            present[name] = True
+            try:
+                fit.add(value)
+            except UserError:
+                continue  # the second pass judges it
+    fitted: dict[str, Any] = {}
+    for name, fit in fits.items():
+        if not present[name]:
+            raise UserError(f"{data.path}: column {name!r}: empty in every training row")
+        try:
+            fitted[name] = fit.result()
+        except UserError as error:
+            raise UserError(f"{data.path}: column {name!r}: {error}") from error
+    inputs = {name: fitted[name] for name, column in data.columns.items() if not column.target}
+    targets = {name: fitted[name] for name, column in data.columns.items() if column.target}
+    return Preprocessing(inputs, targets)
+
+
+def _require_rows(data: "TableData", numbers: np.ndarray) -> None:
+    counts = {split: int(np.sum(numbers == number)) for number, split in enumerate(SPLITS)}
+    if not all(counts.values()):
+        raise UserError(
+            f"{data.path}: expected rows in every split, got {counts}; --data.split names a "
+            "column that says which row is of which"
+        )

@@ -1,0 +1,122 @@
+"""Columns that are targets."""
+
+import array
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, final
+
+import numpy as np
+
+from mmjax.data.tables.columns.column import Cell, Column, Fit
+from mmjax.data.targets import Binary, Category, Group, MultiLabel, Number, Target
+
+
+@dataclass(frozen=True)
+class _Answer(Column):
+    target: ClassVar[bool] = True
+    kind: ClassVar[type[Target]]
+
+    def read(self, cell: Cell, folder: Path) -> Any:
+        """The row of the target."""
+        return self.kind.read(_text(cell))
+
+    def fitting(self) -> Fit:
+        """What the target needs to know of the training rows."""
+        return _Counted(self.kind)
+
+
+def _text(cell: Cell) -> str:
+    whole = isinstance(cell, float) and cell.is_integer()
+    return cell if isinstance(cell, str) else str(int(cell) if whole else cell)
+
+
+class _Counted(Fit):
+    """How often each row was added."""
+
+    def __init__(self, kind: type[Target]) -> None:
+        self._kind, self._counts = kind, Counter()
+
+    def add(self, row: Any, /) -> None:
+        if row is not None:
+            self._counts[tuple(row) if isinstance(row, list) else row] += 1
+
+    def result(self) -> Any:
+        return self._kind.fit(self._counts.elements())
+
+
+@final
+@dataclass(frozen=True)
+class BinaryColumn(_Answer):
+    """Yes or no: 1 or 0, true or false, yes or no."""
+
+    kind: ClassVar[type[Target]] = Binary
+
+
+@final
+@dataclass(frozen=True)
+class ClassColumn(_Answer):
+    """One class of several, by its name."""
+
+    kind: ClassVar[type[Target]] = Category
+    # For a class in validation or test that no training row has: an error, or a missing target.
+    unknown: Literal["error", "missing"] = "error"
+
+    def fitting(self) -> Fit:
+        """The classes of the training rows."""
+        return _Classes(self.unknown)
+
+
+class _Classes(_Counted):
+    def __init__(self, unknown: Literal["error", "missing"]) -> None:
+        super().__init__(Category)
+        self._unknown = unknown
+
+    def result(self) -> Category:
+        return dataclasses.replace(super().result(), unknown=self._unknown)
+
+
+@final
+@dataclass(frozen=True)
+class MultiLabelColumn(_Answer):
+    """Any number of labels, separated by semicolons, or a list of them."""
+
+    kind: ClassVar[type[Target]] = MultiLabel
+
+    def read(self, cell: Cell, folder: Path) -> list[str]:
+        """The names."""
+        return [str(name) for name in cell] if isinstance(cell, list) else MultiLabel.read(cell)
+
+
+@final
+@dataclass(frozen=True)
+class NumberColumn(_Answer):
+    """A number, in the unit of your choice."""
+
+    kind: ClassVar[type[Target]] = Number
+    unit: str = ""  # shown beside predictions and errors
+
+    def fitting(self) -> Fit:
+        """Mean and standard deviation."""
+        return _Numbers(self.unit)
+
+
+class _Numbers(Fit):
+    def __init__(self, unit: str) -> None:
+        self._unit, self._rows = unit, array.array("d")
+
+    def add(self, row: Any, /) -> None:
+        if row is not None:
+            self._rows.append(row)
+
+    def result(self) -> Number:
+        return Number.fit(np.array(self._rows), unit=self._unit)
+
+
+@final
+@dataclass(frozen=True)
+class GroupColumn(_Answer):
+    """Which examples belong together: equal texts are one group."""
+
+    kind: ClassVar[type[Target]] = Group

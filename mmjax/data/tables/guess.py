@@ -1,0 +1,159 @@
+"""Guesses which column of a table is which modality or target, from its name and first cells."""
+
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmjax.data.tables.columns import (
+    BinaryColumn,
+    ClassColumn,
+    Column,
+    FeaturesColumn,
+    ImageColumn,
+    MultiLabelColumn,
+    NumberColumn,
+    PointsColumn,
+    SeriesColumn,
+    SoundColumn,
+    TableColumn,
+    TextColumn,
+)
+from mmjax.data.tables.columns.column import Cell
+from mmjax.data.targets.binary import NO, YES
+from mmjax.data.transforms.cells import days, is_missing, number
+from mmjax.errors import UserError
+from mmjax.io.tables import Format, RowError, columns_of, read_rows
+
+_SAMPLE = 1000  # rows
+_ENDS: Mapping[str, type[Column]] = {
+    **dict.fromkeys(("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"), ImageColumn),
+    **dict.fromkeys(("avif", "dcm"), ImageColumn),
+    **dict.fromkeys(("wav", "flac", "ogg", "mp3"), SoundColumn),
+    **dict.fromkeys(("bin", "ply", "pcd"), PointsColumn),
+    "npy": FeaturesColumn,
+    "csv": SeriesColumn,
+}
+_STARTS: Mapping[bytes, type[Column]] = {
+    **dict.fromkeys((b"RIFF", b"fLaC", b"OggS", b"ID3"), SoundColumn),
+    b"\x93NUMPY": FeaturesColumn,
+}
+SPLIT_NAMES = ("split", "subset", "fold")
+
+
+def columns(
+    path: Path, format: Format, inputs: Collection[str], targets: Collection[str]
+) -> dict[str, Column]:
+    """The columns of the modalities and targets of a model.
+
+    A modality `table` that is no column of the file gets all columns of numbers and categories that
+    nothing else reads.
+
+    Raises:
+        UserError: the file has no such column, or its cells are of no known kind.
+    """
+    cells = sample(path, format)
+    found: dict[str, Column] = {}
+    for name in targets:
+        found[name] = target(name, _column(path, cells, name, "target"))
+    for name in inputs:
+        if name == "table" and name not in cells:
+            continue
+        guessed = modality(_column(path, cells, name, "modality"))
+        found[name] = guessed if guessed is not None else TableColumn()
+    if "table" in inputs and "table" not in cells:
+        free = [name for name in cells if name not in found and name not in SPLIT_NAMES]
+        found["table"] = TableColumn(tuple(n for n in free if modality(cells[n]) is None))
+    return found
+
+
+def sample(path: Path, format: Format) -> dict[str, list[Cell]]:
+    """The cells of the first rows, by column, without missing ones."""
+    cells: dict[str, list[Cell]] = {name: [] for name in columns_of(path, format)}
+    for _, row in itertools.islice(read_rows(path, format=format), _SAMPLE):
+        if isinstance(row, RowError):
+            continue
+        for name, cell in row.items():
+            if not _missing(cell):
+                cells.setdefault(name, []).append(cell)
+    return cells
+
+
+def modality(cells: Sequence[Cell]) -> Column | None:
+    """The column of a modality; None: cells of a table, numbers or categories."""
+    if not cells:
+        return None
+    first = cells[0]
+    if isinstance(first, Mapping) and "bytes" in first:
+        first = first["bytes"] or first.get("path") or ""
+    if isinstance(first, bytes):
+        starts = (kind for start, kind in _STARTS.items() if first.startswith(start))
+        return next(starts, ImageColumn)()
+    if isinstance(first, np.ndarray) and first.ndim:
+        picture = first.dtype in (np.uint8, np.uint16) and first.ndim in (2, 3)
+        return ImageColumn() if picture else FeaturesColumn()
+    if isinstance(first, list):
+        return FeaturesColumn()
+    if isinstance(first, Mapping):
+        return TableColumn()
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    if len(texts) < len(cells):
+        return None
+    ends = {text.rpartition(".")[2].lower() for text in texts if len(text) < 1000}
+    if len(ends) <= 3 and ends <= _ENDS.keys():
+        return _ENDS[next(iter(ends))]()
+    if all(text.lstrip()[:1] == "{" for text in texts):
+        return TableColumn()
+    if sum(number(text) is not None or days(text) is not None for text in texts) > 0.95 * len(
+        texts
+    ):
+        return None
+    words = np.mean([len(text.split()) for text in texts])
+    return TextColumn() if words > 1.5 or len(set(texts)) > 0.5 * len(texts) else None
+
+
+def target(name: str, cells: Sequence[Cell]) -> Column:
+    """The column of a target: yes or no, a number, labels or a class."""
+    if not cells:
+        raise UserError(f"target {name!r}: expected a cell that is not missing, got none")
+    if isinstance(cells[0], list):
+        return MultiLabelColumn()
+    texts = [str(cell).strip().lower() for cell in cells]
+    different = set(texts)
+    if different <= {*YES, *NO} and len(different) <= 2:
+        return BinaryColumn()
+    if all(number(text) is not None for text in texts):
+        whole = all(float(number(text) or 0).is_integer() for text in different)
+        if not (whole and len(different) <= 20):
+            return NumberColumn()
+    if sum(";" in text for text in texts) > 0.1 * len(texts):
+        return MultiLabelColumn()
+    return ClassColumn()
+
+
+def described(found: Mapping[str, Column]) -> str:
+    """The columns as --data.columns takes them: image:image age,bmi=table:table."""
+    from mmjax.data.tables.columns import COLUMNS
+
+    kinds = {cls: kind for kind, cls in COLUMNS.items()}
+    parts = []
+    for name, column in found.items():
+        names = ",".join(column.column)
+        equals = f"{name}={names}" if names and names != name else name
+        parts.append(f"{equals}:{kinds[type(column)]}")
+    return " ".join(parts)
+
+
+def _column(path: Path, cells: Mapping[str, list[Cell]], name: str, what: str) -> list[Cell]:
+    if name not in cells:
+        raise UserError(
+            f"{path}: no column {name!r} for the {what} of this name; say which one it is with "
+            f"--data.columns {name}=COLUMN:KIND; its columns are {', '.join(cells)}"
+        )
+    return cells[name]
+
+
+def _missing(cell: Any) -> bool:
+    return False if isinstance(cell, (np.ndarray, list, Mapping, bytes)) else is_missing(cell)

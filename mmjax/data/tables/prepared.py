@@ -1,0 +1,236 @@
+"""A table as array_record shards on disk, in the form of TFDS, for more rows than memory holds.
+
+Parts of the file are read and written independently, by threads or processes; a part that is
+finished is not read again, so an interrupted preparation goes on where it stopped.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import serialization
+
+from mmjax.data.dataset import SPLITS
+from mmjax.data.pipeline.prefetch import worker_processes
+from mmjax.data.tables.reading import Reader, Row
+from mmjax.data.tables.source import Store
+from mmjax.data.transforms.audio import Recording
+from mmjax.errors import StorageError
+from mmjax.io import json_file
+from mmjax.io.bad_rows import Fault
+
+NAME = "mmjax_table"
+INDEX = "mmjax.json"  # written last
+_PLACE = "place"
+
+Part = list[tuple[int, Any, Any]]  # (split, place, cells or error) of some rows
+
+
+def folder(home: str | None, digest: str) -> Path:
+    """The folder of a prepared table; `digest`: of what was prepared."""
+    base = Path(home) if home is not None else Path.home() / "tensorflow_datasets"
+    return base / NAME / digest[:16]
+
+
+def load(folder: Path) -> tuple["Shards", np.ndarray, list[Fault]] | None:
+    """The prepared rows, the split of each, and the faults; None if nothing is prepared here."""
+    if not (folder / INDEX).is_file():
+        return None
+    index = json_file.read(folder / INDEX)
+    counts = [index["rows"][split] for split in SPLITS]
+    files = [folder / name for name in index["files"]]
+    numbers = np.repeat(np.arange(len(SPLITS), dtype=np.int8), counts)
+    return Shards(files, sum(counts)), numbers, [Fault(*fault) for fault in index["faults"]]
+
+
+def write(
+    folder: Path,
+    reader: Reader,
+    parts: Iterable[Part],
+    workers: int,
+    progress: Callable[[int], None],
+) -> None:
+    """Read all parts and write their rows.
+
+    Args:
+        workers: processes; 0: as many threads as cores
+        progress: is told how many parts are finished
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = list(reader.columns)
+    done = []
+    with _executor(workers) as executor:
+        pending: list[Future] = []
+        for number, part in enumerate(parts):
+            mark = folder / f"part-{number:05d}.json"
+            if not mark.is_file():
+                pending.append(executor.submit(_write, folder, number, reader, part))
+            done.append(mark)
+            # Few at a time: parts hold cells, some of which are whole pictures.
+            while len(pending) > (workers or os.cpu_count() or 1) + 1:
+                pending.pop(0).result()
+                progress(len(done) - len(pending))
+        for future in pending:
+            future.result()
+    _finish(folder, names, [json_file.read(mark) for mark in done])
+    for mark in done:
+        mark.unlink()
+
+
+def _executor(workers: int) -> Executor:
+    return worker_processes(workers) if workers else ThreadPoolExecutor(os.cpu_count())
+
+
+def _write(folder: Path, number: int, reader: Reader, part: Part) -> None:
+    """Read a part, write a file for each of its splits, then the mark that it is finished."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    features = _features(tuple(reader.columns))
+    writers, counts, faults = {}, dict.fromkeys(SPLITS, 0), []
+    for split, place, cells in part:
+        row, new = reader(place, cells)
+        faults += new
+        if row is None:
+            continue
+        name = SPLITS[split]
+        if name not in writers:
+            path = folder / f"part-{number:05d}.{name}"
+            writers[name] = ArrayRecordWriter(str(path), "group_size:1")
+        values = {key: _packed(value) for key, value in row.values.items()}
+        values[_PLACE] = _packed(row.place)
+        writers[name].write(features.serialize_example(features.encode_example(values)))
+        counts[name] += 1
+    for writer in writers.values():
+        writer.close()
+    content = {"rows": counts, "faults": faults}
+    json_file.write(folder / f"part-{number:05d}.json", content)
+
+
+def _finish(folder: Path, names: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> None:
+    """Name the files as TFDS does, and write its metadata and the index."""
+    import tensorflow_datasets as tfds
+
+    files, infos = [], []
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=str(folder), dataset_name=NAME, filetype_suffix="array_record"
+    )
+    for split in SPLITS:
+        counts = {n: part["rows"][split] for n, part in enumerate(parts) if part["rows"][split]}
+        own = template.replace(split=split)
+        for shard, number in enumerate(counts):
+            final = Path(own.sharded_filepath(shard_index=shard, num_shards=len(counts)))
+            draft = folder / f"part-{number:05d}.{split}"
+            if draft.exists():
+                draft.replace(final)
+            files.append(final)
+        infos.append(
+            tfds.core.SplitInfo(
+                name=split,
+                shard_lengths=list(counts.values()),
+                num_bytes=sum(path.stat().st_size for path in files[-len(counts) :]),
+                filename_template=own,
+            )
+        )
+    tfds.folder_dataset.write_metadata(
+        data_dir=str(folder),
+        features=_features(tuple(names)),
+        split_infos=infos,
+        filename_template=template,
+        check_data=False,  # needs TensorFlow
+    )
+    rows = {split: sum(part["rows"][split] for part in parts) for split in SPLITS}
+    faults = [fault for part in parts for fault in part["faults"]]
+    content = {"rows": rows, "files": [path.name for path in files], "faults": faults}
+    json_file.write(folder / INDEX, content)
+
+
+class Shards(Store):
+    """Rows in array_record files; only those that are asked for are read."""
+
+    held = False
+
+    def __init__(self, files: Sequence[Path], count: int) -> None:
+        self._files, self._count = files, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def take(self, places: np.ndarray) -> Sequence[Row]:
+        """Rows by their position."""
+        if not len(places):
+            return []
+        try:
+            records = self._records.__getitems__([int(place) for place in places])
+        except Exception as error:  # the reader raises many kinds of errors for a damaged file
+            raise StorageError(
+                f"{self._files[0].parent}: expected prepared rows, got {error!r:.300}; delete this "
+                "folder to have it prepared anew"
+            ) from error
+        return [self._row(record) for record in records]
+
+    def _row(self, record: bytes) -> Row:
+        values = self._parsed(record)
+        place = _unpacked(values.pop(_PLACE))
+        return Row(place, {name: _unpacked(value) for name, value in values.items()})
+
+    @functools.cached_property
+    def _records(self) -> Any:
+        from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+        return ArrayRecordDataSource([str(path) for path in self._files])
+
+    @functools.cached_property
+    def _parsed(self) -> Callable[[bytes], dict[str, bytes]]:
+        import tensorflow_datasets as tfds
+
+        features = tfds.features.FeatureConnector.from_config(str(self._files[0].parent))
+        return features.deserialize_example_np
+
+    def __reduce__(self) -> tuple:
+        return Shards, (self._files, self._count)
+
+
+@functools.lru_cache
+def _features(names: tuple[str, ...]) -> Any:
+    import tensorflow_datasets as tfds
+
+    return tfds.features.FeaturesDict({name: tfds.features.Text() for name in (*names, _PLACE)})
+
+
+def _packed(value: Any) -> bytes:
+    """MessagePack; the empty text for a missing value."""
+    if value is None:
+        return b""
+    if isinstance(value, Recording):
+        value = {"samples": value.samples, "sample_rate": value.sample_rate}
+        return b"R" + serialization.msgpack_serialize(value)
+    if isinstance(value, Mapping):
+        return b"J" + json.dumps(value).encode()
+    return b"V" + serialization.msgpack_serialize(value)
+
+
+def _unpacked(content: bytes) -> Any:
+    kind, rest = content[:1], content[1:]
+    if not kind:
+        return None
+    if kind == b"J":
+        return json.loads(rest)
+    value = serialization.msgpack_restore(rest)
+    return Recording(value["samples"], value["sample_rate"]) if kind == b"R" else value
+
+
+def split_into_parts(rows: Iterator[tuple[int, Any, Any]], size: int) -> Iterator[Part]:
+    """Parts of `size` rows."""
+    part: Part = []
+    for row in rows:
+        part.append(row)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part

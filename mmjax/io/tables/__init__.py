@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mmjax.errors import UserError
-from mmjax.io.tables import delimited, json_lines
+from mmjax.io.tables import arrays, class_folder, delimited, hdf5, json_lines, parquet, tar_shard
 from mmjax.io.tables.files import base_folder as base_folder
 from mmjax.io.tables.files import files_of as files_of
 from mmjax.io.tables.row import PLAIN, Header, Kind, Rows
@@ -22,6 +22,14 @@ KINDS: Mapping[str, Kind] = {
     ".txt": delimited,
     ".jsonl": json_lines,
     ".ndjson": json_lines,
+    ".parquet": parquet,
+    ".npz": arrays,
+    ".npy": arrays,
+    ".h5": hdf5,
+    ".hdf5": hdf5,
+    ".tar": tar_shard,
+    ".tar.gz": tar_shard,
+    ".tgz": tar_shard,
 }
 """By the end of the file's name."""
 
@@ -55,11 +63,13 @@ def read_rows(
         UserError: an unknown kind of file, a damaged file, or columns that are absent or repeated.
     """
     files = files_of(path)
-    empty = dict.fromkeys(columns_of(files[0], format))
+    empty: dict[str, Cell] = {}
     base = base_folder(path)
     for file in files:
         kind = _kind(file)
-        _check(file, kind.columns(file, format), required, any_of)
+        header = kind.columns(file, format)
+        _check(file, header, required, any_of)
+        empty = empty or dict.fromkeys(name for name in header.names if name)
         for place, row in kind.rows(file, format):
             if len(files) > 1:
                 place = f"{file.relative_to(base)}:{place}"
@@ -76,10 +86,12 @@ def columns_of(path: str | os.PathLike[str], format: Format = PLAIN) -> list[str
 
 
 def _kind(file: Path) -> Kind:
+    if file.is_dir():
+        return class_folder
     for end, kind in KINDS.items():
         if file.name.lower().endswith(end):
             return kind
-    raise UserError(f"{file}: expected a kind of table; choose from {', '.join(KINDS)}")
+    raise UserError(f"{file}: expected a kind of table; choose from {', '.join(KINDS)}, a folder")
 
 
 def _check(file: Path, header: Header, required: Collection[str], any_of: Collection[str]) -> None:

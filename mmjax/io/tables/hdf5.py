@@ -1,0 +1,99 @@
+"""HDF5, https://www.hdfgroup.org, by h5py: datasets of the root whose first axis is the row."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from mmjax.errors import MissingPackageError, UserError
+from mmjax.io.safe_open import open_file
+from mmjax.io.tables.numpy_cell import cell, check
+from mmjax.io.tables.row import CELL_BYTES, Format, Header, Rows
+
+BATCH_ROWS = 1000
+BATCH_BYTES = 16_000_000
+CACHE_BYTES = 64_000_000  # of decompressed chunks, of each dataset
+TEXT_BYTES = 16  # a guess; texts of any length are stored elsewhere in the file
+
+
+def columns(path: str | os.PathLike[str], format: Format) -> Header:
+    """The names of the datasets with as many rows as the longest."""
+    with _open(path) as (found, others, _):
+        remark = f"; no columns: {'; '.join(others)}" if others else ""
+        return Header(list(found), remark)
+
+
+def rows(path: str | os.PathLike[str], format: Format) -> Rows:
+    """Rows by their number, from 1. Scalars are Python's; texts are str.
+
+    Links to other files and virtual datasets are not followed.
+
+    Raises:
+        MissingPackageError: h5py is not installed.
+        UserError: the file is damaged, or has no such datasets.
+    """
+    with _open(path) as (found, _, size):
+        length = len(next(iter(found.values())))
+        for first in range(0, length, size):
+            parts = {name: dataset[first : first + size] for name, dataset in found.items()}
+            for offset in range(min(size, length - first)):
+                row = {name: cell(part[offset]) for name, part in parts.items()}
+                yield first + offset + 1, row
+
+
+@contextlib.contextmanager
+def _open(path: str | os.PathLike[str]) -> Iterator[tuple[dict[str, Any], list[str], int]]:
+    """The columns, the other names with the reason, and how many rows to read at once."""
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise MissingPackageError(
+            f"{path}: HDF5 needs an extra: pip install 'mmjax[hdf5]'"
+        ) from None
+    expected = f"{path}: expected an HDF5 file"
+    open_file(path, expected).close()
+    found: dict[str, Any] = {}
+    others: list[str] = []
+    row_bytes = 0
+    try:
+        with h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES) as file:
+            for name in file:
+                try:
+                    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                        raise UserError("expected a dataset, got a link")
+                    row_bytes += _check(file[name])
+                    found[name] = file[name]
+                except UserError as error:
+                    others.append(f"{name}: {error}")
+            length = max((len(dataset) for dataset in found.values()), default=0)
+            if not length:
+                raise UserError(
+                    f"expected datasets with rows in the root, got none; {'; '.join(others)}"
+                )
+            others += [f"{n}: {len(d)} rows" for n, d in found.items() if len(d) < length]
+            found = {n: d for n, d in found.items() if len(d) == length}
+            yield found, others, max(1, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except Exception as error:  # h5py raises many kinds of errors for damaged files
+        raise UserError(f"{expected}, got another or a damaged one: {error!s:.300}") from error
+
+
+def _check(dataset: Any) -> int:
+    """The bytes of a row."""
+    import h5py
+
+    if not isinstance(dataset, h5py.Dataset):
+        raise UserError("expected a dataset, got a group")
+    if dataset.is_virtual or dataset.external:
+        raise UserError(
+            "expected its content in the file itself, got a virtual or external dataset"
+        )
+    if not dataset.id.get_storage_size():
+        raise UserError("expected content, got a dataset that was never written")
+    if math.prod(dataset.chunks or ()) * dataset.dtype.itemsize > CELL_BYTES:
+        raise UserError(f"expected chunks of at most {CELL_BYTES:,} bytes")
+    if h5py.check_string_dtype(dataset.dtype):
+        return TEXT_BYTES
+    return check(h5py.check_vlen_dtype(dataset.dtype) or dataset.dtype, dataset.shape)

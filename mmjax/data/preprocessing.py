@@ -130,11 +130,14 @@ def _from_json(value: Any, registry: Mapping[str, type], where: str) -> Any:
         raise UserError(f"{where}.type: got {tag!r:.200}, choose from {', '.join(registry)}")
     kind = registry[tag]
     types: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(kind)}
-    if value.keys() - {"type"} != types.keys():
-        names = [name for name in value if name != "type"]
-        raise UserError(f"{where}: expected the fields {list(types)}, got {names}")
+    given = {name: content for name, content in value.items() if name != "type"}
+    # Runs of earlier versions lack the fields that were added since, which have defaults.
+    needed = {field.name for field in dataclasses.fields(kind) if _is_needed(field)}
+    if not needed <= given.keys() <= types.keys():
+        raise UserError(f"{where}: expected the fields {list(types)}, got {list(given)}")
     fields = {}
-    for name, expected in types.items():
+    for name in given:
+        expected = types[name]
         try:
             fields[name] = _CONVERTER.structure(value[name], expected)
         except Exception as error:  # cattrs passes on whatever the conversion raises
@@ -147,6 +150,10 @@ def _from_json(value: Any, registry: Mapping[str, type], where: str) -> Any:
         return kind(**fields)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _is_needed(field: dataclasses.Field) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 def _literal(value: Any, kind: type) -> Any:

@@ -1,128 +1,83 @@
 """Images: opened safely, resized to one shape, standardised."""
 
-import io
 import math
-import os
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
 import numpy as np
-from PIL import Image, ImageOps
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL import Image
 
+from mmjax.data.media.dicom import is_dicom, open_dicom
+from mmjax.data.media.image import PIXEL_LIMIT, open_image
+from mmjax.data.media.pixels import channels_of, levels_of, resized
+from mmjax.data.media.source import cell_source, label
 from mmjax.data.standardize import LARGEST, check_statistics
-from mmjax.data.transforms.transform import Transform, stack_rows
+from mmjax.data.transforms.transform import Remark, Transform, stack_rows
 from mmjax.errors import UserError
-from mmjax.io.safe_open import open_file
 from mmjax.types import Masked
-
-PIXEL_LIMIT = 50_000_000  # 150 MB when decoded to RGB; Pillow's own limit is 179 million
-SCAN_LIMIT = 100  # scans of a progressive JPEG, usually 10; each decodes all pixels again
-_FORMATS = ("PNG", "JPEG", "WEBP")
 
 AnyImage = Union[np.ndarray, Image.Image]
 
 
-def open_image(path: str | os.PathLike[str]) -> Image.Image:
-    """Decode a PNG, JPEG or WebP file, the first frame of an animation, and turn it upright.
-
-    Raises:
-        FileNotFoundError: the file does not exist.
-        UserError: it is damaged, of another format, or has more than `PIXEL_LIMIT` pixels, which is
-            checked before decoding.
-    """
-    expected = f"{path}: expected a PNG, JPEG or WebP image of at most {PIXEL_LIMIT:,} pixels"
-    with open_file(path, expected) as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # harmless damage, and sizes that are checked here
-        try:
-            return _decoded(file)
-        except Image.UnidentifiedImageError:
-            raise UserError(f"{expected}, got a file of another kind or a damaged one") from None
-        except Image.DecompressionBombError as error:
-            raise UserError(f"{expected}, got {error}") from None
-        except Exception as error:  # decoders raise many kinds of errors for a damaged header
-            raise UserError(f"{expected}, got a damaged one: {error!r:.300}") from error
-
-
-def _decoded(file: io.BufferedReader) -> Image.Image:
-    image = Image.open(file, formats=_FORMATS)
-    if image.width * image.height > PIXEL_LIMIT:
-        raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-    if 0 in image.size:
-        raise UserError("no pixels")
-    if isinstance(image, JpegImageFile):
-        file.seek(0)
-        if file.read().count(b"\xff\xda") > SCAN_LIMIT:  # the marker at the start of a scan
-            raise Image.DecompressionBombError(f"more than {SCAN_LIMIT} scans over the pixels")
-    # Pillow decodes a PNG whose end is missing; `verify` reads every chunk and its checksum.
-    image.verify()
-    file.seek(0)
-    image = Image.open(file, formats=_FORMATS)
-    image.load()
-    return upright(image)
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """The image rotated as its EXIF data say; unchanged where these are damaged."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # Pillow raises many kinds of errors for damaged EXIF data
-        return image
-
-
 @dataclass(frozen=True)
 class ImageTransform(Transform):
-    """values = (pixel / 255 - mean) / std, for each channel."""
+    """values = (level / largest level - mean) / std, for each channel.
+
+    The largest level is 255 of uint8, `levels` of uint16 and 1 of floats.
+    """
 
     shape: tuple[int, int, int]  # height, width, channels
     mean: tuple[float, ...]  # one per channel, of pixels in 0..1
     std: tuple[float, ...]  # one per channel, of pixels in 0..1, above 0
+    # The level of 16-bit pictures that becomes 1: the largest of the training split, which may use
+    # fewer bits.
+    levels: float = 65_535.0
 
     def __post_init__(self):
         if len(self.shape) != 3 or not all(isinstance(n, int) and n > 0 for n in self.shape):
             raise UserError(f"shape: expected (height, width, channels), got {self.shape}")
         if math.prod(self.shape) > PIXEL_LIMIT:
             raise UserError(f"shape: expected at most {PIXEL_LIMIT:,} numbers, got {self.shape}")
+        if not 1 <= self.levels <= 65_535:
+            raise UserError(f"levels: expected 1 to 65,535, got {self.levels!r}")
         check_statistics(self.mean, self.std, size=self.shape[2])
         for mean, std in zip(self.mean, self.std, strict=True):
-            if max((1 + abs(mean)) / std, abs(mean), std) > LARGEST:
+            if max((65_535 + abs(mean)) / std, abs(mean), std) > LARGEST:
                 raise UserError(
                     f"std: expected pixels that fit into float32, got a mean {mean:g} over {std:g}"
                 )
 
     @classmethod
-    def fit(cls, images: np.ndarray) -> "ImageTransform":
-        """Mean and standard deviation of the training images, uint8 `[n, height, width, channel]`.
+    def fit(cls, images: np.ndarray | Iterable[np.ndarray | None]) -> "ImageTransform":
+        """Mean and standard deviation of the training images `[n, height, width, channel]`.
 
-        The deviation is at least one grey level, so that a constant channel stays finite.
+        Images of one shape, uint8, uint16 or floats in 0..1, are read in one pass; see `ImageFit`.
         """
-        if images.dtype != np.uint8 or images.ndim != 4 or images.size == 0:
-            raise UserError(
-                "images: expected a uint8 array [n, h, w, c] that is not empty, "
-                f"got {images.dtype} {images.shape}"
-            )
-        _, h, w, c = images.shape
-        levels = np.arange(256) / 255
-        mean, std = [], []
-        for channel in range(c):
-            # A histogram is exact, and needs no float copy of all images.
-            share = sum(
-                np.bincount(chunk.ravel(), minlength=256)
-                for chunk in np.array_split(images[..., channel], 1 + len(images) // 1024)
-            ) / (images.size // c)
-            mean.append(float(share @ levels))
-            std.append(max(float(np.sqrt(share @ (levels - mean[-1]) ** 2)), 1 / 255))
-        return cls(shape=(h, w, c), mean=tuple(mean), std=tuple(std))
+        fitting = None
+        for i, row in enumerate(images):
+            if row is None:
+                continue
+            if np.ndim(row) != 3:
+                raise UserError(f"image {i}: expected an array [h, w, c], got {np.shape(row)}")
+            fitting = fitting or ImageFit(np.shape(row))
+            try:
+                fitting.add(row)
+            except UserError as error:
+                raise UserError(f"image {i}: {error}") from None
+        if fitting is None:
+            raise UserError("images: expected one image at least, got none")
+        return fitting.result()
 
     def __call__(self, images: np.ndarray | Sequence[AnyImage | None]) -> Masked:
         """Values float32 `[b, height, width, channel]` and mask `[b]`, False for None.
 
-        A row is an array of `shape`, uint8 or floats in 0..1, or a PIL image, which is turned
-        upright, converted to grey or RGB and resized to `shape`.
+        A row is an array of `shape`, uint8, uint16 or floats in 0..1, or a PIL image, which is
+        turned upright, converted to grey or RGB and resized to `shape`.
         """
+        if hasattr(images, "__array__"):  # a jax.Array
+            images = np.asarray(images)
         if isinstance(images, np.ndarray) and images.dtype == np.uint8:
             if images.shape[1:] != self.shape:
                 raise UserError(f"images: expected [b, *{self.shape}], got {images.shape}")
@@ -132,56 +87,123 @@ class ImageTransform(Transform):
         values[~mask] = 0
         return Masked(values, mask)
 
-    def read(self, text: str, folder: Path) -> np.ndarray:
-        """The pixels of a PNG, JPEG or WebP file, uint8, resized to `shape` to save memory."""
-        path = folder / text
-        try:
-            return self._resized(open_image(path))
-        except ValueError as error:
-            raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+    def read(self, cell: Any, folder: Path) -> np.ndarray:
+        """The pixels of a picture, uint8 or uint16, resized to `shape`.
 
-    def remarks(self, row: Any) -> list[str]:
+        A cell is a path relative to `folder` or the content of a file, of any kind that
+        `open_image` or `open_dicom` reads, {"bytes": content, "path": text}, or an array uint8 or
+        uint16, `[height, width]` or `[height, width, channel]`.
+        """
+        if hasattr(cell, "__array__"):
+            return self._resized(channels_of(np.asarray(cell)))
+        source, name = cell_source(cell, folder)
+        if is_dicom(source):
+            image = open_dicom(source, name=name)
+        else:
+            image = open_image(source, name=name, size=self.shape[:2])
+        try:
+            return self._resized(image)
+        except ValueError as error:
+            raise UserError(f"{label(source, name, 'picture')}: {error}") from None
+
+    def remarks(self, row: Any) -> list[Remark]:
         """Always empty: every image is resized to one shape."""
         return []
 
     def _standardised(self, levels: np.ndarray) -> np.ndarray:
+        """From levels in 0..255."""
         mean, std = np.array(self.mean), np.array(self.std)
         values = np.multiply(levels, (1 / (255 * std)).astype(np.float32), dtype=np.float32)
         values -= (mean / std).astype(np.float32)
         return values
 
     def _levels(self, image: Any) -> np.ndarray:
-        """The grey levels of one image, 0..255."""
-        if isinstance(image, Image.Image):
-            return self._resized(image)
-        if not isinstance(image, np.ndarray) or image.shape != self.shape:
-            got = image.shape if isinstance(image, np.ndarray) else type(image).__name__
-            raise UserError(f"expected an array {self.shape}, got {got}")
-        if image.dtype == np.uint8:
-            return image
-        if not np.issubdtype(image.dtype, np.floating):
-            raise UserError(f"expected uint8 or floats in 0..1, got {image.dtype}")
-        if not np.isfinite(image).all():
-            raise UserError("expected finite pixels, got NaN or infinity")
-        if image.min() < 0 or image.max() > 1:
-            raise UserError(f"expected floats in 0..1, got {image.min():g} to {image.max():g}")
-        return image * 255
+        """The levels of one image, 0..255."""
+        pixels = self._resized(image) if isinstance(image, Image.Image) else image
+        pixels = _checked(pixels, self.shape)
+        return pixels if pixels.dtype == np.uint8 else pixels * np.float32(255 / self._top(pixels))
 
-    def _resized(self, image: Image.Image) -> np.ndarray:
-        h, w, c = self.shape
-        modes = {1: "L", 3: "RGB"}
-        if c not in modes:
-            raise UserError(f"a picture has 1 or 3 channels, the model expects {c}")
-        if image.mode in ("I", "F"):
-            raise UserError(f"expected 8 or 16 bits per channel, got mode {image.mode!r}")
-        image = upright(image)
-        if image.mode.startswith("I;16"):
-            # Pillow's own conversion clips 16 bits at 255: nearly all pixels would be white.
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.has_transparency_data:
-            # The colour of transparent pixels is arbitrary, so show the image on white.
-            layer = image.convert("RGBA")
-            image = Image.new("RGB", layer.size, "white")
-            image.paste(layer, mask=layer)
-        image = image.convert(modes[c]).resize((w, h), Image.Resampling.BILINEAR)
-        return np.asarray(image).reshape(h, w, c)
+    def _top(self, pixels: np.ndarray) -> float:
+        return self.levels if pixels.dtype == np.uint16 else 1.0
+
+    def _resized(self, image: AnyImage) -> np.ndarray:
+        c = self.shape[2]
+        if isinstance(image, Image.Image):
+            image = levels_of(image, c)
+        if image.shape == self.shape:
+            return image
+        return resized(image, self.shape)
+
+
+def _checked(image: Any, shape: tuple[int, int, int]) -> np.ndarray:
+    """The image as an array uint8, uint16 or of floats in 0..1."""
+    pixels = np.asarray(image) if hasattr(image, "__array__") else None
+    if pixels is None or pixels.shape != shape:
+        got = type(image).__name__ if pixels is None else pixels.shape
+        raise UserError(f"expected an array {shape}, got {got}")
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise UserError(f"expected uint8, uint16 or floats in 0..1, got {pixels.dtype}")
+    if not np.isfinite(pixels).all():
+        raise UserError("expected finite pixels, got NaN or infinity")
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise UserError(f"expected floats in 0..1, got {pixels.min():g} to {pixels.max():g}")
+    return pixels
+
+
+class ImageFit:
+    """Mean and standard deviation of each channel of images that are added one by one.
+
+    The histograms of all levels: exact, and of a size that does not depend on the number of images.
+    """
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self._shape = shape
+        self._counts: dict[str, np.ndarray] = {}  # by type: [channel, level]
+
+    def add(self, row: Any, /) -> None:
+        """Add an image uint8, uint16 or of floats in 0..1, an array of `shape`; None is missing.
+
+        Floats are rounded to 16 bits.
+        """
+        if row is None:
+            return
+        pixels = _checked(row, self._shape)
+        kind = pixels.dtype.name
+        if pixels.dtype not in (np.uint8, np.uint16):
+            kind, pixels = "float", np.round(pixels * 65_535).astype(np.uint16)
+        bins = 256 if kind == "uint8" else 65_536
+        if kind not in self._counts:
+            self._counts[kind] = np.zeros((self._shape[2], bins), np.int64)
+        for channel, counts in enumerate(self._counts[kind]):
+            counts += np.bincount(pixels[..., channel].ravel(), minlength=bins)
+
+    def result(self) -> ImageTransform:
+        """The fitted transform.
+
+        The deviation is at least one grey level, so that a constant channel stays finite.
+
+        Raises:
+            UserError: no image was added.
+        """
+        if not self._counts:
+            raise UserError("images: expected one image at least, got none")
+        tops = {"uint8": 255, "float": 65_535, "uint16": 65_535}
+        if "uint16" in self._counts:
+            # All black: nothing is known of the range.
+            tops["uint16"] = int(np.nonzero(self._counts["uint16"].sum(axis=0))[0][-1]) or 65_535
+        points = np.concatenate(
+            [np.arange(n.shape[1]) / tops[kind] for kind, n in self._counts.items()]
+        )
+        share = np.concatenate(list(self._counts.values()), axis=1).astype(np.float64)
+        share /= share.sum(axis=1, keepdims=True)
+        mean = share @ points
+        variance = (share * (points - mean[:, None]) ** 2).sum(axis=1)
+        smallest = max(1 / tops[kind] for kind in self._counts)
+        return ImageTransform(
+            shape=self._shape,
+            mean=tuple(map(float, mean)),
+            std=tuple(map(float, np.maximum(np.sqrt(variance), smallest))),
+            levels=float(tops["uint16"]),
+        )

@@ -1,0 +1,1 @@
+"""Readers of foreign files: pictures, DICOM, sounds, points and time series, all opened safely."""

@@ -58,7 +58,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[dict[str, Any], list[s
     row_bytes = 0
     try:
         with h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES) as file:
-            for name in file:
+            for name in map(str, file):
                 try:
                     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
                         raise UserError("expected a dataset, got a link")
@@ -86,6 +86,8 @@ def _check(dataset: Any) -> int:
 
     if not isinstance(dataset, h5py.Dataset):
         raise UserError("expected a dataset, got a group")
+    if not dataset.shape:
+        raise UserError("expected an array with a first axis, got a scalar")
     if dataset.is_virtual or dataset.external:
         raise UserError(
             "expected its content in the file itself, got a virtual or external dataset"

@@ -11,7 +11,7 @@ import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import IO, Any, Self, cast
+from typing import IO, Any, cast
 
 from mmjax.errors import UserError
 from mmjax.io.safe_open import open_file
@@ -66,7 +66,7 @@ class _Member(tarfile.TarInfo):
     """A header; tarfile takes a damaged one, or none, for the end of the archive."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Any:
         try:
             member = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:

@@ -88,9 +88,9 @@ def test_an_error_survives_being_sent_to_another_process():
     ("name", "header", "row"), [("a.csv", "a,b\n", "1,2\n"), ("a.jsonl", "", '{"a": 1, "b": 2}\n')]
 )
 def test_memory_does_not_grow_with_the_rows_of_a_text_file(tmp_path, name, header, row):
-    (tmp_path / name).write_text(header + row * 100_000)
+    (tmp_path / name).write_text(header + row * 10_000)
     tracemalloc.start()
-    assert sum(1 for _ in read_rows(tmp_path / name)) == 100_000
+    assert sum(1 for _ in read_rows(tmp_path / name)) == 10_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 300_000

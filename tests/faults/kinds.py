@@ -18,7 +18,7 @@ from mmjax.evaluation.predictions import read_csv
 from mmjax.runs import log
 from mmjax.types import Masked
 from mmjax.weights import files
-from tests.faults import good
+from tests.faults import good, tables
 from tests.faults.good import ALL, AUDIO, FEATURES, IMAGE, TABLE
 
 
@@ -132,6 +132,17 @@ KINDS = {
     "idx": Kind("a.gz", lambda: [_packed(good.idx())], read_idx),
     "idx content": Kind("a.gz", lambda: [good.idx(), good.idx((7,))], read_idx, packed=_packed),
     "csv": Kind("pairs.csv", lambda: [good.CSV.encode()], _csv, _BESIDE),
+    "separated": Kind("a.csv", lambda: tables.CSV, tables.read),
+    "json lines": Kind("a.jsonl", lambda: [tables.JSON_LINES], tables.read),
+    "parquet": Kind("a.parquet", tables.parquet, tables.read),
+    "plain parquet": Kind("a.parquet", tables.plain_parquet, tables.read),
+    "npy table": Kind("a.npy", tables.npys, tables.read),
+    "npz": Kind("a.npz", lambda: [tables.npz(*tables.npys())], tables.read),
+    "npz content": Kind("a.npz", tables.npys, tables.read, packed=tables.npz),
+    "hdf5": Kind("a.h5", tables.hdf5, tables.read),
+    "tar": Kind("a.tar", tables.tars, tables.read, packed=tables.with_checksums),
+    "tar.gz": Kind("a.tar.gz", lambda: [_packed(c) for c in tables.tars()], tables.read),
+    "tar.gz content": Kind("a.tar.gz", tables.tars, tables.read, packed=_packed),
     "table": Kind("cell.json", good.cells, _table),
     "safetensors": Kind("a.safetensors", good.weights, files.read),
     "index": Kind(f"a{files.INDEX}", good.indices, files.read, {good.SHARD: good.shard}),

@@ -4,11 +4,12 @@ https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
 import contextlib
+import io
 import os
 import warnings
 import zipfile
 from collections.abc import Iterator
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
@@ -24,7 +25,7 @@ ARRAYS = 1000  # of one file
 class _Column(NamedTuple):
     """An array that is read row by row, so that it never is in memory as a whole."""
 
-    file: IO[bytes]
+    file: io.BufferedIOBase
     dtype: np.dtype
     shape: tuple[int, ...]
     row_bytes: int
@@ -37,7 +38,7 @@ class _Column(NamedTuple):
         """
         content = self.file.read(self.row_bytes)
         if len(content) < self.row_bytes:
-            raise UserError(f"column {name!r}: expected {self.shape[0]:,} rows, got fewer")
+            raise UserError(f"expected {name!r} to have {self.shape[0]:,} rows, got fewer")
         return np.frombuffer(content, self.dtype).reshape(self.shape[1:])
 
 
@@ -85,7 +86,9 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[dict[str, _Column], li
             raise UserError(f"{expected}, got another or a damaged one: {error!s:.300}") from error
 
 
-def _members(file: IO[bytes], stack: contextlib.ExitStack) -> Iterator[tuple[str, IO[bytes]]]:
+def _members(
+    file: io.BufferedIOBase, stack: contextlib.ExitStack
+) -> Iterator[tuple[str, Any]]:
     archive = stack.enter_context(zipfile.ZipFile(file))
     names = archive.namelist()
     if len(names) > ARRAYS or len(set(names)) < len(names):
@@ -97,7 +100,7 @@ def _members(file: IO[bytes], stack: contextlib.ExitStack) -> Iterator[tuple[str
         yield info.filename.removesuffix(".npy"), stack.enter_context(archive.open(info))
 
 
-def _column(file: IO[bytes]) -> _Column:
+def _column(file: io.BufferedIOBase) -> _Column:
     version = npy.read_magic(file)
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     if version not in readers:

@@ -3,14 +3,17 @@
 import tyro
 
 from mmjax.cli import options
+from mmjax.cli.data import data
 from mmjax.cli.describe import describe
 from mmjax.cli.evaluate import evaluate
+from mmjax.cli.fit import fit
 from mmjax.cli.list import list_parts
 from mmjax.cli.predict import predict
+from mmjax.cli.prepare import prepare
 from mmjax.cli.table import table
 
 app = tyro.extras.SubcommandApp()
-for command in (evaluate, predict, describe, table):
+for command in (data, fit, prepare, evaluate, predict, describe, table):
     app.command(command)
 app.command(name="list")(list_parts)
 
@@ -20,5 +23,5 @@ def main() -> None:
     with options.errors_shown():
         app.cli(
             prog="mmjax",
-            description="Evaluate, compare and describe mmjax runs, and predict with them.",
+            description="Look at data, train on a table, evaluate and compare runs, and predict.",
         )

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -11,10 +12,10 @@ from rich.table import Table
 from mmjax.io import json_file
 
 
-def show(table: Table) -> None:
+def show(table: Any) -> None:
     """Print a table: as wide as the terminal, with long names folded; in a pipe unlimited."""
     console = Console(file=sys.stdout)
-    for column in table.columns:
+    for column in table.columns if isinstance(table, Table) else ():
         column.overflow = "fold"
     if not sys.stdout.isatty():
         wide = Console(file=sys.stdout, width=10_000)

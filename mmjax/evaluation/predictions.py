@@ -8,7 +8,7 @@ import jax
 
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.errors import UserError
-from mmjax.io.rows import RowError, read_rows
+from mmjax.io.tables import RowError, read_rows
 from mmjax.runs import folder
 from mmjax.runs.restore import restore
 from mmjax.types import Outputs
@@ -114,7 +114,7 @@ def warnings(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
 class Row(NamedTuple):
     """A row of a user's file."""
 
-    line: int
+    line: int | str
     cells: Mapping[str, str]  # as written
     inputs: Mapping[str, Any]
     error: RowError | None = None

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from mmjax.data.datasets.builder import Builder
-from mmjax.data.transforms.audio import decode_audio
+from mmjax.data.media.sound import open_sound
 from mmjax.errors import MissingFileError, UserError
 
 # The index of a recording among those of a speaker and digit; 0 to 4 are the official test split.
@@ -82,7 +82,7 @@ class Fsdd(Builder):
             digit, speaker, index = name.removesuffix(".wav").split("_")
             if int(index) not in indices:
                 continue
-            recording = decode_audio(content, name=f"{path}: {name}")
+            recording = open_sound(content, name=f"{path}: {name}")
             if recording.sample_rate != self.SAMPLE_RATE or recording.samples.ndim != 1:
                 raise UserError(f"{path}: {name}: expected one channel at {self.SAMPLE_RATE} Hz")
             audio = np.rint(recording.samples * 32768).astype(np.int16)

@@ -47,7 +47,7 @@ def levels_of(image: Image.Image, channels: int) -> Pixels:
     return channels_of(np.asarray(image.convert(modes[channels])))
 
 
-def resized(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
+def resized(pixels: Pixels, shape: tuple[int, int, int]) -> np.ndarray:
     """Resized, averaging where it shrinks, and converted to the number of channels of `shape`.
 
     Grey is repeated, RGB weighted to grey, and the transparency of RGB shown on white.

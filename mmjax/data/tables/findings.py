@@ -130,7 +130,8 @@ class Findings:
                 yield f"{name}: the same in every row"
             for flaw, count in facts["flaws"].items():
                 if flaw in _ADVICE and count > _MANY * total:
-                    yield f"{name}: {flaw} in {count:,} of {total:,} rows: {_advice(flaw, name, self._columns[name])}"
+                    advice = _advice(flaw, name, self._columns[name])
+                    yield f"{name}: {flaw} in {count:,} of {total:,} rows: {advice}"
             transform = self._preprocessing.transforms.get(name)
             for part in transform.columns if isinstance(transform, TableTransform) else ():
                 train = self._rows["train"]
@@ -150,7 +151,7 @@ class Findings:
 
 _ADVICE = {
     "cut": "a larger --data.columns.{name}.{field}",
-    "unknown": "--data.columns.{name}.tokens bpe, or a larger --data.columns.{name}.vocabulary-size",
+    "unknown": "--data.columns.{name}.tokens bpe, or a larger vocabulary-size",
     "empty": "nothing to read",
 }
 

@@ -69,6 +69,41 @@ def columns(
     return found
 
 
+def everything(
+    path: Path, format: Format, targets: Collection[str] = (), ignored: Collection[str] = ()
+) -> tuple[dict[str, Column], list[str]]:
+    """All columns of a file that hold something to learn from, and the names of the others.
+
+    Columns of numbers and categories become one modality, `table`. Not used are constants, and
+    columns in which nearly every row has a number or a code of its own.
+    """
+    cells = sample(path, format)
+    found: dict[str, Column] = {n: target(n, _column(path, cells, n, "target")) for n in targets}
+    table, rest = [], []
+    for name, column in cells.items():
+        if name in targets or name in ignored:
+            continue
+        guessed = modality(column)
+        if guessed is not None:
+            found[name] = guessed
+        elif _informative(column):
+            table.append(name)
+        else:
+            rest.append(name)
+    if table:
+        found["table"] = TableColumn(tuple(table))
+    return found, rest
+
+
+def _informative(cells: Sequence[Cell]) -> bool:
+    different = {str(cell) for cell in cells}
+    numbers = [number(text) for text in different]
+    if None not in numbers:  # row numbers are whole and all different
+        whole = all(float(value or 0).is_integer() for value in numbers)
+        return len(different) > 1 and not (whole and len(different) == len(cells) > 20)
+    return 1 < len(different) <= 0.5 * len(cells)
+
+
 def sample(path: Path, format: Format) -> dict[str, list[Cell]]:
     """The cells of the first rows, by column, without missing ones."""
     cells: dict[str, list[Cell]] = {name: [] for name in columns_of(path, format)}

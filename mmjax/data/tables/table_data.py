@@ -1,7 +1,7 @@
 """A user's own data set: any table whose columns are modalities and targets."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from mmjax.data.tables.source import TableSource, balanced
 from mmjax.data.tables.splits import Rule, parse_fold
 from mmjax.data.transforms.augment import ImageAugment, drop_words
 from mmjax.errors import MissingFileError, UserError
-from mmjax.io.bad_rows import report_faults
+from mmjax.io.bad_rows import Fault, report_faults
 from mmjax.io.safe_open import read_file
 from mmjax.io.tables import Format
 
@@ -43,6 +43,7 @@ class TableData(Dataset):
     group: str | None = None
     # Shares of validation and test, where splits are drawn.
     shares: tuple[float, float] = (0.1, 0.1)
+    modalities: tuple[str, ...] = ()  # those to use; none: all. The splits do not depend on them
     fold: str = ""  # such as 2/5: test on the second of five folds, where splits are drawn
     # File with a line for each row to use: its line number in the table, or its name in a shard.
     subset: str | None = None
@@ -67,6 +68,10 @@ class TableData(Dataset):
             raise UserError(f"shares: expected 0 or more, together below 1, got {self.shares}")
         if parse_fold(self.fold) and self.split is not None:
             raise UserError("--data.fold: folds are drawn, so leave --data.split out")
+        if unknown := sorted(set(self.modalities) - set(self.columns or self.modalities)):
+            raise UserError(
+                f"--data.modalities {unknown[0]}: choose from {', '.join(self.columns)}"
+            )
         if self.balance is not None and self.columns and self.balance not in self.columns:
             raise UserError(f"--data.balance {self.balance}: choose from {', '.join(self.columns)}")
 
@@ -98,6 +103,13 @@ class TableData(Dataset):
         text = read_file(path, f"{path}: expected a line for each row to use", 10**9).decode()
         return frozenset(line.strip() for line in text.splitlines() if line.strip())
 
+    def using(self, *modalities: str) -> "TableData":
+        """The same rows with these modalities alone; what was read already is not read again."""
+        other = dataclasses.replace(self, modalities=modalities)
+        if "_built" in self.__dict__:
+            other.__dict__["_built"] = self._built
+        return other
+
     def bound(self, inputs: Collection[str], targets: Collection[str]) -> "TableData":
         """The same data with columns guessed for these modalities and targets, where none are."""
         if self.columns:
@@ -127,7 +139,14 @@ class TableData(Dataset):
 
     def preprocessing(self) -> Preprocessing:
         """Statistics, vocabularies and classes of the training rows."""
-        return self._built.preprocessing
+        whole = self._built.preprocessing
+        used = {name: part for name, part in whole.transforms.items() if self._uses(name)}
+        return Preprocessing(used, whole.targets)
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """What was wrong in the file."""
+        return self._built.faults
 
     def facts(self) -> Mapping[str, Any]:
         """What was read: rows by split, a digest, and for each column what is missing or cut."""
@@ -144,8 +163,8 @@ class TableData(Dataset):
         if self.balance is not None and split == "train":
             rows = (built.store.take(order[i : i + 64]) for i in range(0, len(order), 64))
             order = balanced(order, [row.values[self.balance] for part in rows for row in part])
-        transforms = built.preprocessing.transforms
-        images = [name for name, c in self.columns.items() if isinstance(c, ImageColumn)]
+        transforms = self.preprocessing().transforms
+        images = [name for name in transforms if isinstance(self.columns[name], ImageColumn)]
         return TableSource(
             built.store,
             order,
@@ -165,7 +184,11 @@ class TableData(Dataset):
 
     @property
     def _dropouts(self) -> dict[str, float]:
-        return {n: c.dropout for n, c in self.columns.items() if isinstance(c, TextColumn)}
+        texts = {n: c for n, c in self.columns.items() if isinstance(c, TextColumn)}
+        return {name: column.dropout for name, column in texts.items() if self._uses(name)}
+
+    def _uses(self, modality: str) -> bool:
+        return not self.modalities or modality in self.modalities
 
     def _require_file(self) -> None:
         if not set(self.file) & set("*?[{") and not self.path.exists():

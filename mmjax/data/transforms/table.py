@@ -123,10 +123,11 @@ class TableTransform(Transform):
         check_row(row, self._names)
         for column in self.columns:
             cell = row.get(column.name)
-            if is_missing(cell):
-                missing.append(column.name)
-            elif math.isnan(column.value(cell)):
-                unknown.append(f"{column.name}={cell!r}")
+            with errors_name(f"column {column.name!r}"):
+                if is_missing(cell):
+                    missing.append(column.name)
+                elif math.isnan(column.value(cell)):
+                    unknown.append(f"{column.name}={cell!r}")
         return [
             Remark(what, f"{len(cells)} cell{'s' * (len(cells) > 1)} {what}: {', '.join(cells)}")
             for what, cells in (("missing", missing), ("unknown", unknown))

@@ -11,7 +11,7 @@ import numpy as np
 from mmjax.data.tables.columns.column import Cell, Column, Fit, absent
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.features import FeatureFit, FeatureTransform
-from mmjax.data.transforms.image import ImageTransform
+from mmjax.data.transforms.image import ImageFit, ImageTransform
 from mmjax.data.transforms.table import parse_row
 from mmjax.data.transforms.table_fit import TableFit
 from mmjax.data.transforms.text import TextFit, TextTransform
@@ -38,10 +38,6 @@ class ImageColumn(Column):
 
     def fitting(self) -> Fit:
         """Mean and standard deviation of each channel."""
-        try:
-            from mmjax.data.transforms.image import ImageFit
-        except ImportError:  # TEMPORARY
-            return _TempFit()
         return ImageFit(self._shape)
 
 
@@ -240,14 +236,3 @@ def _array(opened: Callable[[Any], np.ndarray], cell: Cell, folder: Path) -> np.
         cell = folder / cell
     array = np.asarray(cell if isinstance(cell, (np.ndarray, list)) else opened(cell), np.float32)
     return _draft_features(array, folder)
-
-
-class _TempFit:  # TEMPORARY
-    def __init__(self):
-        self.rows = []
-
-    def add(self, row):
-        self.rows.append(row)
-
-    def result(self):
-        return ImageTransform.fit(np.stack(self.rows))

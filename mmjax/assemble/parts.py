@@ -1,0 +1,76 @@
+"""Encoders, heads and objectives by what the columns of a table hold."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from flax import linen as nn
+
+from mmjax import encoders, heads, objectives
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.targets import Binary, Category, MultiLabel, Number, Target
+from mmjax.data.transforms.audio import AudioTransform
+from mmjax.data.transforms.features import FeatureTransform
+from mmjax.data.transforms.image import ImageTransform
+from mmjax.data.transforms.table import TableTransform
+from mmjax.data.transforms.text import TextTransform
+from mmjax.data.transforms.transform import Transform
+from mmjax.errors import UserError
+from mmjax.objectives import Objective
+
+DIM = 64  # width of every token
+
+
+class Answer(NamedTuple):
+    """How a target is predicted, and by which validation metric models are compared."""
+
+    head: nn.Module
+    objective: Objective
+    metric: str
+    higher: bool  # whether a higher value is better
+
+
+def encoder(transform: Transform) -> nn.Module:
+    """The encoder of a modality; sizes suit a laptop and a few thousand rows."""
+    match transform:
+        case ImageTransform():
+            # Each block halves the image; the last has 4 pixels or more on a side.
+            blocks = max(1, min(4, min(transform.shape[:2]).bit_length() - 3))
+            return encoders.Cnn(features=(16, 32, 64, 64)[:blocks], dim=DIM)
+        case TextTransform():
+            return encoders.Lstm(max(transform.vocabulary_size, 2), dim=DIM)
+        case TableTransform():
+            return encoders.TableMlp(
+                DIM, hidden=(128,), categories=transform.categories, dropout=0.1
+            )
+        case AudioTransform():
+            return encoders.AudioCnn(sample_rate=transform.sample_rate, dim=DIM)
+        case FeatureTransform() if transform.max_tokens == 1:
+            return encoders.Features(DIM, hidden=(128,), dropout=0.1)
+        case FeatureTransform():
+            return encoders.Gru(dim=DIM)
+    raise UserError(f"expected a known kind of modality, got {type(transform).__name__}")
+
+
+def answer(name: str, target: Target) -> Answer:
+    """Head, objective and metric of a target."""
+    where = {"output": name, "target": name}
+    match target:
+        case Binary():
+            loss = objectives.BinaryCrossEntropy(**where)
+            return Answer(heads.Logit(hidden=(DIM,)), loss, f"{name}/auroc", True)
+        case Category():
+            loss = objectives.SoftmaxCrossEntropy(**where)
+            head = heads.Classes(classes=len(target.names), hidden=(DIM,))
+            return Answer(head, loss, f"{name}/accuracy", True)
+        case MultiLabel():
+            loss = objectives.BinaryCrossEntropy(**where)
+            return Answer(heads.Logit(labels=len(target.names), hidden=(DIM,)), loss, "loss", False)
+        case Number():
+            loss = objectives.SquaredError(**where)
+            return Answer(heads.Number(hidden=(DIM,)), loss, f"{name}/rmse", False)
+    raise UserError(f"target {name!r}: {type(target).__name__} cannot be predicted")
+
+
+def all_encoders(preprocessing: Preprocessing) -> Mapping[str, nn.Module]:
+    """An encoder for each modality."""
+    return {name: encoder(transform) for name, transform in preprocessing.transforms.items()}

@@ -1,0 +1,185 @@
+"""Trains a few models on a table within a time, and keeps the best by validation."""
+
+import contextlib
+import dataclasses
+import io
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flax import linen as nn
+from rich.table import Table
+
+from mmjax import fusion
+from mmjax.assemble import parts
+from mmjax.config import Compute, Experiment, Keeping
+from mmjax.data.datasets import TableData
+from mmjax.errors import UserError
+from mmjax.models import Multimodal
+from mmjax.optim import AdamW
+from mmjax.runs import log
+from mmjax.train.loop.fit import fit
+
+FUSIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "late": fusion.Late,  # each modality's answers, averaged
+    "concat": fusion.Concat,
+    "gated": fusion.Gated,
+    "cross_attention": fusion.CrossAttention,
+}
+BATCH = 64
+_TRIAL = 20  # steps by which the speed is measured
+_EPOCHS = 60  # at most
+_LEAST = 40  # steps of a training
+
+
+class Trained(NamedTuple):
+    """A model that was trained."""
+
+    name: str
+    run: Path
+    validation: float  # of the metric by which models are compared
+    test: Mapping[str, float]
+    experiment: Experiment
+
+
+class Search:
+    """The models for one target of a table."""
+
+    def __init__(self, data: TableData, home: Path, *, seed: int = 0) -> None:
+        """`data`: with all its columns; one of them is the target. `home`: folder of the runs."""
+        data.prepare()
+        self._data, self._home, self._seed = data, home, seed
+        self._preprocessing = data.preprocessing()
+        ((target, kind),) = self._preprocessing.targets.items()
+        self._target, self.answer = target, parts.answer(target, kind)
+        self._rows = data.facts()["rows"]["train"]
+        self._batch = min(BATCH, max(8, self._rows // 4) // 8 * 8)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those of the table."""
+        return tuple(self._preprocessing.transforms)
+
+    def models(self) -> dict[str, tuple[tuple[str, ...], nn.Module]]:
+        """{name: (modalities, fusion)}: each modality alone, then fusions of all."""
+        alone = {f"only {name}": ((name,), fusion.Concat()) for name in self.modalities}
+        if len(self.modalities) == 1:
+            return alone
+        return alone | {name: (self.modalities, make()) for name, make in FUSIONS.items()}
+
+    def experiment(self, modalities: tuple[str, ...], fused: nn.Module, steps: int) -> Experiment:
+        """The experiment of a model."""
+        encoders = parts.all_encoders(self._preprocessing)
+        answer = self.answer
+        return Experiment(
+            model=Multimodal(
+                encoders={name: encoders[name] for name in modalities},
+                fusion=fused,
+                heads={self._target: answer.head},
+            ),
+            objectives={self._target: answer.objective},
+            data=self._data.using(*modalities),
+            optim=AdamW(peak_lr=2e-3, weight_decay=0.01),
+            steps=steps,
+            batch_size=self._batch,
+            seed=self._seed,
+            compute=Compute(parallel="jit"),
+            keeping=Keeping(eval_every=max(steps // 2, 1), log_every=max(steps // 10, 1), keep=1),
+        )
+
+    def run(self, minutes: float, say: Callable[[str], None]) -> list[Trained]:
+        """Train all models; the best is trained once more, for longer. The best comes first."""
+        end = time.monotonic() + 60 * minutes
+        models = self.models()
+        steps = self._steps(60 * minutes, len(models) + 2, say)
+        trained = []
+        for name, (modalities, fused) in models.items():
+            if time.monotonic() > end and trained:
+                say(f"{name}: left out, the {minutes:g} minutes are over")
+                continue
+            trained.append(self._trained(name, self.experiment(modalities, fused, steps), say))
+        best = max(trained, key=self._quality)
+        limit = _EPOCHS * self._rows // self._batch
+        if time.monotonic() < end and 2 * steps <= max(limit, _LEAST):
+            longer = dataclasses.replace(
+                best.experiment,
+                steps=2 * steps,
+                keeping=dataclasses.replace(best.experiment.keeping, eval_every=steps),
+            )
+            trained.append(self._trained(f"{best.name}, twice as long", longer, say))
+        return sorted(trained, key=self._quality, reverse=True)
+
+    def _quality(self, one: Trained) -> float:
+        value = one.validation if self.answer.higher else -one.validation
+        return value if value == value else float("-inf")
+
+    def _steps(self, seconds: float, trainings: int, say: Callable[[str], None]) -> int:
+        """Steps of each training, from the speed of a short one of the largest model."""
+        modalities, fused = list(self.models().values())[-1]
+        trial = dataclasses.replace(
+            self.experiment(modalities, fused, _TRIAL),
+            keeping=Keeping(eval_every=_TRIAL, log_every=5),
+        )
+        with tempfile.TemporaryDirectory() as folder, _quiet():
+            began = time.monotonic()
+            fit(trial, Path(folder) / "trial")
+            spent = time.monotonic() - began
+            lines = log.read(Path(folder) / "trial" / log.FILE)
+        speed = [line["examples_per_second"] for line in lines if line["split"] == "train"][-1]
+        step = self._batch / speed
+        each = max((seconds - spent) / trainings - (spent - _TRIAL * step), 0.0)
+        most = max(_EPOCHS * self._rows // self._batch, _LEAST)
+        steps = min(max(int(each / step), _LEAST), most) // 2 * 2
+        epochs = f"{steps * self._batch / self._rows:.3g} epochs"
+        say(f"{trainings - 2} models, {steps} steps each of {self._batch} rows ({epochs})")
+        return steps
+
+    def _trained(self, name: str, experiment: Experiment, say: Callable[[str], None]) -> Trained:
+        run = self._home / name.replace(" ", "-").replace(",", "")
+        with _quiet():
+            test = fit(experiment, run)
+        lines = [line for line in log.read(run / log.FILE) if line["split"] == "validation"]
+        value = lines[-1].get(self.answer.metric)
+        if value is None:
+            value = float("nan")
+        say(f"{name}: validation {self.answer.metric} {value:.4f}")
+        return Trained(name, run, value, test, experiment)
+
+
+def keep_best(trained: list[Trained], home: Path) -> Path:
+    """Move the folder of the best run to `home/best`."""
+    best = home / "best"
+    if best.exists():
+        raise UserError(f"{best}: exists; choose another folder with --out")
+    shutil.move(trained[0].run, best)
+    return best
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """A context in which trainings print nothing."""
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def results(trained: list[Trained], metric: str) -> dict[str, Any]:
+    """The validation metric and the test metrics of all models as JSON, best first."""
+    return {
+        "metric": metric,
+        "models": [
+            {"model": one.name, "validation": one.validation, "test": dict(one.test)}
+            for one in trained
+        ],
+    }
+
+
+def table(trained: list[Trained], metric: str) -> Table:
+    """The models with the metric by which they are compared, best first."""
+    shown = Table("model", "steps", f"validation {metric}", f"test {metric}")
+    for one in trained:
+        steps = f"{one.experiment.steps:,}"
+        shown.add_row(one.name, steps, f"{one.validation:.4f}", f"{one.test[metric]:.4f}")
+    return shown

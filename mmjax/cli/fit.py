@@ -1,0 +1,82 @@
+"""`mmjax fit`: from a table to a trained model in one command."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mmjax.cli import options
+from mmjax.cli.data import Table
+
+
+def fit(
+    table: Table,
+    /,
+    target: str,
+    minutes: float = 5.0,
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("runs/fit"),
+    columns: tuple[str, ...] = (),
+    split: str | None = None,
+    group: str | None = None,
+    seed: int = 0,
+    write: Path | None = None,
+) -> None:
+    """Train a few models that predict a column of a table, and keep the best by validation.
+
+    Encoders follow from the kinds of the columns, head and metrics from the target. Each modality
+    alone is trained too, and a late fusion, so that it shows what joining them is worth.
+
+    Args:
+        target: the column to predict
+        minutes: about how long it may take
+        out: folder for the runs; the best is in its folder best/
+        columns: which column is of which kind, as in mmjax data; by default they are guessed
+        split: column that says train, validation or test; by default splits are drawn
+        group: column whose equal values stay in one split, such as a person
+        seed: random seed
+        write: a Python file for the best experiment, to be read and edited
+    """
+    from rich.console import Console
+
+    from mmjax.assemble import search, written
+    from mmjax.cli import tables
+    from mmjax.config.columns import parsed
+    from mmjax.data.datasets import TableData
+    from mmjax.data.tables import guess
+    from mmjax.devices import cpu
+    from mmjax.errors import UserError
+    from mmjax.io import json_file
+    from mmjax.io.tables import Format, columns_of
+    from mmjax.runs import facts
+
+    options.prepare_process()
+    cpu.keep_memory()
+    if out.exists() and any(out.iterdir()):
+        raise UserError(f"{out}: expected a new or empty folder; choose another with --out")
+    split = split or next((n for n in guess.SPLIT_NAMES if n in columns_of(table)), None)
+    ignored = [name for name in (split, group) if name is not None]
+    if columns:
+        found = parsed(columns)
+    else:
+        found, unused = guess.everything(Path(table), Format(), (target,), ignored)
+        _say(f"--data.columns {guess.described(found)}")
+        if unused:
+            _say(f"not used: {', '.join(unused)}")
+    where = Path(table).absolute()
+    data = TableData(where.name, str(where.parent), found, split=split, group=group)
+    searching = search.Search(data, out, seed=seed)
+    Console(stderr=True).print(facts.table(data.facts()))
+    trained = searching.run(minutes, _say)
+    best = search.keep_best(trained, out)
+    tables.show(search.table(trained, searching.answer.metric))
+    json_file.write(out / "models.json", search.results(trained, searching.answer.metric))
+    print(f"best: {trained[0].name}, in {best}; predict with: mmjax predict {best} --batch FILE")
+    if write is not None:
+        about = f"{trained[0].name}: {target} from {where.name}, as mmjax fit chose it."
+        write.write_text(written.python(trained[0].experiment, about), encoding="utf-8")
+        print(f"experiment: {write}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

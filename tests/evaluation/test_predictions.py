@@ -118,7 +118,7 @@ def test_bad_rows_of_a_csv_are_named_by_line_and_the_others_are_read(predictor, 
 @pytest.mark.parametrize("header", ["", "sound", "image,image", "a.png,the digit seven"])
 def test_a_csv_with_a_wrong_header_is_refused(predictor, tmp_path, header):
     (tmp_path / "pairs.csv").write_text(header + "\n")
-    with pytest.raises(ValueError, match=r"pairs\.csv:1: expected a header with columns"):
+    with pytest.raises(ValueError, match=r"pairs\.csv.*: expected (columns|a header)"):
         list(read_csv(tmp_path / "pairs.csv", predictor.preprocessing))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from mmjax.errors import UserError
-from mmjax.io.safe_open import read_file
+from mmjax.io.safe_open import open_file
 
 Source = Union[str, os.PathLike[str], bytes]
 
@@ -17,11 +17,14 @@ def label(source: Source, name: str | None, kind: str) -> str:
 
 def read_source(source: Source, expected: str, limit: int) -> bytes:
     """The content, at most `limit` bytes; a UserError begins with `expected`."""
-    if not isinstance(source, bytes):
-        return read_file(source, expected, limit)
-    if len(source) > limit:
-        raise UserError(f"{expected} of at most {limit:,} bytes, got {len(source):,}")
-    return source
+    if isinstance(source, bytes):
+        content = source
+    else:
+        with open_file(source, expected) as file:
+            content = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
+    if len(content) > limit:
+        raise UserError(f"{expected} of at most {limit:,} bytes, got a larger one")
+    return content
 
 
 def cell_source(cell: Any, folder: Path) -> tuple[Source, str | None]:

@@ -14,7 +14,7 @@ _ENDLESS = 0x7FFF_F000
 
 
 def end_of_samples(content: bytes) -> tuple[int, bytes]:
-    """The codec, and the content up to the end of the samples, with the true size of these.
+    """The codec, and the content up to the end of the samples, with its true sizes.
 
     A file is a header of 12 bytes and chunks: a name and a size, 4 bytes each, then `size` bytes,
     and one more where the size is odd. The samples of a stream, whose size is 0 or 2 GB and more,
@@ -41,7 +41,8 @@ def end_of_samples(content: bytes) -> tuple[int, bytes]:
         if name == b"fmt " and size >= 16:
             codec, block = _format(content[begin : begin + size], order)
         if name == b"data" and codec is not None:
-            return codec, content[:place]
+            # SciPy believes the size of the whole file, too.
+            return codec, content[:4] + struct.pack(f"{order}I", place - 8) + content[8:place]
     raise UserError("cut short: no format or no samples")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 
 from mmjax.data.media.sound import RATE_LIMIT, SAMPLE_LIMIT, in_unit_range, open_sound
@@ -34,12 +35,14 @@ class AudioTransform(Transform):
                 f"max_samples: expected 1 to {SAMPLE_LIMIT:,}, got {self.max_samples!r}"
             )
 
-    def __call__(self, rows: Sequence | np.ndarray) -> Masked:
+    def __call__(self, rows: Sequence | np.ndarray | jax.Array) -> Masked:
         """Values float32 `[b, max_samples]` and mask `[b, max_samples]`, padded at the end.
 
         A row is a `Recording`, an array of floats in -1..1 or of int16, `[sample]` or
         `[sample, channel]`, at the transform's rate, or None.
         """
+        if isinstance(rows, jax.Array):
+            rows = np.asarray(rows)
         return Masked(*stack_rows("audio", rows, (self.max_samples,), self._resampled, padded=True))
 
     def read(self, cell: Any, folder: Path) -> Recording:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
+import jax
 import numpy as np
 from PIL import Image
 
@@ -18,7 +19,7 @@ from mmjax.data.transforms.transform import Remark, Transform, stack_rows
 from mmjax.errors import UserError
 from mmjax.types import Masked
 
-AnyImage = Union[np.ndarray, Image.Image]
+AnyImage = Union[np.ndarray, jax.Array, Image.Image]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class ImageTransform(Transform):
                 )
 
     @classmethod
-    def fit(cls, images: np.ndarray | Iterable[np.ndarray | None]) -> "ImageTransform":
+    def fit(cls, images: np.ndarray | Iterable[np.ndarray | jax.Array | None]) -> "ImageTransform":
         """Mean and standard deviation of the training images `[n, height, width, channel]`.
 
         Images of one shape, uint8, uint16 or floats in 0..1, are read in one pass; see `ImageFit`.
@@ -61,7 +62,8 @@ class ImageTransform(Transform):
                 continue
             if np.ndim(row) != 3:
                 raise UserError(f"image {i}: expected an array [h, w, c], got {np.shape(row)}")
-            fitting = fitting or ImageFit(np.shape(row))
+            h, w, c = np.shape(row)
+            fitting = fitting or ImageFit((h, w, c))
             try:
                 fitting.add(row)
             except UserError as error:
@@ -70,13 +72,13 @@ class ImageTransform(Transform):
             raise UserError("images: expected one image at least, got none")
         return fitting.result()
 
-    def __call__(self, images: np.ndarray | Sequence[AnyImage | None]) -> Masked:
+    def __call__(self, images: np.ndarray | jax.Array | Sequence[AnyImage | None]) -> Masked:
         """Values float32 `[b, height, width, channel]` and mask `[b]`, False for None.
 
         A row is an array of `shape`, uint8, uint16 or floats in 0..1, or a PIL image, which is
         turned upright, converted to grey or RGB and resized to `shape`.
         """
-        if hasattr(images, "__array__"):  # a jax.Array
+        if isinstance(images, jax.Array):
             images = np.asarray(images)
         if isinstance(images, np.ndarray) and images.dtype == np.uint8:
             if images.shape[1:] != self.shape:
@@ -126,7 +128,7 @@ class ImageTransform(Transform):
     def _top(self, pixels: np.ndarray) -> float:
         return self.levels if pixels.dtype == np.uint16 else 1.0
 
-    def _resized(self, image: AnyImage) -> np.ndarray:
+    def _resized(self, image: np.ndarray | Image.Image) -> np.ndarray:
         c = self.shape[2]
         if isinstance(image, Image.Image):
             image = levels_of(image, c)

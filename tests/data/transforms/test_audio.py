@@ -1,17 +1,14 @@
 import io
-import struct
-import warnings
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
+from mmjax.data.media.sound import Recording, open_sound
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.transforms import audio
-from mmjax.data.transforms.audio import AudioTransform, Recording, decode_audio, open_audio
+from mmjax.data.transforms.audio import AudioTransform
 
 _TRANSFORM = AudioTransform(sample_rate=8000, max_samples=10)
 _WAVE = np.sin(np.arange(400) / 7).astype(np.float32) / 2
@@ -21,122 +18,6 @@ def _wav(samples, rate=8000):
     file = io.BytesIO()
     wavfile.write(file, rate, samples)
     return file.getvalue()
-
-
-def _raw(data, *, bits, channels=1, rate=8000, tag=1, size=None, before=b"", after=b""):
-    """A file put together by hand: 24 bits, strange chunks and wrong sizes."""
-    block = channels * bits // 8 % 2**16
-    form = struct.pack("<HHIIHH", tag, channels, rate, rate * block % 2**32, block, bits)
-    body = b"WAVE" + before + b"fmt " + struct.pack("<I", 16) + form
-    body += b"data" + struct.pack("<I", len(data) if size is None else size) + data + after
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def _decoded(content):
-    recording = decode_audio(content, name="a.wav")
-    assert recording.samples.dtype == np.float32
-    return recording.samples
-
-
-@pytest.mark.parametrize(
-    ("samples", "expected"),
-    [
-        (np.array([0, 128, 255], np.uint8), [-1, 0, 127 / 128]),
-        (np.array([-(2**15), 0, 2**15 - 1], np.int16), [-1, 0, 1 - 2**-15]),
-        (np.array([-(2**31), 0, 2**30], np.int32), [-1, 0, 0.5]),
-        (np.array([-1, 0.25, 1.5], np.float32), [-1, 0.25, 1.5]),
-        (np.array([-1, 0.25, 1.5], np.float64), [-1, 0.25, 1.5]),
-        (np.array([[0, 2**14]] * 3, np.int16), [[0, 0.5]] * 3),
-        (np.zeros(0, np.int16), []),
-        (np.zeros((0, 2), np.int16), np.zeros((0, 2))),
-    ],
-)
-def test_every_kind_of_number_is_read_in_one_range(tmp_path, samples, expected):
-    (tmp_path / "a.wav").write_bytes(_wav(samples, 44_100))
-    recording = open_audio(tmp_path / "a.wav")
-    np.testing.assert_allclose(recording.samples, expected, atol=1e-7)
-    assert recording.samples.dtype == np.float32 and recording.sample_rate == 44_100
-
-
-def test_24_bits_are_read():
-    numbers = np.array([-(2**23), -1, 0, 2**22])
-    data = b"".join(int(n).to_bytes(3, "little", signed=True) for n in numbers)
-    np.testing.assert_allclose(_decoded(_raw(data, bits=24)), numbers / 2**23)
-    both = _decoded(_raw(data, bits=24, channels=2))
-    np.testing.assert_allclose(both, numbers.reshape(2, 2) / 2**23)
-
-
-def test_chunks_that_say_nothing_about_sound_are_passed_over():
-    """Programs add their name, a cover picture or a broken tail; none of it is worth a warning."""
-    data = np.arange(4, dtype="<i2").tobytes()
-    before = b"bext" + struct.pack("<I", 3) + b"abc\0"
-    after = b"LIST" + struct.pack("<I", 10_000) + b"cut" + b"id3"
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = _decoded(_raw(data, bits=16, before=before, after=after))
-    np.testing.assert_allclose(found, np.arange(4) / 2**15)
-
-
-_WHOLE = _wav((_WAVE * 2**15).astype(np.int16))
-
-
-@pytest.mark.parametrize("length", [0, 3, 11, 12, 20, 36, 43, 44, 100, len(_WHOLE) - 1])
-def test_a_file_cut_short_is_named(length):
-    with pytest.raises(ValueError, match=r"a\.wav: expected a WAV file of at most .* bytes, got"):
-        decode_audio(_WHOLE[:length], name="a.wav")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"RIFF", "another kind"),
-        (b"no sound at all, but a text that goes on for a while", "another kind"),
-        (b"RIFF\xff\xff\xff\xffAVI LIST", "another kind"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "another kind"),
-        (_raw(bytes(8), bits=16, size=2**32 - 1), "8 of 4,294,967,295 bytes of b'data' are left"),
-        (_raw(bytes(8), bits=16, size=10), "cut short: 8 of 10 bytes"),
-        (_raw(bytes(7), bits=16), "got a damaged"),
-        (_raw(bytes(8), bits=16, channels=0), "got a damaged"),
-        (_raw(bytes(8), bits=16, channels=65_535, rate=1), "got a damaged"),
-        (_raw(bytes(8), bits=0), "got a damaged"),
-        (_raw(bytes(8), bits=16, rate=0), "expected 1 to 384,000 samples/s, got 0"),
-        (_raw(bytes(8), bits=16, rate=2**30), "samples/s, got 1,073,741,824"),
-        (_raw(bytes(8), bits=16, tag=7), "MULAW"),
-        (_raw(bytes(8), bits=16, tag=0xFFFE), "got a damaged"),
-        (_raw(bytes(8), bits=16).replace(b"data", b"dada"), "no format or no samples"),
-        (_raw(bytes(8), bits=16).replace(b"fmt ", b"fmtx"), "no format or no samples"),
-        (_wav(np.array([0, np.nan], np.float32)), "got NaN or infinity"),
-        (_wav(np.array([0, -np.inf], np.float64)), "got NaN or infinity"),
-        (_wav(np.array([0, 1e300])), "expected samples in -1..1, got 1e\\+300"),
-        (_wav(np.array([0, 12_000], np.float32)), "expected samples in -1..1, got 12000"),
-    ],
-)
-def test_what_is_no_sound_is_named(tmp_path, content, message):
-    (tmp_path / "a.wav").write_bytes(content)
-    with pytest.raises(ValueError, match=rf"a\.wav: expected a WAV file .*{message}"):
-        open_audio(tmp_path / "a.wav")
-
-
-@settings(max_examples=300, deadline=None)
-@given(place=st.integers(0, 60), value=st.binary(min_size=1, max_size=4))
-def test_whatever_a_header_says_is_read_or_refused(place, value):
-    content = _WHOLE[:place] + value + _WHOLE[place + len(value) :]
-    try:
-        recording = decode_audio(content, name="a.wav")
-    except ValueError as error:
-        assert str(error).startswith("a.wav: expected a WAV file")
-    else:
-        assert np.isfinite(recording.samples).all() and recording.samples.size <= 2 * 400
-
-
-def test_a_large_file_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    (tmp_path / "a.wav").write_bytes(_WHOLE)
-    monkeypatch.setattr(audio, "BYTE_LIMIT", 500)
-    monkeypatch.setattr(wavfile, "read", None)
-    with pytest.raises(ValueError, match=r"a\.wav: .* at most 500 bytes, got a larger one"):
-        open_audio(tmp_path / "a.wav")
-    with pytest.raises(FileNotFoundError, match=r"b\.wav: expected a WAV file, got no file at all"):
-        open_audio(tmp_path / "b.wav")
 
 
 def test_rows_are_cut_padded_and_masked():
@@ -241,7 +122,49 @@ def test_a_saved_transform_is_equal(tmp_path):
 def test_of_a_long_recording_is_kept_what_is_heard(tmp_path):
     wave = np.sin(np.arange(90_000) / 9).astype(np.float32)
     (tmp_path / "a.wav").write_bytes(_wav(wave, 11_025))
-    whole, heard = open_audio(tmp_path / "a.wav"), _TRANSFORM.read("a.wav", tmp_path)
+    whole, heard = open_sound(tmp_path / "a.wav"), _TRANSFORM.read("a.wav", tmp_path)
     assert len(heard.samples) < 100
     np.testing.assert_array_equal(_TRANSFORM([heard]).values, _TRANSFORM([whole]).values)
     assert _TRANSFORM.remarks(heard) == _TRANSFORM.remarks(whole)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "a.wav",
+        _wav(_WAVE),
+        {"bytes": _wav(_WAVE), "path": "unknown"},
+        {"bytes": None, "path": "a.wav"},
+        _WAVE,
+        _WAVE[:, None],
+        jnp.asarray(_WAVE),
+        Recording(_WAVE, 8000),
+    ],
+)
+def test_a_cell_is_a_path_bytes_or_an_array(tmp_path, cell):
+    (tmp_path / "a.wav").write_bytes(_wav(_WAVE))
+    row = _TRANSFORM.read(cell, tmp_path)
+    assert isinstance(row, Recording) and len(row.samples) < 50
+    np.testing.assert_array_equal(_TRANSFORM([row]).values, _TRANSFORM([_WAVE]).values)
+
+
+def test_int16_and_arrays_of_jax_are_rows():
+    levels = (_WAVE * 2**15).astype(np.int16)
+    expected = _TRANSFORM([levels]).values
+    np.testing.assert_allclose(expected[0], _WAVE[:10], atol=2**-15)
+    np.testing.assert_array_equal(_TRANSFORM([jnp.asarray(levels)]).values, expected)
+    np.testing.assert_array_equal(_TRANSFORM(jnp.asarray(levels)[None]).values, expected)
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (3, "expected a path, the bytes of a file, {bytes, path} or an array, got int"),
+        ({"bytes": b"x", "path": "y.wav"}, "^y.wav: expected a WAV, FLAC, Ogg or MP3 file, got"),
+        (b"x", "^the sound: expected a WAV"),
+        (np.zeros(3, np.int32), "an array of floats or int16, got int32"),
+    ],
+)
+def test_a_cell_that_is_no_sound_is_refused(tmp_path, cell, message):
+    with pytest.raises(ValueError, match=message):
+        _TRANSFORM.read(cell, tmp_path)

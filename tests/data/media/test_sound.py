@@ -131,9 +131,7 @@ def test_a_large_file_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(wavfile, "read", None)
     with pytest.raises(ValueError, match=r"a\.wav: .* at most 500 bytes, got a larger one"):
         open_sound(tmp_path / "a.wav")
-    with pytest.raises(
-        FileNotFoundError, match=r"b\.wav: expected a WAV, .* got no file at all"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"b\.wav: expected a WAV, .* got no file at all"):
         open_sound(tmp_path / "b.wav")
 
 

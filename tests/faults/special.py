@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.faults import good
+from tests.faults import good, tables
 from tests.faults.good import dumped, encoded, npy, picture
 
 
@@ -142,7 +142,7 @@ SPECIAL: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "an IDX bomb": ("idx", lambda: _gzip(
         bytes([0, 0, 8, 2, 0, 0, 255, 255, 0, 0, 255, 255]) + bytes(10**8)), "error"),
     "a CSV with a byte-order mark": ("csv", _csv("text\nx\n", "\ufeff"), "legal"),
-    "a CSV in UTF-16": ("csv", lambda: "text\nx\n".encode("utf-16"), "error"),
+    "a CSV in UTF-16": ("csv", lambda: "text\nx\n".encode("utf-16"), "legal"),
     "a CSV of quoted newlines": ("csv", _csv('text,image\n"a\n\r\nb",a.png\n'), "legal"),
     "a CSV with a column that is missing": ("csv", _csv("text\nx\n"), "legal"),
     "a CSV with rows that lack cells": ("csv", _csv("text,image\nx\n"), "legal"),
@@ -151,7 +151,17 @@ SPECIAL: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "an empty CSV": ("csv", bytes, "error"),
     "a CSV of empty captions": ("csv", _csv('text,image\n"",a.png\n'), "legal"),
     "a CSV of a huge caption": ("csv", _csv(f"text\n{_HUGE}\n"), "legal"),
-    "a CSV of a caption beyond measure": ("csv", _csv("text\n" + "x" * 2_000_000), "error"),
+    "a CSV of a caption beyond measure": ("csv", _csv("text\n" + "x" * 2_000_000), "legal"),
+    "a CSV of a row beyond measure": ("csv", _csv("text\n" + "x" * 11_000_000), "error"),
+    "a shard that unpacks to much more": ("tar.gz", lambda: gzip.compress(
+        tables.member(10**9)), "error"),
+    "a shard of a file that is not there": ("tar", lambda: tables.member(10**12), "error"),
+    "a shard that leads out": ("tar", lambda: tables.member(0, "../a.jpg") + bytes(10240), "legal"),
+    "a Parquet file of one long text": ("parquet", tables.repeated, "legal"),
+    "an HDF5 file of nothing": ("hdf5", tables.unwritten, "error"),
+    "an array of endless rows": ("npy table", lambda: npy(np.zeros((10**15, 0))), "error"),
+    "an array of objects": ("npy table", lambda: npy(
+        np.array([_Code()], object), allow_pickle=True), "error"),
     "a CSV from right to left": ("csv", _csv("text\n\u202e\u05e9\u05dc\u05d5\u05dd \u0645\n"),
                                  "legal"),
     "a CSV of emoji": ("csv", _csv("text\n\U0001f468\u200d\U0001f469\u200d\U0001f467\n"), "legal"),

@@ -114,6 +114,35 @@ def tars() -> list[bytes]:
     return written
 
 
+def member(size: int, name: str = "a.jpg") -> bytes:
+    """A tar archive that begins with a file of so many zeros, of which few are there."""
+    header = tarfile.TarInfo(name)
+    header.size = size
+    return header.tobuf() + bytes(min(size, 10**8))
+
+
+def repeated() -> bytes:
+    """A Parquet file of one long text in many rows."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    indices = pa.array(np.zeros(50, np.int32))
+    texts = pa.DictionaryArray.from_arrays(indices, pa.array(["x" * 2**24]))
+    file = io.BytesIO()
+    parquet.write_table(pa.table({"a": texts}), file, store_schema=False, compression="zstd")
+    return file.getvalue()
+
+
+def unwritten() -> bytes:
+    """An HDF5 file of very many rows that were never written."""
+    import h5py
+
+    file = io.BytesIO()
+    with h5py.File(file, "w") as archive:
+        archive.create_dataset("a", (10**12,), "f4", chunks=(1000,))
+    return file.getvalue()
+
+
 def with_checksums(content: bytes) -> bytes:
     """A tar archive whose headers have their checksums, so that they are looked into."""
     found = bytearray(content)

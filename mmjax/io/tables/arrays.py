@@ -86,9 +86,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[dict[str, _Column], li
             raise UserError(f"{expected}, got another or a damaged one: {error!s:.300}") from error
 
 
-def _members(
-    file: io.BufferedIOBase, stack: contextlib.ExitStack
-) -> Iterator[tuple[str, Any]]:
+def _members(file: io.BufferedIOBase, stack: contextlib.ExitStack) -> Iterator[tuple[str, Any]]:
     archive = stack.enter_context(zipfile.ZipFile(file))
     names = archive.namelist()
     if len(names) > ARRAYS or len(set(names)) < len(names):

@@ -13,13 +13,14 @@ from mmjax.io.safe_open import open_file
 from mmjax.io.tables.row import Cell, Format, Header, Rows
 
 BATCH_ROWS = 1000
-BATCH_BYTES = 16_000_000  # as the file's own statistics have it
+BATCH_BYTES = 16_000_000  # if all rows are alike
+WORST_BYTES = 200_000_000  # if each value is as large as all of its column in a row group
 
 
 def columns(path: str | os.PathLike[str], format: Format) -> Header:
     """The names of the top-level columns."""
     with open_file(path, f"{path}: expected a Parquet file") as binary:
-        return Header(_open(path, binary).schema_arrow.names)
+        return Header(_open(path, binary)[1])
 
 
 def rows(path: str | os.PathLike[str], format: Format) -> Rows:
@@ -34,18 +35,16 @@ def rows(path: str | os.PathLike[str], format: Format) -> Rows:
         UserError: the file is damaged.
     """
     with open_file(path, f"{path}: expected a Parquet file") as binary:
-        file = _open(path, binary)
-        total = sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups))
-        row_bytes = max(total, 1) // max(file.metadata.num_rows, 1) + 1
-        size = max(1, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
+        file, _ = _open(path, binary)
         number = 0
-        for batch in _guarded(path, file.iter_batches(batch_size=size)):
+        for batch in _batches(path, file):
             for row in batch:
                 number += 1
                 yield number, row
 
 
-def _open(path: str | os.PathLike[str], binary: Any) -> Any:
+def _open(path: str | os.PathLike[str], binary: Any) -> tuple[Any, list[str]]:
+    """The file, and the names of its columns."""
     try:
         from pyarrow import parquet
     except ModuleNotFoundError:
@@ -54,9 +53,20 @@ def _open(path: str | os.PathLike[str], binary: Any) -> Any:
         ) from None
     try:
         # Without `pre_buffer`, row groups are not held whole.
-        return parquet.ParquetFile(binary, pre_buffer=False, buffer_size=2**20)
+        file = parquet.ParquetFile(binary, pre_buffer=False, buffer_size=2**20)
+        return file, file.schema_arrow.names
     except Exception as error:  # pyarrow's own, OSError, MemoryError: whatever the header claims
         raise _damaged(path, error) from error
+
+
+def _batch_rows(metadata: Any) -> int:
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    total = sum(chunk.total_uncompressed_size for chunk in chunks)
+    row_bytes = max(total, 1) // max(metadata.num_rows, 1) + 1
+    # A long text that is stored once, in a dictionary, may be the value of every row.
+    worst = [c.total_uncompressed_size for c in chunks if c.has_dictionary_page]
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // row_bytes, WORST_BYTES // max([1, *worst])))
 
 
 def _damaged(path: str | os.PathLike[str], error: Exception) -> UserError:
@@ -65,9 +75,9 @@ def _damaged(path: str | os.PathLike[str], error: Exception) -> UserError:
     )
 
 
-def _guarded(path: str | os.PathLike[str], batches: Any) -> Iterator[list[dict[str, Cell]]]:
+def _batches(path: str | os.PathLike[str], file: Any) -> Iterator[list[dict[str, Cell]]]:
     try:
-        for batch in batches:
+        for batch in file.iter_batches(batch_size=_batch_rows(file.metadata)):
             cells = [_cells(column) for column in batch.columns]
             names = batch.schema.names
             yield [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
@@ -83,6 +93,9 @@ def _cells(column: Any) -> list[Cell]:
         return list(column.to_numpy_ndarray())
     if isinstance(kind, pa.BaseExtensionType):
         return _cells(column.storage)
+    if isinstance(column, pa.DictionaryArray):
+        values = _cells(column.dictionary)
+        return [None if i is None else values[i] for i in column.indices.to_pylist()]
     if pa.types.is_timestamp(kind) and kind.unit == "ns":  # Python's have microseconds
         column = column.cast(pa.timestamp("us", kind.tz), safe=False)
     if pa.types.is_duration(kind) and kind.unit == "ns":

@@ -81,6 +81,7 @@ class _Member(tarfile.TarInfo):
 def _members(file: IO[bytes]) -> Iterator[tuple[str, str, bytes | str]]:
     """(key, extension, content or what is wrong with the file)."""
     packed = file.read(2) == b"\x1f\x8b"
+    total = file.seek(0, os.SEEK_END)
     file.seek(0)
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(gzip.GzipFile(fileobj=file)) if packed else file
@@ -88,14 +89,18 @@ def _members(file: IO[bytes]) -> Iterator[tuple[str, str, bytes | str]]:
         while member := archive.next():
             cast(Any, archive).members = []  # tarfile keeps them all
             name = PurePosixPath(member.name).name
+            # To pass over a file tarfile reads it, or reads the end of the archive again and again.
+            end = CELL_BYTES if packed else total - member.offset_data
+            if member.size > end and not member.isdir():
+                raise UserError(
+                    f"{member.name}: expected at most {end:,} bytes, got a header of more"
+                )
             if member.isdir() or name.startswith("."):
                 continue
             key, extension = named.groups() if (named := _NAME.fullmatch(member.name)) else ("", "")
             if not key:
                 yield member.name, "", f"{member.name}: expected a name with an extension"
             elif flaw := _flaw(member):
-                if packed and member.size > CELL_BYTES:  # must not be unpacked to be passed over
-                    raise UserError(f"{member.name}: {flaw}")
                 yield key, extension.lower(), f"{member.name}: {flaw}"
             else:
                 content = cast(IO[bytes], archive.extractfile(member)).read()

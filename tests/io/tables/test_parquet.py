@@ -1,5 +1,6 @@
 import datetime
 import decimal
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -81,6 +82,19 @@ def test_rows_are_numbered_over_all_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "BATCH_ROWS", 3)
     rows(tmp_path / "a.parquet", {"a": list(range(10))})
     assert list(read_rows(tmp_path / "a.parquet")) == [(i + 1, {"a": i}) for i in range(10)]
+
+
+@pytest.mark.parametrize("stored", [True, False])  # whether it says that it is a dictionary
+def test_a_long_text_of_every_row_is_not_held_for_every_row(tmp_path, monkeypatch, stored):
+    monkeypatch.setattr(reader, "WORST_BYTES", 5_000_000)
+    text = "x" * 1_000_000
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 500, pa.int32()), pa.array([text]))
+    parquet.write_table(pa.table({"a": texts}), tmp_path / "a.parquet", store_schema=stored)
+    tracemalloc.start()
+    assert all(row["a"] == text for _, row in read_rows(tmp_path / "a.parquet"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 def test_an_absent_column_and_another_file_are_refused(tmp_path):

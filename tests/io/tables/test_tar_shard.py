@@ -121,6 +121,15 @@ def test_what_is_cut_short_or_damaged_is_never_taken_for_the_end(tmp_path):
         list(read_rows(path))
 
 
+@pytest.mark.parametrize("name", ["a.jpg", ".a.jpg", "/a.jpg", "a"])
+def test_a_file_that_is_larger_than_its_archive_is_not_looked_for(tmp_path, name):
+    member = tarfile.TarInfo(name)
+    member.size = 10**12
+    (tmp_path / "a.tar").write_bytes(member.tobuf() + bytes(10240))
+    with pytest.raises(ValueError, match=r"a\.tar: .*a.*: expected at most 10,240 bytes"):
+        list(read_rows(tmp_path / "a.tar"))
+
+
 def test_a_damaged_byte_of_a_compressed_shard_is_found(tmp_path):
     path = tar(tmp_path / "a.tgz", [("0.jpg", bytes(range(256)) * 40)])
     content = bytearray(path.read_bytes())

@@ -74,6 +74,21 @@ def test_a_file_cut_short_is_refused(preprocessing, tmp_path, share):
         Preprocessing.load(tmp_path)
 
 
+def test_a_field_with_a_default_may_be_absent_as_in_runs_of_earlier_versions(
+    preprocessing, tmp_path
+):
+    preprocessing.save(tmp_path)
+    path = tmp_path / "preprocessing.json"
+    content = json.loads(path.read_text()) | {"checksum": None}
+    del content["transforms"]["image"]["levels"]
+    path.write_text(json.dumps(content))
+    assert Preprocessing.load(tmp_path) == preprocessing
+    del content["transforms"]["image"]["mean"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"transforms\.image: expected the fields \['shape'"):
+        Preprocessing.load(tmp_path)
+
+
 def _set(content, *keys, value):
     for key in keys[:-1]:
         content = content[key]

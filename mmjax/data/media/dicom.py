@@ -98,7 +98,7 @@ def _read(content: bytes, name: str, pixel_limit: int, window: Window) -> tuple[
     """The data set, and its picture."""
     try:
         import pydicom
-        from pydicom.filereader import read_file_meta_info
+        from pydicom.filereader import read_dataset
         from pydicom.pixels.utils import pixel_array
     except ModuleNotFoundError:
         raise MissingPackageError(
@@ -108,7 +108,8 @@ def _read(content: bytes, name: str, pixel_limit: int, window: Window) -> tuple[
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # values that do not agree with the standard
         try:
-            syntax = read_file_meta_info(io.BytesIO(content)).TransferSyntaxUID  # type: ignore
+            head = io.BytesIO(content[132:])
+            syntax = read_dataset(head, False, True, stop_when=_is_after_head).TransferSyntaxUID
             if syntax == _DEFLATED:
                 raise UserError("a deflated one, which could unpack to any size")
             data = pydicom.dcmread(io.BytesIO(content))
@@ -125,6 +126,11 @@ def _read(content: bytes, name: str, pixel_limit: int, window: Window) -> tuple[
             raise UserError(
                 f"{expected}, got pixels that pydicom cannot decode ({syntax.name}): {error!s:.300}"
             ) from error
+
+
+def _is_after_head(tag: Any, vr: str | None, length: int) -> bool:
+    del vr, length
+    return tag.group != 2
 
 
 def _check(data: Any, pixel_limit: int) -> None:

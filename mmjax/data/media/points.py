@@ -54,7 +54,8 @@ def open_points(source: Source, *, suffix: str | None = None, name: str | None =
         points = decode_npy(content, expected)
         if points.ndim != 2:
             raise UserError(f"{expected}, [point, feature], got an array {points.shape}")
-        return points.astype(np.float32)
+        with np.errstate(over="ignore"):
+            return points.astype(np.float32)
     readers = {".bin": _kitti, ".ply": _ply, ".pcd": _pcd}
     if kind not in readers:
         raise UserError(

@@ -16,7 +16,7 @@ def check(dtype: np.dtype, shape: tuple[int, ...]) -> int:
     """
     if not shape or min(shape) < 0:
         raise UserError(f"expected an array with a first axis, got the shape {shape!s:.100}")
-    if dtype.hasobject or dtype.kind not in "biufSUM":
+    if dtype.kind not in "biufSUM":
         raise UserError(
             f"expected numbers, texts or dates, got the type {dtype!s:.100}; nothing is unpickled"
         )

@@ -14,11 +14,11 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.transforms import tokenizer
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.transform import Transform
-from mmjax.evaluation.predictions import read_csv
+from mmjax.evaluation.predictions import read_table
 from mmjax.runs import log
 from mmjax.types import Masked
 from mmjax.weights import files
-from tests.faults import good, tables
+from tests.faults import good, media, tables
 from tests.faults.good import ALL, AUDIO, FEATURES, IMAGE, TABLE
 
 
@@ -86,7 +86,7 @@ def _table(path: Path) -> None:
 
 
 def _csv(path: Path) -> None:
-    for found in read_csv(path, ALL):
+    for found in read_table(path, ALL):
         if found.error and not str(found.error).startswith(f"{path}:{found.line}: "):
             raise UnnamedError(f"{found.error!r:.300} does not name {path}:{found.line}")
         for name, value in found.inputs.items():
@@ -128,6 +128,19 @@ KINDS = {
     "jpeg": Kind("a.jpg", lambda: good.pictures("jpeg"), row(IMAGE)),
     "webp": Kind("a.webp", lambda: good.pictures("webp"), row(IMAGE)),
     "wav": Kind("a.wav", good.sounds, row(AUDIO)),
+    "gif": Kind("a.gif", lambda: media.pictures("gif"), row(IMAGE)),
+    "bmp": Kind("a.bmp", lambda: media.pictures("bmp"), row(IMAGE)),
+    "tiff": Kind("a.tif", lambda: media.pictures("tiff"), row(IMAGE)),
+    "avif": Kind("a.avif", lambda: media.pictures("avif"), row(IMAGE)),
+    "dicom": Kind("a.dcm", media.dicoms, row(IMAGE)),
+    "flac": Kind("a.flac", lambda: media.sounds("FLAC"), row(AUDIO)),
+    "ogg": Kind("a.ogg", lambda: media.sounds("OGG"), row(AUDIO)),
+    "mp3": Kind("a.mp3", lambda: media.sounds("MP3"), row(AUDIO)),
+    "other wav": Kind("a.wav", media.wavs, row(AUDIO)),
+    "ply": Kind("a.ply", media.plys, media.read_points),
+    "pcd": Kind("a.pcd", media.pcds, media.read_points),
+    "bin": Kind("a.bin", media.kitti, media.read_points),
+    "series": Kind("a.csv", media.series, media.read_series),
     "npy": Kind("a.npy", good.arrays, row(FEATURES)),
     "idx": Kind("a.gz", lambda: [_packed(good.idx())], read_idx),
     "idx content": Kind("a.gz", lambda: [good.idx(), good.idx((7,))], read_idx, packed=_packed),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.faults import good, tables
+from tests.faults import good, media, tables
 from tests.faults.good import dumped, encoded, npy, picture
 
 
@@ -110,11 +110,27 @@ SPECIAL: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "an animated WebP": ("webp", lambda: _animated("webp"), "legal"),
     "a picture upside down": ("jpeg", _turned, "legal"),
     "EXIF data that are none": ("jpeg", _broken_exif, "legal"),
-    "a GIF called PNG": ("png", lambda: encoded(picture("P"), "gif"), "error"),
+    "a GIF called PNG": ("png", lambda: encoded(picture("P"), "gif"), "legal"),
+    "a PPM called PNG": ("png", lambda: encoded(picture("RGB"), "ppm"), "error"),
+    "a bomb in TIFF": ("tiff", lambda: media.tiff_of(60_000, 60_000), "error"),
+    "a bomb in GIF": ("gif", lambda: encoded(Image.new("L", (9000, 9000)), "gif"), "error"),
+    "a bomb in BMP": ("bmp", lambda: b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 30_000,
+                      30_000, 1, 8, 1, 0, 1, 1, 0, 0), "error"),
+    "a deflated DICOM file": ("dicom", media.deflated_dicom, "error"),
+    "a FLAC file of an hour of silence": ("flac", media.silence, "legal"),
+    "a DICOM file of nothing": ("dicom", lambda: bytes(128) + b"DICM", "error"),
+    "a PLY file that claims all memory": ("ply", lambda: media.plys()[1].replace(
+        b"vertex 3", b"vertex 9999999999999"), "error"),
+    "a PCD file that claims all memory": ("pcd", lambda: media.pcds()[1].replace(
+        b"COUNT 1 1 1 1", b"COUNT 1 1 1 999999999"), "error"),
+    "a PLY file of endless fields": ("ply", lambda: media.plys()[1].replace(
+        b"end_header", b"property float a\n" * 5000 + b"end_header"), "error"),
+    "a series in one line": ("series", lambda: b"a\n" + b"9" * 10**7, "error"),
+    "a series of NUL bytes": ("series", lambda: bytes(1000), "error"),
     "a bomb of zeros": ("png", lambda: png(40_000, 40_000, bytes(10**6)), "error"),
     "a bomb just above the limit": ("png", lambda: png(7_072, 7_072), "error"),
     "a bomb of text": ("png", lambda: png(1, 1, b"\0\0", _chunk(b"zTXt", b"a\0\0"
-                       + zlib.compress(bytes(10**8)))), "error"),
+                       + zlib.compress(bytes(10**8)))), "legal"),
     "a bomb in WebP": ("webp", lambda: encoded(Image.new("L", (8000, 8000)), "webp",
                        lossless=True, method=0), "error"),
     "a bomb of scans": ("jpeg", _scans, "error"),

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from mmjax.data.datasets import DigitsMatch
 from mmjax.data.transforms.image import ImageTransform, open_image
-from mmjax.evaluation.predictions import read_csv
+from mmjax.evaluation.predictions import read_table
 from mmjax.weights import files
 from tests.faults import good, hostile
 from tests.faults.kinds import KINDS, Kind, UnnamedError, outcome, write
@@ -54,7 +54,7 @@ def test_of_special_files(name, tmp_path, monkeypatch):
 def csv_rows(text, folder):
     """Of a CSV file: rows, and errors as texts."""
     path = write(KINDS["csv"], text.encode(), folder)
-    rows = read_csv(path, good.ALL)
+    rows = read_table(path, good.ALL)
     return {row.line: str(row.error) if row.error else row.inputs for row in rows}
 
 
@@ -88,7 +88,7 @@ def test_a_picture_is_read_as_it_is_to_be_seen(tmp_path):
     assert open_image(tmp_path / "a.jpg").size == (10, 20)
     pixels = np.full((8, 8), 0x80FF, np.uint16)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    assert (good.IMAGE.read("a.png", tmp_path) == 0x80).all()
+    assert (good.IMAGE.read("a.png", tmp_path) == 0x80FF).all()
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     for name in ("a.png", "a.webp"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)

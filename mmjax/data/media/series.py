@@ -51,6 +51,8 @@ def open_series(source: Source, *, name: str | None = None) -> Series:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{name}: expected a CSV file in UTF-8, got {error}") from None
+    if "\0" in text:
+        raise UserError(f"{name}: expected a CSV file, got a NUL byte")
     return _csv(io.StringIO(text, newline=""), name)
 
 

@@ -159,7 +159,7 @@ def test_a_damaged_archive_is_named(tmp_path, content):
 def test_a_member_that_is_no_recording_of_the_right_kind_is_named(tmp_path, monkeypatch):
     for content, message in (
         (_wav(np.zeros(9), 16_000), "3_ann_10.wav: expected one channel at 8000 Hz"),
-        (b"text", "3_ann_10.wav: expected a WAV file"),
+        (b"text", "3_ann_10.wav: expected a WAV"),
         (bytes(1_000_001), "3_ann_10.wav: expected a recording of at most"),
     ):
         recordings = _recordings() | {"3_ann_10.wav": content}

@@ -24,7 +24,7 @@ LEVELS = [
     {"train/step"},
     {"evaluation"},
     {"train/loop"},
-    {"reports"},
+    {"reports", "assemble"},
     {"cli", "testing"},
     {"__main__"},
 ]

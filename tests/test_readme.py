@@ -84,7 +84,7 @@ def run(command, beside_a_run, digits_dir):
     else:
         script = str(ROOT / arguments[0])
         # Fewer steps, the tests' data, and a folder that is not taken; nothing else is changed.
-        data = "." if "data:csv" in arguments else digits_dir
+        data = "." if "data:table" in arguments else digits_dir
         short = ["--steps", "2", "--data.data-dir", data]
         short += [] if "--workdir" in arguments else ["--workdir", "runs/new"]
         whole = [sys.executable, script, *arguments[1:], *short]

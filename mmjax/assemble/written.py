@@ -39,7 +39,7 @@ def _source(value: Any, depth: int) -> str:
     """The expression that makes a value, broken into lines where it is long."""
     if isinstance(value, Mapping):
         start, end = "{", "}"
-        parts = [f"{key!r}: {_source(item, depth + 1)}" for key, item in value.items()]
+        parts = [f"{_literal(key)}: {_source(item, depth + 1)}" for key, item in value.items()]
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         start, end = f"{_name(type(value))}(", ")"
         parts = [
@@ -62,11 +62,12 @@ def _default(field: dataclasses.Field) -> Any:
 
 
 def _literal(value: Any) -> str:
-    return (
-        repr(value).replace("'", '"')
-        if isinstance(value, str) and '"' not in value
-        else repr(value)
-    )
+    """As `repr`, but with double quotes."""
+    if isinstance(value, tuple):
+        inner = ", ".join(map(_literal, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    plain = isinstance(value, str) and value.isprintable() and not set(value) & set('"\\')
+    return f'"{value}"' if plain else repr(value)
 
 
 def _name(kind: type) -> str:

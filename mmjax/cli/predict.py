@@ -35,8 +35,8 @@ def predict(
         image: a PNG, JPEG or WebP file; it is resized as in the training
         text: any text
         input: name=value for each other modality: the path of a WAV or .npy file, or a JSON object
-        batch: a CSV file with a header such as image,text; paths are relative to it, an empty cell
-            is a missing modality
+        batch: a table with columns such as image,text (CSV, TSV, JSON lines, Parquet ...); paths are
+            relative to it, an empty cell is a missing modality
         out: a CSV file to write: the rows of the batch with their predictions
         on_bad_row: for a row that cannot be read: stop with exit code 1 after the rows before it,
             or skip it and write it to the report
@@ -62,7 +62,9 @@ def predict(
         inputs = {n: predictions.read_value(preprocessing, n, value) for n, value in given.items()}
         rows: Iterable[Row] = [predictions.Row(0, {}, inputs)]
     else:
-        rows = _readable(predictions.read_csv(batch, preprocessing), skip, faults)
+        rows = _readable(
+            predictions.read_table(batch, preprocessing, predictor.columns), skip, faults
+        )
     answers = _answered(predictor, rows)
     try:
         if out is not None:
@@ -114,6 +116,7 @@ def _answered(
     from mmjax.evaluation import predictions
 
     known = set(predictor.preprocessing.transforms)
+    known |= {one for name, column in predictor.columns.items() for one in column.names(name)}
     for number, part in enumerate(predictions.chunks(rows)):
         if number == 0 and (ignored := sorted(set(part[0].cells) - known)):
             print(f"columns that the run does not read: {', '.join(ignored)}", file=sys.stderr)

@@ -1,14 +1,18 @@
 """Predictions for a user's own examples."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import jax
 
+from mmjax.data.datasets import TableData
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.tables.columns import Column
+from mmjax.data.tables.columns.column import absent
 from mmjax.errors import UserError
-from mmjax.io.tables import RowError, read_rows
+from mmjax.io.tables import RowError, base_folder, read_rows
 from mmjax.runs import folder
 from mmjax.runs.restore import restore
 from mmjax.types import Outputs
@@ -23,7 +27,13 @@ class Predictor:
         self, run: str | Path, checkpoint: str = "last", *, register: Sequence[type] = ()
     ) -> None:
         model, self._variables, self.preprocessing = restore(run, checkpoint, register=register)
-        self._objectives = folder.require(Path(run)).objectives
+        experiment = folder.require(Path(run))
+        self._objectives = experiment.objectives
+        # How the rows of a table are read, where the run was trained on one.
+        self.columns: Mapping[str, Column] = {}
+        if isinstance(experiment.data, TableData):
+            columns = experiment.data.columns
+            self.columns = {n: c for n, c in columns.items() if n in self.preprocessing.transforms}
         self._apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
@@ -65,7 +75,7 @@ def flat(prediction: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def read_value(
-    preprocessing: Preprocessing, modality: str, text: str | None, folder: Path = Path()
+    preprocessing: Preprocessing, modality: str, text: Any, folder: Path = Path()
 ) -> Any:
     """The value of a modality that a user wrote: a text, a JSON object, or the path of a file.
 
@@ -81,10 +91,8 @@ def read_value(
         )
     if text is None:
         return None
-    try:
+    with _naming(modality):
         return transform.read(text, folder)
-    except ValueError as error:
-        raise UserError(f"{modality}: {error}") from None
 
 
 def split_inputs(pairs: Sequence[str]) -> dict[str, str]:
@@ -120,30 +128,51 @@ class Row(NamedTuple):
     error: RowError | None = None
 
 
-def read_csv(path: Path, preprocessing: Preprocessing) -> Iterator[Row]:
-    """The rows of a CSV file; an empty cell or absent column is a missing modality.
+def read_table(
+    path: Path, preprocessing: Preprocessing, columns: Mapping[str, Column] | None = None
+) -> Iterator[Row]:
+    """The rows of a table; an empty cell or absent column is a missing modality.
 
-    Columns that are no modality are ignored. Paths are relative to the file's folder, and may
-    lead anywhere: the file is the user's own.
+    Other columns are ignored. Paths are relative to the table, and may lead anywhere: the file is
+    the user's own.
+
+    Args:
+        path: a file of any kind that `mmjax.io.tables` reads
+        columns: how modalities are read from which columns; by default each from one of its name
 
     Raises:
-        UserError: the file is no CSV, or its header names no modality.
+        UserError: the file is no table, or has no column of any modality.
     """
-    known = sorted(preprocessing.transforms)
-    for line, cells in read_rows(path, any_of=known):
+    columns = columns or {}
+    names = {n: columns[n].names(n) if n in columns else (n,) for n in preprocessing.transforms}
+    folder = base_folder(path)
+    for line, cells in read_rows(path, any_of=sorted({one for n in names.values() for one in n})):
         if isinstance(cells, RowError):
             yield Row(line, {}, {}, cells)
             continue
+        inputs = {}
         try:
-            inputs = {
-                name: read_value(preprocessing, name, cells[name] or None, path.parent)
-                for name in known
-                if name in cells
-            }
+            for name, wanted in names.items():
+                there = {one: cells[one] for one in wanted if one in cells}
+                if name in columns and there:
+                    with _naming(name):
+                        inputs[name] = columns[name].row(there, folder)
+                        preprocessing({name: [inputs[name]]})
+                elif there:
+                    cell = None if absent(there[name]) else there[name]
+                    inputs[name] = read_value(preprocessing, name, cell, folder)
         except (ValueError, OSError) as error:
             yield Row(line, cells, {}, RowError(path, line, str(error)))
         else:
             yield Row(line, cells, inputs)
+
+
+@contextlib.contextmanager
+def _naming(modality: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{modality}: {error}") from None
 
 
 def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mmjax.balance import BALANCES, Blend
 from mmjax.config import Compute, Experiment
 from mmjax.config.registry import FAMILIES, fields
-from mmjax.data.datasets import Planted
+from mmjax.data.datasets import Planted, TableData
+from mmjax.data.tables.columns import Column
 from mmjax.fusion import MixtureOfExperts
 from mmjax.models import MODELS, Model, Multimodal
 from mmjax.objectives import Objective
@@ -39,6 +40,8 @@ def values(hint: Any) -> st.SearchStrategy:
         return st.tuples(*map(values, arguments))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return st.dictionaries(*map(values, arguments), max_size=3)
+    if hint is Column:
+        return registered("column")
     if dataclasses.is_dataclass(hint):
         return instances(hint)
     plain = {bool: st.booleans(), int: COUNTS, float: SHARES, str: st.text(max_size=8)}
@@ -85,6 +88,8 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
         drawn["k"] += 1
     if cls is Planted and drawn["task"] == "misaligned":
         drawn["shape"] = draw(st.sampled_from(TIMED))
+    if cls is TableData:
+        drawn |= {"fold": "", "balance": None, "modalities": ()}
     if issubclass(cls, Objective):
         drawn["schedule"] = tuple(sorted(dict(drawn["schedule"]).items()))
     if cls is Compute:

@@ -8,7 +8,8 @@ from mmjax.config import Compute, Experiment, Keeping
 from mmjax.config.command_line import parse
 from mmjax.config.registry import fields, tags
 from mmjax.config.span import Span
-from mmjax.data.datasets import CsvRows
+from mmjax.data.datasets import TableData
+from mmjax.data.tables import columns
 from mmjax.encoders import Lstm
 from mmjax.fusion import Concat, CrossAttention, Sum
 from mmjax.imputation import Generated
@@ -66,14 +67,48 @@ def test_one_encoder_may_take_the_place_of_another():
 
 
 def test_a_value_that_looks_like_a_choice_stays_a_value():
-    assert parsed("--workdir", "data:csv", "--steps", "9")[1] == Path("data:csv")
-    experiment, _ = parsed("--data.file", "model.fusion:mult", "--data.texts", "c", "data:csv")
-    assert experiment.data == CsvRows(file="model.fusion:mult", texts=("c",))
+    assert parsed("--workdir", "data:table", "--steps", "9")[1] == Path("data:table")
+    experiment, _ = parsed("--data.file", "model.fusion:mult", "--data.group", "c", "data:table")
+    assert experiment.data == TableData(file="model.fusion:mult", group="c")
     assert experiment.model.fusion == Concat()
     # A flag that is yes or no takes no value, and what follows it may be a choice.
     experiment, _ = parsed("--remat", "model.fusion:sum", "--no-tensorboard", "optim:sgd")
     assert experiment.compute.remat and experiment.model.fusion == Sum()
     assert experiment.optim == Sgd(peak_lr=1e-3)
+
+
+def test_columns_are_said_by_kind_and_their_options_by_flags():
+    experiment, _ = parsed(
+        "--data.columns", "image:image", "words=caption:text", "age,bmi:table", "kind:class",
+        "data:table", "--data.columns.image.size", "8", "9", "--data.columns.kind.unknown",
+        "missing", "--steps", "9",
+    )  # fmt: skip
+    assert experiment.steps == 9
+    assert experiment.data.columns == {
+        "image": columns.ImageColumn(size=(8, 9)),
+        "words": columns.TextColumn(("caption",)),
+        "table": columns.TableColumn(("age", "bmi")),
+        "kind": columns.ClassColumn(unknown="missing"),
+    }
+    again, _ = parsed("--data.columns", "text:text", "--data.columns.text.max-words", "3",
+                      experiment=experiment)  # fmt: skip
+    assert again.data.columns == {"text": columns.TextColumn(max_words=3)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data:table", "--data.columns", "image:photo"], "the kinds are image, text, table"),
+        (["data:table", "--data.columns"], "expected COLUMN:KIND, such as image:image"),
+        (["--data.columns", "image:image"], "goes with data:table"),
+        (["data:table", "--data.columns", "a,b:text"], "only a table is made of several"),
+        (["data:table", "--data.columns", "a:text", "a:class"], "'a' is there twice"),
+    ],
+)
+def test_columns_that_cannot_be_are_named(arguments, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parsed(*arguments)
+    assert message in capsys.readouterr().err
 
 
 def test_what_is_on_in_the_file_can_be_switched_off():

@@ -8,7 +8,8 @@ import pytest
 from mmjax.config import Compute, Keeping, registry, storage
 from mmjax.config.experiment import Experiment
 from mmjax.config.registry import FAMILIES, fields, required
-from mmjax.data.datasets import CsvRows, MnistMatch
+from mmjax.data.datasets import MnistMatch, TableData
+from mmjax.data.tables import columns
 from mmjax.data.transforms.augment import ImageAugment
 from mmjax.fusion import Sum
 from mmjax.optim import Sgd
@@ -117,9 +118,30 @@ def test_how_a_run_is_computed_and_kept_and_where_its_data_lie_is_no_identity():
         {"ema": 0.5},
     ):
         assert storage.identity(small(**changes)) != storage.identity(here)
-    csv = [storage.identity(small(data=CsvRows(file="x", **where)))
-           for where in ({}, {"data_dir": "there"}, {"report": "r.csv"})]  # fmt: skip
-    assert csv[0] == csv[1] == csv[2] != storage.identity(small(data=CsvRows(file="y")))
+    places = ({}, {"data_dir": "there"}, {"report": "r.csv"}, {"memory": 1.0}, {"prepared": "p"})
+    first, *others = (storage.identity(small(data=TableData("x", **where))) for where in places)
+    assert all(other == first for other in others)
+    assert first != storage.identity(small(data=TableData("y")))
+
+
+def test_columns_of_a_csv_file_in_format_5_are_converted():
+    content = storage.to_json(small()) | {"format": 5}
+    content["data"] = {
+        "type": "data/csv", "file": "a.csv", "images": ["photo"], "texts": ["text"], "tables": [],
+        "labels": ["match"], "classes": ["kind"], "unknown_class": "missing", "split": "split",
+        "image_size": [8, 9], "grey": True, "max_words": 7, "word_dropout": 0.5, "max_tokens": 2,
+        "sample_rate": 8000,
+    }  # fmt: skip
+    assert storage.from_json(content).data == TableData(
+        "a.csv",
+        columns={
+            "photo": columns.ImageColumn(size=(8, 9), grey=True),
+            "text": columns.TextColumn(max_words=7, dropout=0.5),
+            "match": columns.BinaryColumn(),
+            "kind": columns.ClassColumn(unknown="missing"),
+        },
+        split="split",
+    )
 
 
 @pytest.mark.parametrize("name", ["steps", "batch_size", "eval_every", "log_every", "keep"])

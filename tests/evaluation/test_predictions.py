@@ -9,7 +9,7 @@ from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.evaluation import predictions
-from mmjax.evaluation.predictions import Predictor, Row, flat, read_csv, read_value, split_inputs
+from mmjax.evaluation.predictions import Predictor, Row, flat, read_table, read_value, split_inputs
 from mmjax.runs import folder
 
 
@@ -105,7 +105,7 @@ def test_bad_rows_of_a_csv_are_named_by_line_and_the_others_are_read(predictor, 
         'a.png,"the "digit" seven"\n,last\n',
         encoding="utf-8",
     )
-    rows = {r.line: r.error or r.inputs for r in read_csv(path, predictor.preprocessing)}
+    rows = {r.line: r.error or r.inputs for r in read_table(path, predictor.preprocessing)}
     assert list(rows) == [2, 3, 5, 6, 7, 8, 9]
     assert "pairs.csv:8: " in str(rows[8]) and rows[9] == {"image": None, "text": "last"}
     assert "pairs.csv:3: " in str(rows[3]) and "b.png" in str(rows[3])
@@ -119,13 +119,13 @@ def test_bad_rows_of_a_csv_are_named_by_line_and_the_others_are_read(predictor, 
 def test_a_csv_with_a_wrong_header_is_refused(predictor, tmp_path, header):
     (tmp_path / "pairs.csv").write_text(header + "\n")
     with pytest.raises(ValueError, match=r"pairs\.csv.*: expected (columns|a header)"):
-        list(read_csv(tmp_path / "pairs.csv", predictor.preprocessing))
+        list(read_table(tmp_path / "pairs.csv", predictor.preprocessing))
 
 
 def test_a_file_that_is_no_csv_is_named(predictor, tmp_path):
     (tmp_path / "pairs.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=r"pairs\.csv:1: expected a header"):
-        list(read_csv(tmp_path / "pairs.csv", predictor.preprocessing))
+        list(read_table(tmp_path / "pairs.csv", predictor.preprocessing))
 
 
 def test_rows_before_an_error_are_a_chunk(monkeypatch):
@@ -205,7 +205,7 @@ def test_a_file_that_holds_no_such_features_is_named(touch, content, message):
 def test_features_of_a_csv_lie_beside_it(touch):
     preprocessing, path, features = touch
     (path / "rows.csv").write_text("touch,text\nfeatures.npy,a cup\n,a cup\nno.npy,a cup\n")
-    rows = {r.line: r.error or r.inputs for r in read_csv(path / "rows.csv", preprocessing)}
+    rows = {r.line: r.error or r.inputs for r in read_table(path / "rows.csv", preprocessing)}
     np.testing.assert_array_equal(rows[2]["touch"], features)
     assert rows[3] == {"touch": None, "text": "a cup"}
     assert "rows.csv:4: " in str(rows[4]) and "no.npy" in str(rows[4])
@@ -273,7 +273,7 @@ def test_recordings_and_tables_of_a_csv(patient):
     (path / "rows.csv").write_text(
         'speech,table\na.wav,"{""age"": 63}"\n,"{""sex"": ""f""}"\na.wav,\na.wav,{63}\nb.wav,{}\n'
     )
-    rows = {r.line: r.error or r.inputs for r in read_csv(path / "rows.csv", preprocessing)}
+    rows = {r.line: r.error or r.inputs for r in read_table(path / "rows.csv", preprocessing)}
     assert rows[2]["speech"].sample_rate == 44_100 and rows[2]["table"] == {"age": 63}
     assert rows[3] == {"speech": None, "table": {"sex": "f"}}
     assert rows[4]["table"] is None

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mmjax.config import storage
-from mmjax.data.datasets import CsvRows
+from mmjax.data.datasets import TableData
+from mmjax.data.tables import columns
 from mmjax.evaluation.evaluate import evaluate
 from mmjax.io import json_file
 from mmjax.runs import checkpoint_reader
@@ -186,7 +187,9 @@ def test_to_evaluate_a_run_writes_nothing_where_the_run_says(run):
 def test_to_evaluate_a_run_writes_no_report_where_the_run_says(run):
     rows = "".join(f"a,1,{split}\nb,no,{split}\n" for split in ("train", "validation", "test"))
     (run.parent / "here" / "rows.csv").write_text("text,match,split\n" + rows)
-    data = CsvRows(images=(), split="split", on_bad_row="skip", report=str(run.parent / "new"))
+    found = {"text": columns.TextColumn(), "match": columns.BinaryColumn()}
+    data = TableData(columns=found, split="split", on_bad_row="skip")
+    data = dataclasses.replace(data, report=str(run.parent / "new"))
     config = storage.to_json(dataclasses.replace(small(), data=data))
     (run / "config.json").write_text(json.dumps(config | {"checksum": None}))
     evaluate(run)

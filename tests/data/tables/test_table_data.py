@@ -13,7 +13,7 @@ from scipy.io import wavfile
 from mmjax.data.datasets import TableData
 from mmjax.data.tables import columns as kinds
 from mmjax.evaluation.evaluate import evaluate
-from mmjax.evaluation.predictions import Predictor, read_csv
+from mmjax.evaluation.predictions import Predictor, read_table
 from mmjax.io.tables import RowError
 from mmjax.train.loop.fit import fit
 from tests.config.experiments import small
@@ -368,5 +368,5 @@ def test_a_run_is_trained_evaluated_and_asked(tmp_path, monkeypatch, capsys):
     predictor = Predictor(run)
     batch = tmp_path / "moved" / "batch.csv"
     batch.write_text("image,text\n0.png,a bright one\n1.png,\n")
-    answers = predictor([row.inputs for row in read_csv(batch, predictor.preprocessing)])
+    answers = predictor([row.inputs for row in read_table(batch, predictor.preprocessing)])
     assert [list(answer) for answer in answers] == [["match"], ["match"]]

@@ -134,6 +134,8 @@ def _is_after_head(tag: Any, vr: str | None, length: int) -> bool:
 
 
 def _check(data: Any, pixel_limit: int) -> None:
+    if "PixelData" not in data:
+        raise UserError("a file without integer pixels, such as a report, a plan or a directory")
     rows, columns = int(data.Rows), int(data.Columns)
     if not 0 < rows * columns <= pixel_limit:
         raise UserError(f"{columns} x {rows} pixels")
@@ -141,8 +143,6 @@ def _check(data: Any, pixel_limit: int) -> None:
         raise UserError(f"{frames:,} frames; save each as a file of its own")
     if int(data.SamplesPerPixel) not in (1, 3):
         raise UserError(f"{data.SamplesPerPixel} samples a pixel")
-    if "PixelData" not in data:
-        raise UserError("one without integer pixels")
 
 
 def _place(data: Any) -> float | None:

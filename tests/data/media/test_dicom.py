@@ -154,7 +154,7 @@ def _changed(name, value, syntax=None):
         (_changed("NumberOfFrames", 3), "got 3 frames; save each as a file of its own"),
         (_changed("Rows", 60_000), "pixels that pydicom cannot decode"),
         (_changed("Columns", 0), "got 0 x 6 pixels"),
-        (_changed("PixelData", None), "one without integer pixels"),
+        (_changed("PixelData", None), "a file without integer pixels, such as a report"),
         (_changed("Rows", None), "got a damaged one"),
         (
             _changed("PixelData", encapsulate([b"12345678"]), pydicom.uid.JPEGLSLossless),

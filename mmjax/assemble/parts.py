@@ -53,20 +53,19 @@ def encoder(transform: Transform) -> nn.Module:
 
 def answer(name: str, target: Target) -> Answer:
     """Head, objective and metric of a target."""
-    where = {"output": name, "target": name}
     match target:
         case Binary():
-            loss = objectives.BinaryCrossEntropy(**where)
+            loss = objectives.BinaryCrossEntropy(output=name, target=name)
             return Answer(heads.Logit(hidden=(DIM,)), loss, f"{name}/auroc", True)
         case Category():
-            loss = objectives.SoftmaxCrossEntropy(**where)
+            loss = objectives.SoftmaxCrossEntropy(output=name, target=name)
             head = heads.Classes(classes=len(target.names), hidden=(DIM,))
             return Answer(head, loss, f"{name}/accuracy", True)
         case MultiLabel():
-            loss = objectives.BinaryCrossEntropy(**where)
+            loss = objectives.BinaryCrossEntropy(output=name, target=name)
             return Answer(heads.Logit(labels=len(target.names), hidden=(DIM,)), loss, "loss", False)
         case Number():
-            loss = objectives.SquaredError(**where)
+            loss = objectives.SquaredError(output=name, target=name)
             return Answer(heads.Number(hidden=(DIM,)), loss, f"{name}/rmse", False)
     raise UserError(f"target {name!r}: {type(target).__name__} cannot be predicted")
 

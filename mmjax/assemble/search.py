@@ -65,7 +65,9 @@ class Search:
 
     def models(self) -> dict[str, tuple[tuple[str, ...], nn.Module]]:
         """{name: (modalities, fusion)}: each modality alone, then fusions of all."""
-        alone = {f"only {name}": ((name,), fusion.Concat()) for name in self.modalities}
+        alone: dict[str, tuple[tuple[str, ...], nn.Module]] = {
+            f"only {name}": ((name,), fusion.Concat()) for name in self.modalities
+        }
         if len(self.modalities) == 1:
             return alone
         return alone | {name: (self.modalities, make()) for name, make in FUSIONS.items()}

@@ -60,6 +60,8 @@ def _counts(facts: Mapping[str, Any]) -> Iterator[str]:
     for name, column in facts["columns"].items():
         flaws = ", ".join(f"{count:,} {flaw}" for flaw, count in column["flaws"].items()) or "-"
         values = ", ".join(f"{key} {count:,}" for key, count in column.get("values", {}).items())
+        more = column.get("different", 0) - len(column.get("values", {}))
+        values += f", {more:,} more" if more else ""
         cells = (name, column["kind"], f"{column['missing']:,}", flaws, values or column["about"])
         yield "<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in cells) + "</tr>"
     yield "</table>"

@@ -78,8 +78,8 @@ def table(facts: Mapping[str, Any]) -> Group:
         for name, column in columns.items():
             flaws = ", ".join(f"{count:,} {flaw}" for flaw, count in column["flaws"].items())
             about = column["about"]
-            if values := column.get("values"):
-                about = _shares(values)
+            if "values" in column:
+                about = _shares(column)
             missing = f"{column['missing']:,}" if column["missing"] else "-"
             grid.add_row(name, column["kind"], missing, flaws or "-", about)
         shown.append(grid)
@@ -87,7 +87,7 @@ def table(facts: Mapping[str, Any]) -> Group:
     return Group(*shown)
 
 
-def _shares(values: Mapping[str, int]) -> str:
-    total = sum(values.values())
+def _shares(column: Mapping[str, Any]) -> str:
+    values, total, more = column["values"], column["counted"], column["different"] - 4
     parts = [f"{name} {count / total:.0%}" for name, count in list(values.items())[:4]]
-    return ", ".join(parts) + (f", {len(values) - 4} more" if len(values) > 4 else "")
+    return ", ".join(parts) + (f", {more:,} more" if more > 0 else "")

@@ -13,7 +13,6 @@ import numpy as np
 from mmjax.data.dataset import SPLITS
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.tables import findings, prepared
-from mmjax.data.tables.prepared import split_into_parts
 from mmjax.data.tables.reading import Reader, needed, require_columns
 from mmjax.data.tables.source import Held, Store
 from mmjax.data.tables.splits import UNUSED, Splits, Splitting, content
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from mmjax.data.tables.table_data import TableData
 
 _SAMPLE = 64  # rows by which the size of all is judged
-_PART = 2048  # rows that are prepared together
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Buil
     faults += more
     _require_rows(data, numbers)
     preprocessing = _fitted(data, store, numbers)
-    counted = findings.Findings(data.columns, preprocessing)
+    counted = findings.Findings(data.columns, preprocessing, data.balance)
     masked: dict[int, tuple[str, ...]] = {}
     digests = [hashlib.sha256() for _ in SPLITS]  # the order of the splits in the file is free
     with shown("checking the rows", len(store)) as tell:
@@ -82,6 +80,8 @@ def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Buil
             counted.add(SPLITS[numbers[place]], kept)
             digests[numbers[place]].update(content(dict(kept.values)))
     _require_rows(data, numbers)
+    if all(isinstance(fault.line, int) for fault in faults):
+        faults.sort(key=lambda fault: fault.line)
     digest = hashlib.sha256(b"".join(one.digest() for one in digests)).hexdigest()
     facts = counted.facts(splits, faults) | {"digest": digest}
     order = {name: np.flatnonzero(numbers == number) for number, name in enumerate(SPLITS)}
@@ -109,8 +109,13 @@ def _split(data: "TableData") -> tuple[Splits, list[Fault], str]:
     with shown("looking at the rows") as tell:
         for number, (place, cells) in enumerate(cells_of(data)):
             tell(number)
-            unused = wanted is not None and str(place) not in wanted
-            if unused or isinstance(cells, RowError):
+            if wanted is not None and str(place) not in wanted:
+                splitting.add(None)
+                continue
+            if isinstance(cells, RowError):
+                if data.on_bad_row == "stop":
+                    raise cells
+                faults.append(Fault(place, "", "skipped", cells.reason))
                 splitting.add(None)
                 continue
             try:
@@ -141,7 +146,7 @@ def _larger(data: "TableData", reader: Reader, splits: Splits) -> bool:
     """Whether the rows take more memory than they may, judged by the first ones."""
     count, sizes = sum(splits.counts.values()), []
     for split, (place, cells) in zip(splits.of_row, cells_of(data), strict=False):
-        if split != UNUSED and len(sizes) < _SAMPLE:
+        if split != UNUSED and not isinstance(cells, RowError):
             row, _ = dataclasses.replace(reader, policy="skip")(place, cells)
             sizes += [len(content(dict(row.values)))] if row is not None else []
         if len(sizes) == _SAMPLE:
@@ -151,9 +156,9 @@ def _larger(data: "TableData", reader: Reader, splits: Splits) -> bool:
 
 
 def _used(data: "TableData", splits: Splits) -> Iterator[tuple[int, Any, Any]]:
-    """(split, place, cells or error) of the rows that are used or wrong."""
+    """(split, place, cells) of the rows that are used."""
     for split, (place, cells) in zip(splits.of_row, cells_of(data), strict=True):
-        if split != UNUSED or isinstance(cells, RowError):
+        if split != UNUSED:
             yield int(split), place, cells
 
 
@@ -176,10 +181,10 @@ def _held(
 
 def _prepare(data: "TableData", reader: Reader, splits: Splits, folder: Path, workers: int) -> None:
     """Write all rows to shards."""
+    _require_rows(data, splits.of_row)
     print(f"writing the rows to {folder}, once; they are kept for later", file=sys.stderr)
-    count = sum(splits.counts.values())
-    parts = split_into_parts(_used(data, splits), _PART)
-    with shown("preparing, in parts", -(-count // _PART)) as tell:
+    parts = prepared.split_into_parts(_used(data, splits))
+    with shown("preparing the rows", sum(splits.counts.values())) as tell:
         prepared.write(folder, reader, parts, workers, tell)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmjax.data.dataset import SPLITS
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.tables.columns import Column
+from mmjax.data.tables.columns import Column, TextColumn
 from mmjax.data.tables.splits import Splits, content
 from mmjax.data.targets import Binary, Category, MultiLabel
 from mmjax.data.transforms.table import Categorical, TableTransform
@@ -15,22 +15,27 @@ from mmjax.errors import UserError
 from mmjax.io.bad_rows import Fault
 
 _MANY = 0.05  # share of rows above which a flaw is a warning
+_RARE = 0.05  # of the most frequent class; a rarer one is a warning
+_LISTED = 50  # classes that are listed, the most frequent ones
 _NEARLY = 0.9  # share of different values above which a category says little
 
 
 class Findings:
     """Counts the flaws of rows that are added one by one."""
 
-    def __init__(self, columns: Mapping[str, Column], preprocessing: Preprocessing) -> None:
-        self._columns, self._preprocessing = columns, preprocessing
-        self._rows = dict.fromkeys(SPLITS, 0)
-        self._missing = {name: dict.fromkeys(SPLITS, 0) for name in columns}
+    def __init__(
+        self, columns: Mapping[str, Column], preprocessing: Preprocessing, balance: str | None
+    ) -> None:
+        """`balance`: the target whose classes are drawn equally often."""
+        self._columns, self._preprocessing, self._balance = columns, preprocessing, balance
+        self._rows: dict[str, int] = dict.fromkeys(SPLITS, 0)
+        self._missing = dict.fromkeys(columns, 0)
         self._flaws: dict[str, Counter[str]] = {name: Counter() for name in columns}
         self._values: dict[str, Counter[str]] = {
             name: Counter() for name, kind in preprocessing.targets.items() if _counted(kind)
         }
-        self._first: dict[str, bytes] = {}
-        self._varied: set[str] = set()
+        self._first: dict[tuple[str, str], bytes] = {}  # by name, and column of a table
+        self._varied: set[tuple[str, str]] = set()
 
     def errors(self, row: Any) -> dict[str, str]:
         """{name: reason} of the values of a row that the fitted transforms cannot read."""
@@ -60,12 +65,14 @@ class Findings:
         self._rows[split] += 1
         for name, value in row.values.items():
             if value is None:
-                self._missing[name][split] += 1
+                self._missing[name] += 1
                 continue
-            if name not in self._varied:
-                now = content(value)
-                if self._first.setdefault(name, now) != now:
-                    self._varied.add(name)
+            cells = value.items() if isinstance(value, Mapping) else [("", value)]
+            for key, cell in cells:
+                if (name, key) not in self._varied:
+                    now = content(cell)
+                    if self._first.setdefault((name, key), now) != now:
+                        self._varied.add((name, key))
             if name in self._values:
                 names = value if isinstance(value, list) else [value]
                 self._values[name].update(
@@ -77,15 +84,16 @@ class Findings:
         total = sum(self._rows.values())
         columns = {}
         for name, column in self._columns.items():
-            missing = sum(self._missing[name].values())
             columns[name] = {
                 "kind": type(column).__name__.removesuffix("Column").lower(),
-                "missing": missing,
+                "missing": self._missing[name],
                 "flaws": dict(sorted(self._flaws[name].items())),
                 "about": self._about(name),
             }
             if name in self._values:
-                columns[name]["values"] = dict(self._values[name].most_common(50))
+                found = self._values[name]
+                columns[name]["values"] = dict(found.most_common(_LISTED))
+                columns[name] |= {"different": len(found), "counted": found.total()}
         lines = {(fault.line, fault.outcome) for fault in faults}
         outcomes = Counter(outcome for _, outcome in lines)
         return {
@@ -93,7 +101,7 @@ class Findings:
             "skipped": outcomes["skipped"],
             "masked": outcomes["masked"],
             "duplicates": splits.duplicates,
-            "shared": sum(splits.shared),
+            "shared": splits.shared,
             "columns": columns,
             "warnings": list(self._warnings(total, columns, splits)),
         }
@@ -116,50 +124,66 @@ class Findings:
         return ""
 
     def _warnings(self, total: int, columns: Mapping[str, Any], splits: Splits) -> Any:
-        if shared := sum(splits.shared):
+        if splits.shared:
+            files = any(column.files for column in self._columns.values())
+            what = "files" if files else "inputs that are equal in every column"
             yield (
-                f"{shared:,} files are in several splits: leave --data.split out, or name with "
-                "--data.group what must stay together"
+                f"{splits.shared:,} {what} are in several splits: leave --data.split out, or name "
+                "with --data.group what must stay together"
             )
         if splits.duplicates > _MANY * total:
-            yield f"{splits.duplicates:,} rows are equal to an earlier one in every column"
+            yield (
+                f"{splits.duplicates:,} rows are equal to an earlier one in every column: "
+                "--data.subset names a file that lists the rows to use"
+            )
+        for name, key in self._first if total > 1 else ():
+            if (name, key) not in self._varied:
+                yield f"{_called(name, key)}: the same in every row: leave it out of --data.columns"
         for name, facts in columns.items():
             if facts["missing"] > 0.5 * total:
-                yield f"{name}: missing in {facts['missing']:,} of {total:,} rows"
-            if name not in self._varied and total > 1:
-                yield f"{name}: the same in every row"
+                yield (
+                    f"{name}: missing in {facts['missing']:,} of {total:,} rows: if that is "
+                    "wrong, look at --data.columns"
+                )
             for flaw, count in facts["flaws"].items():
-                if flaw in _ADVICE and count > _MANY * total:
-                    advice = _advice(flaw, name, self._columns[name])
+                advice = _advice(flaw, name, self._columns[name])
+                if advice and count > _MANY * total:
                     yield f"{name}: {flaw} in {count:,} of {total:,} rows: {advice}"
             transform = self._preprocessing.transforms.get(name)
             for part in transform.columns if isinstance(transform, TableTransform) else ():
                 train = self._rows["train"]
                 if isinstance(part, Categorical) and len(part.categories) > _NEARLY * train > 10:
                     yield (
-                        f"{name}: nearly every value of {part.name!r} is a category of its own "
-                        f"({len(part.categories):,} of {train:,}): leave it out"
+                        f"{_called(name, part.name)}: nearly every value is a category of its own "
+                        f"({len(part.categories):,} of {train:,}): leave it out of --data.columns"
                     )
-            values = facts.get("values")
-            if values and len(values) > 1 and min(values.values()) < 0.05 * max(values.values()):
-                rare = min(values, key=values.__getitem__)
-                yield (
-                    f"{name}: {rare!r} is {values[rare] / sum(values.values()):.1%} of the rows: "
-                    f"--data.balance {name} draws all classes equally often"
-                )
+            values = self._values.get(name, Counter())
+            single = not isinstance(self._preprocessing.targets.get(name), MultiLabel)
+            if single and len(values) > 1 and name != self._balance:
+                (_, most), *_, (rare, least) = values.most_common()
+                if least < _RARE * most:
+                    yield (
+                        f"{name}: {rare!r} is {least / values.total():.1%} of the rows: "
+                        f"--data.balance {name} draws all classes equally often"
+                    )
 
 
-_ADVICE = {
-    "cut": "a larger --data.columns.{name}.{field}",
-    "unknown": "--data.columns.{name}.tokens bpe, or a larger vocabulary-size",
-    "empty": "nothing to read",
-}
+def _advice(flaw: str, name: str, column: Column) -> str | None:
+    """What mends a flaw; None where a flaw is no reason to warn."""
+    flag = f"--data.columns.{name}"
+    if flaw == "cut":
+        fields = ("max_words", "max_samples", "max_tokens")
+        field = next(field for field in fields if hasattr(column, field))
+        return f"a larger {flag}.{field.replace('_', '-')}"
+    if flaw == "unknown":
+        if isinstance(column, TextColumn):
+            return f"{flag}.tokens bpe, or a larger vocabulary-size"
+        return "categories that no training row has are read as missing: leave such columns out"
+    return "are they of another kind? --data.columns says it" if flaw == "empty" else None
 
 
-def _advice(flaw: str, name: str, column: Column) -> str:
-    fields = ("max_words", "max_samples", "max_tokens")
-    field = next((field for field in fields if hasattr(column, field)), "")
-    return _ADVICE[flaw].format(name=name, field=field.replace("_", "-"))
+def _called(name: str, key: str) -> str:
+    return f"{key!r} of {name}" if key else name
 
 
 def _counted(kind: Any) -> bool:

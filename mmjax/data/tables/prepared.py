@@ -4,11 +4,13 @@ Parts of the file are read and written independently, by threads or processes; a
 finished is not read again, so an interrupted preparation goes on where it stopped.
 """
 
+import fcntl
 import functools
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,9 @@ from mmjax.io.bad_rows import Fault
 NAME = "mmjax_table"
 INDEX = "mmjax.json"  # written last
 _PLACE = "place"
+_ROWS, _BYTES = 2048, 2**25  # of a part, at most
 
-Part = list[tuple[int, Any, Any]]  # (split, place, cells or error) of some rows
+Part = list[tuple[int, Any, Any]]  # (split, place, cells) of some rows
 
 
 def folder(home: str | None, digest: str) -> Path:
@@ -59,27 +62,29 @@ def write(
 
     Args:
         workers: processes; 0: as many threads as cores
-        progress: is told how many parts are finished
+        progress: is told how many rows are finished
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = list(reader.columns)
-    done = []
-    with _executor(workers) as executor:
-        pending: list[Future] = []
+    with (folder / ".lock").open("w") as file, _executor(workers) as executor:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two trainings may begin with the same table
+        if (folder / INDEX).is_file():
+            return
+        marks, rows, pending = [], 0, []
         for number, part in enumerate(parts):
             mark = folder / f"part-{number:05d}.json"
             if not mark.is_file():
                 pending.append(executor.submit(_write, folder, number, reader, part))
-            done.append(mark)
+            marks.append(mark)
+            rows += len(part)
             # Few at a time: parts hold cells, some of which are whole pictures.
             while len(pending) > (workers or os.cpu_count() or 1) + 1:
                 pending.pop(0).result()
-                progress(len(done) - len(pending))
+                progress(rows)
         for future in pending:
             future.result()
-    _finish(folder, names, [json_file.read(mark) for mark in done])
-    for mark in done:
-        mark.unlink()
+        _finish(folder, list(reader.columns), [json_file.read(mark) for mark in marks])
+        for mark in marks:
+            mark.unlink()
 
 
 def _executor(workers: int) -> Executor:
@@ -116,11 +121,14 @@ def _finish(folder: Path, names: Sequence[str], parts: Sequence[Mapping[str, Any
     import tensorflow_datasets as tfds
 
     files, infos = [], []
+    place: Any = str(folder)  # TFDS takes it, and says that it takes paths of its own kind only
     template = tfds.core.ShardedFileTemplate(
-        data_dir=str(folder), dataset_name=NAME, filetype_suffix="array_record"
+        data_dir=place, dataset_name=NAME, filetype_suffix="array_record"
     )
     for split in SPLITS:
         counts = {n: part["rows"][split] for n, part in enumerate(parts) if part["rows"][split]}
+        if not counts:
+            continue  # every row of it was skipped
         own = template.replace(split=split)
         for shard, number in enumerate(counts):
             final = Path(own.sharded_filepath(shard_index=shard, num_shards=len(counts)))
@@ -188,7 +196,8 @@ class Shards(Store):
     def _parsed(self) -> Callable[[bytes], dict[str, bytes]]:
         import tensorflow_datasets as tfds
 
-        features = tfds.features.FeatureConnector.from_config(str(self._files[0].parent))
+        folder = str(self._files[0].parent)
+        features: Any = tfds.features.FeatureConnector.from_config(folder)
         return features.deserialize_example_np
 
     def __reduce__(self) -> tuple:
@@ -220,17 +229,22 @@ def _unpacked(content: bytes) -> Any:
         return None
     if kind == b"J":
         return json.loads(rest)
-    value = serialization.msgpack_restore(rest)
+    value: Any = serialization.msgpack_restore(rest)
     return Recording(value["samples"], value["sample_rate"]) if kind == b"R" else value
 
 
-def split_into_parts(rows: Iterator[tuple[int, Any, Any]], size: int) -> Iterator[Part]:
-    """Parts of `size` rows."""
-    part: Part = []
+def split_into_parts(rows: Iterable[tuple[int, Any, Any]]) -> Iterator[Part]:
+    """Parts of rows that are read together; fewer rows where cells are whole files."""
+    part, size = [], 0
     for row in rows:
         part.append(row)
-        if len(part) == size:
+        size += sum(map(_size, row[2].values()))
+        if len(part) == _ROWS or size > _BYTES:
             yield part
-            part = []
+            part, size = [], 0
     if part:
         yield part
+
+
+def _size(cell: Any) -> int:
+    return cell.nbytes if isinstance(cell, np.ndarray) else sys.getsizeof(cell)

@@ -1,7 +1,7 @@
 """Reads the rows of a table: cells to values, and what is wrong with those that cannot be read."""
 
 import functools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -39,17 +39,13 @@ class Reader:
     _read: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(
-        self, place: int | str, cells: Mapping[str, Cell] | RowError
+        self, place: int | str, cells: Mapping[str, Cell]
     ) -> tuple[Row | None, list[Fault]]:
         """The row, or None if it is skipped, and its faults.
 
         Raises:
             RowError: it has a fault, and the policy is to stop.
         """
-        if isinstance(cells, RowError):
-            if self.policy == "stop":
-                raise cells
-            return None, [Fault(place, "", "skipped", cells.reason)]
         values, errors = {}, {}
         for name, column in self.columns.items():
             try:
@@ -108,15 +104,3 @@ def require_columns(columns: Mapping[str, Column]) -> None:
             "--data.columns: expected a modality such as image:image or text:text, got "
             f"{' '.join(columns) or 'none'}"
         )
-
-
-def chunks(rows: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of `size` rows; the last may be shorter."""
-    part: list[Any] = []
-    for row in rows:
-        part.append(row)
-        if len(part) == size:
-            yield part
-            part = []
-    if part:
-        yield part

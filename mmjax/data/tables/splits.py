@@ -3,7 +3,7 @@
 import array
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,8 @@ class Splitting:
         self._rule = rule
         self._said = array.array("b")  # what the split's column says
         self._whole = array.array("Q")  # a hash of all cells
-        self._keys = [array.array("Q") for _ in rule.files or (0,)]
+        self._group = array.array("Q")  # a hash of what stays together, where a column says it
+        self._keys = [array.array("Q") for _ in rule.files or (0,)]  # of files, or of all inputs
 
     def add(self, cells: Mapping[str, Cell] | None) -> None:
         """Add the next row of the file; None: a row that is not used.
@@ -82,23 +83,16 @@ class Splitting:
         rule = self._rule
         if cells is None:
             self._said.append(UNUSED)
-            self._whole.append(0)
-            for keys in self._keys:
+            for keys in (self._whole, self._group, *self._keys):
                 keys.append(0)
             return
         self._said.append(split_number(cells[rule.split]) if rule.split else 0)
         self._whole.append(_hash([cells[name] for name in sorted(cells)]))
-        if rule.group is not None:
-            keyed: Iterable[Cell] = [cells[rule.group]]
-        elif rule.files:
-            keyed = [cells[name] for name in rule.files]
-        else:
-            keyed = [[cells[name] for name in rule.inputs]]
         whole = self._whole[-1]
-        for keys, cell in zip(self._keys, keyed, strict=False):
+        files = [cells[name] for name in rule.files] or [[cells[name] for name in rule.inputs]]
+        group = None if rule.group is None else cells[rule.group]
+        for keys, cell in zip([self._group, *self._keys], [group, *files], strict=True):
             keys.append(whole if absent(cell) else _hash(cell))
-        for keys in self._keys[1:] if rule.group is not None else ():
-            keys.append(self._keys[0][-1])
 
     def result(self) -> "Splits":
         """The splits of all rows."""
@@ -106,7 +100,7 @@ class Splitting:
         used = said != UNUSED
         split = said.copy()
         if self._rule.split is None:
-            together = _joined(keys)
+            together = _joined(keys) if self._rule.group is None else np.array(self._group)
             values, places = np.unique(together, return_inverse=True)
             drawn = [self._rule.split_of(int(value)) for value in values]
             split = np.where(used, np.array(drawn, np.int8)[places], UNUSED)
@@ -114,7 +108,7 @@ class Splitting:
         return Splits(
             split,
             duplicates=len(whole) - len(np.unique(whole)),
-            shared=[_shared(key[used], split[used]) for key in keys] if self._rule.files else [],
+            shared=sum(_shared(key[used], split[used]) for key in keys),
         )
 
 
@@ -124,7 +118,7 @@ class Splits:
 
     of_row: np.ndarray
     duplicates: int  # rows that are equal to an earlier one in every cell
-    shared: Sequence[int]  # for each column of files, how many of them several splits have
+    shared: int  # files that several splits have; without files, rows that are equal in all inputs
 
     @property
     def counts(self) -> dict[str, int]:

@@ -11,7 +11,13 @@ from mmjax.data.dataset import Budget, Dataset, Inputs, Place, check_split
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Rng, Share
 from mmjax.data.tables import build, guess
-from mmjax.data.tables.columns import Column, ImageColumn, TextColumn
+from mmjax.data.tables.columns import (
+    BinaryColumn,
+    ClassColumn,
+    Column,
+    ImageColumn,
+    TextColumn,
+)
 from mmjax.data.tables.reading import Policy
 from mmjax.data.tables.source import TableSource, balanced
 from mmjax.data.tables.splits import Rule, parse_fold
@@ -72,8 +78,12 @@ class TableData(Dataset):
             raise UserError(
                 f"--data.modalities {unknown[0]}: choose from {', '.join(self.columns)}"
             )
-        if self.balance is not None and self.columns and self.balance not in self.columns:
-            raise UserError(f"--data.balance {self.balance}: choose from {', '.join(self.columns)}")
+        classes = [n for n, c in self.columns.items() if isinstance(c, (BinaryColumn, ClassColumn))]
+        if self.balance is not None and self.columns and self.balance not in classes:
+            raise UserError(
+                f"--data.balance {self.balance}: expected a class or binary target, "
+                f"{', '.join(classes) or 'which this table has none of'}"
+            )
 
     @property
     def path(self) -> Path:
@@ -107,7 +117,7 @@ class TableData(Dataset):
         """The same rows with these modalities alone; what was read already is not read again."""
         other = dataclasses.replace(self, modalities=modalities)
         if "_built" in self.__dict__:
-            other.__dict__["_built"] = self._built
+            object.__setattr__(other, "_built", self._built)
         return other
 
     def bound(self, inputs: Collection[str], targets: Collection[str]) -> "TableData":
@@ -131,7 +141,8 @@ class TableData(Dataset):
         """
         self._require_file()
         if on_disk:
-            self.__dict__["_built"] = build.build(self, workers=workers, on_disk=True)
+            made = build.build(self, workers=workers, on_disk=True)
+            object.__setattr__(self, "_built", made)
         built = self._built
         if self.on_bad_row != "stop":
             report = Path(self.report or f"{self.path.stem}.skipped.csv")

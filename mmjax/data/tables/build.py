@@ -101,14 +101,16 @@ def _split(data: "TableData") -> tuple[Splits, list[Fault], str]:
     The digest covers cells, and sizes and times of the files that they name, but reads no file.
     """
     splitting = Splitting(data.rule)
-    faults = []
+    faults, place = [], None
     wanted = data.subset_ids
+    left = set(wanted or ())
     digest = hashlib.sha256(repr((data.columns, data.rule, data.on_bad_row)).encode())
     base = base_folder(data.path)
     files = [c.names(name)[0] for name, c in data.columns.items() if c.files]
     with shown("looking at the rows") as tell:
         for number, (place, cells) in enumerate(cells_of(data)):
             tell(number)
+            left.discard(str(place))
             if wanted is not None and str(place) not in wanted:
                 splitting.add(None)
                 continue
@@ -128,6 +130,11 @@ def _split(data: "TableData") -> tuple[Splits, list[Fault], str]:
             digest.update(content(dict(cells)))
             for name in files:
                 digest.update(_state(base, cells[name]))
+    if left:
+        raise UserError(
+            f"{data.subset}: {len(left):,} of its lines are no rows of {data.path}, such as "
+            f"{min(left)!r:.60}; the place of the last row is {place!r}"
+        )
     return splitting.result(), faults, digest.hexdigest()
 
 

@@ -1,16 +1,19 @@
 """Columns that are modalities."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
 
+from mmjax.data.media.dicom import is_dicom, open_dicom
+from mmjax.data.media.image import open_image
+from mmjax.data.media.pixels import levels_of
+from mmjax.data.media.source import cell_source
 from mmjax.data.tables.columns.column import Cell, Column, Fit, absent
 from mmjax.data.transforms.audio import AudioTransform
-from mmjax.data.transforms.features import FeatureFit, FeatureTransform
 from mmjax.data.transforms.image import ImageFit, ImageTransform
 from mmjax.data.transforms.table import parse_row
 from mmjax.data.transforms.table_fit import TableFit
@@ -27,6 +30,12 @@ class ImageColumn(Column):
     files: ClassVar[bool] = True
     size: tuple[int, int] = (64, 64)  # height and width in pixels that pictures are resized to
     grey: bool = False  # read as grey instead of RGB
+    pixel_limit: int = (
+        0  # largest picture that is read; 0: 200 million pixels of JPEG, 50 of others
+    )
+    # Of DICOM: centre and width of the levels that are shown, such as 40 400 (Hounsfield units);
+    # None: as the file says.
+    window: tuple[float, float] | None = None
 
     @property
     def _shape(self) -> tuple[int, int, int]:
@@ -34,7 +43,17 @@ class ImageColumn(Column):
 
     def read(self, cell: Cell, folder: Path) -> np.ndarray:
         """Pixels uint8 or uint16 `[height, width, channel]`."""
-        return _draft_image(self._shape).read(cell, folder)
+        draft = _draft_image(self._shape)
+        if not isinstance(cell, np.ndarray) and (self.pixel_limit or self.window):
+            source, name = cell_source(cell, folder)
+            limit = self.pixel_limit or None
+            if is_dicom(source):
+                window = self.window or "file"
+                cell = open_dicom(source, name=name, window=window, pixel_limit=limit or 10**9)
+            else:
+                picture = open_image(source, name=name, size=self.size, pixel_limit=limit)
+                cell = levels_of(picture, self._shape[2])
+        return draft.read(cell, folder)
 
     def fitting(self) -> Fit:
         """Mean and standard deviation of each channel."""
@@ -130,109 +149,3 @@ class SoundColumn(Column):
     def fitting(self) -> Fit:
         """Nothing is fitted."""
         return _Fitted(self._transform)
-
-
-@dataclass(frozen=True)
-class _Tokens(Column):
-    """Rows of floats `[token, feature]`, standardised feature by feature."""
-
-    files: ClassVar[bool] = True
-    max_tokens: int = 0  # longer rows are cut; 0: as many as the longest training row has
-
-    def fitting(self) -> Fit:
-        """Mean and standard deviation of each feature, and the longest row."""
-        return FeatureFit(self.max_tokens or None)
-
-
-@final
-@dataclass(frozen=True)
-class FeaturesColumn(_Tokens):
-    """Precomputed features: paths of .npy files of floats, lists of numbers, or rows of a matrix.
-
-    With `matrix`, a cell is the number of a row of that file; with `offsets`, row i consists of the
-    lines offsets[i] to offsets[i + 1] - 1 of the matrix.
-    """
-
-    matrix: str = ""  # a .npy file
-    offsets: str = ""  # a .npy file of integers
-
-    def read(self, cell: Cell, folder: Path) -> np.ndarray:
-        """Floats `[token, feature]` or `[feature]`."""
-        if not self.matrix:
-            return _draft_features(cell, folder)
-        matrix = _mapped(folder / self.matrix)
-        ends = _mapped(folder / self.offsets) if self.offsets else None
-        count = len(matrix) if ends is None else len(ends) - 1
-        try:
-            place = int(cell)
-        except (TypeError, ValueError):
-            place = -1
-        if not 0 <= place < count:
-            raise UserError(f"expected a row of {self.matrix}, 0 to {count - 1}, got {cell!r:.60}")
-        found = matrix[place] if ends is None else matrix[ends[place] : ends[place + 1]]
-        return _draft_features(np.array(found, np.float32), folder)
-
-
-def _draft_features(cell: Cell, folder: Path) -> np.ndarray:
-    if isinstance(cell, str) and cell.lstrip()[:1] == "[":
-        cell = [float(number) for number in cell.strip()[1:-1].replace(",", " ").split()]
-    if isinstance(cell, list):
-        cell = np.asarray(cell, np.float32)
-    if isinstance(cell, str):
-        from mmjax.data.transforms.features import open_features
-
-        cell = open_features(folder / cell)
-    if not isinstance(cell, np.ndarray) or cell.ndim not in (1, 2) or not cell.shape[-1]:
-        raise UserError(f"expected floats [token, feature] or [feature], got {cell!r:.60}")
-    FeatureTransform.draft(cell.shape[-1]).tokens(cell)  # checks the numbers
-    return cell
-
-
-@functools.lru_cache(maxsize=8)
-def _mapped(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # NumPy raises many kinds of errors for a damaged file
-        raise UserError(f"{path}: expected a .npy file of numbers, got {error}") from error
-
-
-@final
-@dataclass(frozen=True)
-class SeriesColumn(_Tokens):
-    """Time series: paths of .npy or .csv files of numbers `[step, channel]`.
-
-    A first CSV column of time stamps becomes channel 0, in seconds since the first row.
-    """
-
-    def read(self, cell: Cell, folder: Path) -> np.ndarray:
-        """Floats `[step, channel]`."""
-        from mmjax.data.media.series import open_series
-
-        return _array(open_series, cell, folder)
-
-
-@final
-@dataclass(frozen=True)
-class PointsColumn(_Tokens):
-    """Sets of points: paths of .npy, KITTI .bin, .ply or .pcd files, `[point, feature]`.
-
-    Of sets with more than `max_points`, evenly spaced points are read.
-    """
-
-    max_points: int = 2048
-
-    def read(self, cell: Cell, folder: Path) -> np.ndarray:
-        """Floats `[point, feature]`."""
-        from mmjax.data.media.points import open_points
-
-        points = _array(open_points, cell, folder)
-        if len(points) > self.max_points:
-            points = points[np.linspace(0, len(points) - 1, self.max_points).astype(int)]
-        return points
-
-
-def _array(opened: Callable[[Any], np.ndarray], cell: Cell, folder: Path) -> np.ndarray:
-    if isinstance(cell, str):
-        cell = folder / cell
-    array = np.asarray(cell if isinstance(cell, (np.ndarray, list)) else opened(cell), np.float32)
-    return _draft_features(array, folder)

@@ -35,8 +35,8 @@ def predict(
         image: a PNG, JPEG or WebP file; it is resized as in the training
         text: any text
         input: name=value for each other modality: the path of a WAV or .npy file, or a JSON object
-        batch: a table with columns such as image,text (CSV, TSV, JSON lines, Parquet ...); paths are
-            relative to it, an empty cell is a missing modality
+        batch: a table (CSV, TSV, JSON lines, Parquet ...) with columns such as image,text; paths
+            are relative to it, an empty cell is a missing modality
         out: a CSV file to write: the rows of the batch with their predictions
         on_bad_row: for a row that cannot be read: stop with exit code 1 after the rows before it,
             or skip it and write it to the report

@@ -24,6 +24,7 @@ from mmjax.config.registry import fields, required, siblings, tag
 from mmjax.config.settings import Compute, Keeping
 from mmjax.config.span import Span
 from mmjax.config.sweep import Axis, Point, combinations
+from mmjax.data.datasets import TableData
 from mmjax.data.tables.columns import Column
 from mmjax.errors import UserError
 
@@ -143,7 +144,7 @@ def _opened(value: Any) -> tuple[Any, Any]:
         return type(value), value
     views = {name: _view(part) for name, part in parts.items() if _has_parts(part)}
     for name, part in parts.items():
-        if isinstance(part, Mapping) and not part:
+        if isinstance(value, TableData) and name == "columns" and not part:
             views[name] = (tyro.conf.Suppress[tyro.conf.Fixed[dict]], part)
         if isinstance(part, Compute | Keeping):  # their flags need no prefix
             views[name] = (Annotated[type(part), tyro.conf.arg(name="")], part)

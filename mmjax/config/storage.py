@@ -53,10 +53,14 @@ def _encode(value: Any, wanted: Callable[[Any], bool]) -> Any:
         parts = {name: _encode(getattr(value, name), wanted) for name in names}
         return ({"type": _tag(kind)} if isinstance(value, ROOTS) else {}) | parts
     if isinstance(value, Mapping):
-        return {key: _encode(item, wanted) for key, item in value.items()}
+        return {_key(key): _encode(item, wanted) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_encode(item, wanted) for item in value]
     return encode_path(value) if isinstance(value, str) else value
+
+
+def _key(key: Any) -> Any:
+    return encode_path(key) if isinstance(key, str) else key
 
 
 def _tag(kind: type) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mmjax.balance import Blend
 from mmjax.config import storage
 from mmjax.config.registry import FAMILIES
+from mmjax.data.datasets import TableData
 from mmjax.encoders import Lstm
 from tests.config.experiments import SMALL, small
 from tests.config.random_experiments import experiments, instances
@@ -64,6 +65,8 @@ def holding(family, part):
             return small(model=model(**{family: part}))
         case "objective":
             return small(objectives={"match": part})
+        case "column":
+            return small(data=TableData(columns={"x": part}))
         case "balance":
             return small(balance=part, model=model(unimodal=part.unimodal[0]))
     return small(**{family: part})

@@ -44,6 +44,7 @@ def test_every_registered_class_comes_back_equal(tag):
         "head": lambda: small(model=part(heads={"match": instance})),
         "objective": lambda: small(objectives={"match": instance}),
         "data": lambda: small(data=instance),
+        "column": lambda: small(data=TableData(columns={"x": instance})),
         "optim": lambda: small(optim=instance),
         "balance": lambda: small(balance=instance, model=part(unimodal=unimodal)),
     }[family]()
@@ -68,7 +69,7 @@ def broken(path, value):
 @pytest.mark.parametrize(
     "path, value, message",
     [
-        (["format"], 99, r"a configuration of format 3 or 4 or 5, got 99; another version"),
+        (["format"], 99, r"a configuration of format 3 or 4 or 5 or 6, got 99; another version"),
         (["model", "fusion", "type"], "fusion/sun", r"unknown type 'fusion/sun'.*'fusion/sum'"),
         (["optim", "type"], "fusion/sum", r"unknown type 'fusion/sum'.*'optim/adam'"),
         (["optim", "peak"], 1.0, r"optim/adam has no field \['peak'\]; its fields are \['peak_lr'"),

@@ -79,13 +79,14 @@ def worker_processes(workers: int, make: Callable[[int], Any] | None = None) -> 
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (make,))
 
 
-_make: Callable[[int], Any] | None  # of a worker process
+_make: Callable[[int], Any]  # of a worker process
 
 
 def _begin(make: Callable[[int], Any] | None) -> None:
     """In a worker: ignore Ctrl-C, which reaches all processes, and end with the parent."""
     global _make
-    _make = make
+    if make is not None:
+        _make = make
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -98,5 +99,4 @@ def _end_with_parent() -> None:
 
 
 def _made(step: int) -> Any:
-    assert _make is not None
     return _make(step)

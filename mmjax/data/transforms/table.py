@@ -187,8 +187,9 @@ def category_of(cell: Any) -> str:
         raise UserError(f"expected a category as text, got {cell!r:.60}")
     if isinstance(cell, (bool, np.bool_)):
         return str(bool(cell)).lower()
-    whole = isinstance(cell, Real) and float(cell).is_integer()
-    return cell if isinstance(cell, str) else str(int(cell) if whole else cell)
+    if isinstance(cell, Real):
+        return str(int(float(cell)) if float(cell).is_integer() else cell)
+    return str(cell)
 
 
 def number_of(cell: Any, date: bool = False) -> float:

@@ -13,6 +13,9 @@ import numpy as np
 from mmjax.data.dataset import SPLITS
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.tables import findings, prepared
+from mmjax.data.tables.columns import FeaturesColumn
+from mmjax.data.tables.columns.column import absent
+from mmjax.data.tables.prepared import Shards
 from mmjax.data.tables.reading import Reader, needed, require_columns
 from mmjax.data.tables.source import Held, Store
 from mmjax.data.tables.splits import UNUSED, Splits, Splitting, content
@@ -60,6 +63,8 @@ def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Buil
         _prepare(data, reader, splits, folder, workers)
         found = prepared.load(folder)
     store, numbers, more = found or _held(data, reader, splits)
+    if isinstance(store, Shards) and store.size() <= _budget(data):
+        store = Held(list(store))
     faults += more
     _require_rows(data, numbers)
     preprocessing = _fitted(data, store, numbers)
@@ -78,7 +83,7 @@ def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Buil
             if late:
                 masked[place] = tuple(errors)
             counted.add(SPLITS[numbers[place]], kept)
-            digests[numbers[place]].update(content(dict(kept.values)))
+            digests[numbers[place]].update(content(dict(sorted(kept.values.items()))))
     _require_rows(data, numbers)
     if all(isinstance(fault.line, int) for fault in faults):
         faults.sort(key=lambda fault: fault.line)
@@ -107,6 +112,9 @@ def _split(data: "TableData") -> tuple[Splits, list[Fault], str]:
     digest = hashlib.sha256(repr((data.columns, data.rule, data.on_bad_row)).encode())
     base = base_folder(data.path)
     files = [c.names(name)[0] for name, c in data.columns.items() if c.files]
+    for column in data.columns.values():
+        if isinstance(column, FeaturesColumn):
+            digest.update(_state(base, column.matrix) + _state(base, column.offsets))
     with shown("looking at the rows") as tell:
         for number, (place, cells) in enumerate(cells_of(data)):
             tell(number)
@@ -139,14 +147,15 @@ def _split(data: "TableData") -> tuple[Splits, list[Fault], str]:
 
 
 def _state(base: Path, cell: Any) -> bytes:
-    """Size and time of the file that a cell names."""
-    if not isinstance(cell, str) or len(cell) > 4096:
+    """Sizes and times of the file, or of the files of the folder, that a cell names."""
+    if not isinstance(cell, str) or absent(cell) or len(cell) > 4096:
         return b""
     try:
-        state = (base / cell).stat()
+        path = base / cell
+        found = [file.stat() for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     except (OSError, ValueError):
         return b"?"
-    return f"{state.st_size}:{state.st_mtime_ns}".encode()
+    return repr([(state.st_size, state.st_mtime_ns) for state in found]).encode()
 
 
 def _larger(data: "TableData", reader: Reader, splits: Splits) -> bool:
@@ -158,8 +167,12 @@ def _larger(data: "TableData", reader: Reader, splits: Splits) -> bool:
             sizes += [len(content(dict(row.values)))] if row is not None else []
         if len(sizes) == _SAMPLE:
             break
-    budget = available_memory() / 4 if data.memory is None else data.memory * 1e9
-    return bool(sizes) and count * float(np.mean(sizes)) > budget
+    return bool(sizes) and count * float(np.mean(sizes)) > _budget(data)
+
+
+def _budget(data: "TableData") -> float:
+    """Bytes that the rows may take in memory."""
+    return available_memory() / 4 if data.memory is None else data.memory * 1e9
 
 
 def _used(data: "TableData", splits: Splits) -> Iterator[tuple[int, Any, Any]]:

@@ -6,7 +6,6 @@ finished is not read again, so an interrupted preparation goes on where it stopp
 
 import fcntl
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax import serialization
 
 from mmjax.data.dataset import SPLITS
 from mmjax.data.pipeline.prefetch import worker_processes
+from mmjax.data.tables.packing import pack, unpack
 from mmjax.data.tables.reading import Reader, Row
 from mmjax.data.tables.source import Store
-from mmjax.data.transforms.audio import Recording
 from mmjax.errors import StorageError
 from mmjax.io import json_file
 from mmjax.io.bad_rows import Fault
@@ -106,8 +104,8 @@ def _write(folder: Path, number: int, reader: Reader, part: Part) -> None:
         if name not in writers:
             path = folder / f"part-{number:05d}.{name}"
             writers[name] = ArrayRecordWriter(str(path), "group_size:1")
-        values = {key: _packed(value) for key, value in row.values.items()}
-        values[_PLACE] = _packed(row.place)
+        values = {key: pack(value) for key, value in row.values.items()}
+        values[_PLACE] = pack(row.place)
         writers[name].write(features.serialize_example(features.encode_example(values)))
         counts[name] += 1
     for writer in writers.values():
@@ -168,6 +166,10 @@ class Shards(Store):
     def __len__(self) -> int:
         return self._count
 
+    def size(self) -> int:
+        """Bytes of the files."""
+        return sum(file.stat().st_size for file in self._files if file.exists())
+
     def take(self, places: np.ndarray) -> Sequence[Row]:
         """Rows by their position."""
         if not len(places):
@@ -183,8 +185,8 @@ class Shards(Store):
 
     def _row(self, record: bytes) -> Row:
         values = self._parsed(record)
-        place = _unpacked(values.pop(_PLACE))
-        return Row(place, {name: _unpacked(value) for name, value in values.items()})
+        place = unpack(values.pop(_PLACE))
+        return Row(place, {name: unpack(value) for name, value in values.items()})
 
     @functools.cached_property
     def _records(self) -> Any:
@@ -209,28 +211,6 @@ def _features(names: tuple[str, ...]) -> Any:
     import tensorflow_datasets as tfds
 
     return tfds.features.FeaturesDict({name: tfds.features.Text() for name in (*names, _PLACE)})
-
-
-def _packed(value: Any) -> bytes:
-    """MessagePack; the empty text for a missing value."""
-    if value is None:
-        return b""
-    if isinstance(value, Recording):
-        value = {"samples": value.samples, "sample_rate": value.sample_rate}
-        return b"R" + serialization.msgpack_serialize(value)
-    if isinstance(value, Mapping):
-        return b"J" + json.dumps(value).encode()
-    return b"V" + serialization.msgpack_serialize(value)
-
-
-def _unpacked(content: bytes) -> Any:
-    kind, rest = content[:1], content[1:]
-    if not kind:
-        return None
-    if kind == b"J":
-        return json.loads(rest)
-    value: Any = serialization.msgpack_restore(rest)
-    return Recording(value["samples"], value["sample_rate"]) if kind == b"R" else value
 
 
 def split_into_parts(rows: Iterable[tuple[int, Any, Any]]) -> Iterator[Part]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmjax.data.dataset import SPLITS
 from mmjax.data.tables.columns.column import Cell, absent
+from mmjax.data.transforms.audio import Recording
 from mmjax.errors import UserError
 
 UNUSED = -1
@@ -157,6 +158,8 @@ def content(value: Any) -> bytes:
     """Bytes that differ where values differ, the same in every process."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype}{value.shape}".encode() + value.tobytes()
+    if isinstance(value, Recording):
+        value = [value.samples, value.sample_rate]
     if isinstance(value, Mapping):
         value = [part for pair in value.items() for part in pair]
     if isinstance(value, (list, tuple)):

@@ -26,7 +26,7 @@ def made(folder: Path, rows: list[dict[str, Any]], columns, **fields) -> TableDa
     return TableData(data_dir=str(folder), columns=columns, **fields)
 
 
-def everything(data: TableData, split: str) -> dict[str, list[Any]]:
+def everything(data: TableData, split: str) -> dict[str, Any]:
     """All values of a split, by modality and target."""
     source = data.source(split)
     found = source.read(np.arange(len(source)), None)

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -26,7 +27,7 @@ COLUMNS = {
     "text": kinds.TextColumn(),
     "sound": kinds.SoundColumn(sample_rate=100, max_samples=20),
     "touch": kinds.FeaturesColumn(),
-    "table": kinds.TableColumn(("age", "sex")),
+    "table": kinds.TableColumn(("sex", "age")),
     "label": kinds.ClassColumn(),
     "tags": kinds.MultiLabelColumn(),
     "weight": kinds.NumberColumn(),
@@ -147,6 +148,21 @@ def test_parts_that_are_finished_are_not_read_again_after_an_interruption(table,
     assert folders(table) == [folder] and not list(folder.glob("part-*"))
     monkeypatch.undo()
     assert_alike(table, disk)
+
+
+def test_two_trainings_prepare_a_table_once(table, monkeypatch):
+    monkeypatch.setattr(prepared, "_ROWS", 7)
+    places, read = [], Reader.__call__
+    monkeypatch.setattr(
+        Reader,
+        "__call__",
+        lambda self, place, cells: places.append(place) or read(self, place, cells),
+    )
+    with ThreadPoolExecutor(2) as executor:
+        first, second = executor.map(lambda _: on_disk(table), range(2))
+    assert len(places) == 40
+    monkeypatch.undo()
+    assert_alike(first, second)
 
 
 def test_changed_files_or_cells_are_prepared_anew_and_what_was_prepared_is_kept(table, tmp_path):

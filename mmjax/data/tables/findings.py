@@ -10,6 +10,7 @@ from mmjax.data.tables.columns import Column, TextColumn
 from mmjax.data.tables.splits import Splits, content
 from mmjax.data.targets import Binary, Category, MultiLabel
 from mmjax.data.transforms.table import Categorical, TableTransform
+from mmjax.data.transforms.table_fit import MOST_CATEGORIES
 from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import UserError
 from mmjax.io.bad_rows import Fault
@@ -152,7 +153,8 @@ class Findings:
             transform = self._preprocessing.transforms.get(name)
             for part in transform.columns if isinstance(transform, TableTransform) else ():
                 train = self._rows["train"]
-                if isinstance(part, Categorical) and len(part.categories) > _NEARLY * train > 10:
+                many = min(_NEARLY * train, MOST_CATEGORIES)
+                if isinstance(part, Categorical) and len(part.categories) >= many > 10:
                     yield (
                         f"{_called(name, part.name)}: nearly every value is a category of its own "
                         f"({len(part.categories):,} of {train:,}): leave it out of --data.columns"

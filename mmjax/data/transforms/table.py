@@ -82,7 +82,7 @@ class TableTransform(Transform):
 
         A column whose cells are numbers or dates, also as texts, is numeric, any other categorical,
         as are those that `categorical` names. Of texts, fewer than 1 in 20 may be no numbers; their
-        rows are refused later. Categories are ordered by frequency, then alphabetically. A
+        rows are refused later. Categories are the 10,000 most frequent, then alphabetically. A
         constant number is only centred. Columns are in the order in which they first appear.
         """
         from mmjax.data.transforms.table_fit import TableFit  # which makes this class

@@ -22,6 +22,7 @@ from mmjax.errors import UserError
 
 _ODD = 0.05  # share of texts that are no numbers in a column of numbers
 _BLOCK = 4096
+MOST_CATEGORIES = 10_000  # of a column, the most frequent ones; others are unknown
 
 
 class TableFit:
@@ -50,14 +51,18 @@ class TableFit:
 
 class _ColumnFit:
     def __init__(self) -> None:
-        self._categories: Counter[str] = Counter()
+        self._count = 0
+        self._categories: Counter[str] = Counter()  # at most twice MOST_CATEGORIES
         self._others = 0  # cells that are neither texts nor booleans
         self._kinds = ((False, _Numbers()), (True, _Numbers()))  # of numbers, and of dates
 
     def add(self, cell: Any) -> None:
         if is_missing(cell):
             return
+        self._count += 1
         self._categories[category_of(cell)] += 1
+        if len(self._categories) > 2 * MOST_CATEGORIES:  # such as numbers, all different
+            self._categories = Counter(dict(self._categories.most_common(MOST_CATEGORIES)))
         self._others += not is_category(cell)
         for date, numbers in self._kinds:
             try:
@@ -67,18 +72,17 @@ class _ColumnFit:
                     raise
 
     def result(self, name: str, named: bool) -> Column:
-        total = self._categories.total()
-        if not total:
+        if not self._count:
             raise UserError(f"column {name!r}: expected a cell that is not missing, got none")
         for date, numbers in self._kinds:
             moments = numbers.moments()
             typed = self._others and not date
-            if not named and (typed or moments.count > (1 - _ODD) * total):
+            if not named and (typed or moments.count > (1 - _ODD) * self._count):
                 mean, std = moments.result()
                 return Numeric(name, float(mean), float(std), date)
         counts = self._categories
         ranked = sorted(counts, key=lambda category: (-counts[category], category))
-        return Categorical(name, tuple(ranked))
+        return Categorical(name, tuple(ranked[:MOST_CATEGORIES]))
 
 
 class _Numbers:

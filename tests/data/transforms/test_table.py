@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.transforms import table_fit
 from mmjax.data.transforms.table import Categorical, Numeric, TableTransform
 
 _ROWS = [
@@ -221,3 +222,16 @@ def test_a_few_texts_among_numbers_are_refused_and_many_make_categories():
     with pytest.raises(ValueError, match="column 'x': expected a number, got 'forty'"):
         table(few)
     assert TableTransform.fit([*few, *[{"x": "old"}] * 9]).categories == (42,)
+
+
+def test_memory_is_bounded_where_every_cell_is_another_and_frequent_categories_are_kept(
+    monkeypatch,
+):
+    monkeypatch.setattr(table_fit, "MOST_CATEGORIES", 10)
+    fitting = table_fit.TableFit()
+    for i in range(300):
+        fitting.add({"code": f"x{i}" if i % 3 else "ab"[i % 2], "age": f"{i}.5"})
+    code, age = fitting.result().columns
+    assert code.categories[:2] == ("a", "b") and len(code.categories) == 10
+    assert age.mean == 150.0
+    assert all(len(column._categories) <= 20 for column in fitting._columns.values())

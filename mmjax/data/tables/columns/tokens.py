@@ -1,6 +1,7 @@
 """Columns that are modalities of several tokens: features, series, points, slices."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,15 +47,16 @@ class FeaturesColumn(_Tokens):
         """Floats `[token, feature]` or `[feature]`."""
         if not self.matrix:
             return _draft_features(cell, folder)
-        matrix = _mapped(folder / self.matrix)
-        ends = _mapped(folder / self.offsets) if self.offsets else None
+        matrix = _mapped(folder / self.matrix, "fiu")
+        ends = _mapped(folder / self.offsets, "iu") if self.offsets else None
         count = len(matrix) if ends is None else len(ends) - 1
         try:
-            place = int(cell)
+            number = float(cell)
         except (TypeError, ValueError):
-            place = -1
-        if not 0 <= place < count:
+            number = math.nan
+        if not (0 <= number < count and number.is_integer()):
             raise UserError(f"expected a row of {self.matrix}, 0 to {count - 1}, got {cell!r:.60}")
+        place = int(number)
         found = matrix[place] if ends is None else matrix[ends[place] : ends[place + 1]]
         return _draft_features(np.array(found, np.float32), folder)
 
@@ -73,11 +75,15 @@ def _draft_features(cell: Cell, folder: Path) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def _mapped(path: Path) -> np.ndarray:
+def _mapped(path: Path, kinds: str) -> np.ndarray:
+    """A .npy file of rows; `kinds` of NumPy's types."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # NumPy raises many kinds of errors for a damaged file
         raise UserError(f"{path}: expected a .npy file of numbers, got {error}") from error
+    if not (isinstance(array, np.ndarray) and array.ndim and array.dtype.kind in kinds):
+        raise UserError(f"{path}: expected a .npy file with rows of numbers, got {array!r:.60}")
+    return array
 
 
 @final

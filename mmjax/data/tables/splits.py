@@ -103,8 +103,8 @@ class Splitting:
         if self._rule.split is None:
             together = _joined(keys) if self._rule.group is None else np.array(self._group)
             values, places = np.unique(together, return_inverse=True)
-            drawn = [self._rule.split_of(int(value)) for value in values]
-            split = np.where(used, np.array(drawn, np.int8)[places], UNUSED)
+            drawn = np.fromiter((self._rule.split_of(int(one)) for one in values), np.int8)
+            split = np.where(used, drawn[places], UNUSED)
         whole = np.array(self._whole)[used]
         return Splits(
             split,
@@ -145,8 +145,10 @@ def _joined(keys: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _shared(keys: np.ndarray, split: np.ndarray) -> int:
-    pairs = np.unique(np.stack([keys, split.astype(np.uint64)], axis=1), axis=0)
-    return int(np.sum(np.unique(pairs[:, 0], return_counts=True)[1] > 1))
+    values, places = np.unique(keys, return_inverse=True)
+    seen = np.zeros((len(values), len(SPLITS)), bool)
+    seen[places, split] = True
+    return int(np.sum(seen.sum(axis=1) > 1))
 
 
 def _hash(value: Cell) -> int:

@@ -75,7 +75,7 @@ def everything(
     """All columns of a file that hold something to learn from, and the names of the others.
 
     Columns of numbers and categories become one modality, `table`. Not used are constants, and
-    columns in which nearly every row has a number or a code of its own.
+    row numbers, and columns in which nearly every row has a code of its own.
     """
     cells = sample(path, format)
     found: dict[str, Column] = {n: target(n, _column(path, cells, n, "target")) for n in targets}
@@ -98,9 +98,10 @@ def everything(
 def _informative(cells: Sequence[Cell]) -> bool:
     different = {str(cell) for cell in cells}
     numbers = [number(text) for text in different]
-    if None not in numbers:  # row numbers are whole and all different
-        whole = all(float(value or 0).is_integer() for value in numbers)
-        return len(different) > 1 and not (whole and len(different) == len(cells) > 20)
+    if None not in numbers:
+        values = [float(number(str(cell)) or 0) for cell in cells]
+        counted = all(a < b and float(b).is_integer() for a, b in itertools.pairwise(values))
+        return len(different) > 1 and not (counted and len(cells) > 20)  # no row numbers
     return 1 < len(different) <= 0.5 * len(cells)
 
 

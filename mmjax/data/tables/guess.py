@@ -96,13 +96,20 @@ def everything(
 
 
 def _informative(cells: Sequence[Cell]) -> bool:
-    different = {str(cell) for cell in cells}
-    numbers = [number(text) for text in different]
-    if None not in numbers:
-        values = [float(number(str(cell)) or 0) for cell in cells]
-        counted = all(a < b and float(b).is_integer() for a, b in itertools.pairwise(values))
-        return len(different) > 1 and not (counted and len(cells) > 20)  # no row numbers
-    return 1 < len(different) <= 0.5 * len(cells)
+    texts = [str(cell) for cell in cells]
+    numbers = [number(text) for text in texts]
+    if None not in numbers and len(texts) > 20:
+        pairs = itertools.pairwise(float(value or 0) for value in numbers)
+        if all(a < b and b.is_integer() for a, b in pairs):
+            return False  # row numbers
+    different = len(set(texts))
+    return different > 1 and (_typed(texts) or different <= 0.5 * len(texts))
+
+
+def _typed(texts: Sequence[str]) -> bool:
+    """Whether nearly all texts are numbers or dates."""
+    typed = sum(number(text) is not None or days(text) is not None for text in texts)
+    return typed > 0.95 * len(texts)
 
 
 def sample(path: Path, format: Format) -> dict[str, list[Cell]]:

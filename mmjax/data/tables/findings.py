@@ -114,7 +114,7 @@ class Findings:
             return f"{part.vocabulary_size:,} words, {part.max_words} a text"
         if isinstance(part, TableTransform):
             kinds = ["categories" if n else "numbers" for n in part.categories]
-            return ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
+            return ", ".join(f"{count} of {kind}" for kind, count in Counter(kinds).items())
         target = self._preprocessing.targets.get(name)
         if isinstance(target, (Category, MultiLabel)):
             return f"{len(target.names)} classes"

@@ -74,7 +74,7 @@ def everything(
 ) -> tuple[dict[str, Column], list[str]]:
     """All columns of a file that hold something to learn from, and the names of the others.
 
-    Columns of numbers and categories become one modality, `table`. Not used are constants, and
+    Columns of numbers and categories become one modality, `table`. Not used are constants,
     row numbers, and columns in which nearly every row has a code of its own.
     """
     cells = sample(path, format)
@@ -83,6 +83,8 @@ def everything(
     for name, column in cells.items():
         if name in targets or name in ignored:
             continue
+        if column and isinstance(column[0], Mapping) and column[0].keys() <= cells.keys():
+            continue  # a shard's JSON object, whose members are columns too, perhaps the target
         guessed = modality(column)
         if guessed is not None:
             found[name] = guessed

@@ -214,7 +214,7 @@ def test_numbers_and_dates_are_read_as_people_write_them(tmp_path):
     )
     data = table(tmp_path, {"table": kinds.TableColumn(("age", "income", "day"))} | MATCH, rows)
     assert data.preprocessing().transforms["table"].categories == (0, 0, 0)
-    assert data.facts()["columns"]["table"]["about"] == "3 numbers"
+    assert data.facts()["columns"]["table"]["about"] == "3 of numbers"
     assert data.facts()["columns"]["table"]["flaws"] == {}
 
 

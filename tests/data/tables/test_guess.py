@@ -1,5 +1,8 @@
 """Kinds of columns are guessed from names and cells, and shown as the command line takes them."""
 
+import io
+import tarfile
+
 import numpy as np
 import pytest
 
@@ -22,7 +25,7 @@ ROWS = [
         "walk": f"{i}.csv",
         "age": f"{i % 9},5",
         "income": f"1,{i * 37 % 60:03}",
-        "born": f"2001-02-{1 + i % 28:02}",
+        "born": f"2001-{1 + i % 3:02}-{1 + i // 3:02}",
         "sex": "fm"[i % 2],
         "site": "always",
         "extra": '{"a": 1}',
@@ -75,6 +78,17 @@ def test_a_model_finds_its_modalities_and_the_rest_of_the_table(path):
     assert found["table"].column == (
         *("id", "age", "income", "born", "sex", "site", "ill", "rating", "tags", "weight"),
     )
+
+
+def test_members_of_a_json_object_that_are_columns_too_do_not_give_the_target_away(tmp_path):
+    with tarfile.open(tmp_path / "shard.tar", "w") as shard:
+        for i in range(30):
+            for end, content in (("txt", b"a cup"), ("json", b'{"label": %d}' % (i % 2))):
+                info = tarfile.TarInfo(f"{i:03}.{end}")
+                info.size = len(content)
+                shard.addfile(info, io.BytesIO(content))
+    found, _ = guess.everything(tmp_path / "shard.tar", Format(), ["label"])
+    assert found == {"label": kinds.BinaryColumn(), "txt": kinds.TextColumn()}
 
 
 @pytest.mark.parametrize("inputs, targets", [(["picture"], []), ([], ["picture"])])

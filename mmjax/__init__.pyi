@@ -17,6 +17,7 @@ from .data.pipeline.batches import train_batches as train_batches
 from .devices import parallel as parallel
 from .errors import UserError as UserError
 from .evaluation.predictions import Predictor as Predictor
+from .models import DualEncoder as DualEncoder
 from .models import Model as Model
 from .models import Multimodal as Multimodal
 from .models.train_state import TrainState as TrainState

@@ -36,6 +36,7 @@ from mmjax.encoders import (
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS
 from mmjax.objectives import OBJECTIVES, BinaryCrossEntropy, SoftmaxCrossEntropy
+from mmjax.objectives.pairs import Pairs
 from mmjax.types import Masked
 
 
@@ -197,6 +198,14 @@ def target(values, mask=None):
 tokens, garbage, extremes = testing.tokens_of, testing.garbage, testing.extremes
 
 
+def pairs():
+    """(name, objective) of every registered objective of pairs, with and without groups."""
+    for name, cls in OBJECTIVES.items():
+        if issubclass(cls, Pairs):
+            yield name, cls()
+            yield f"{name}-groups", cls(target="group", chunk=3)
+
+
 def objectives():
     """(name, objective, output, target) of every registered objective, and variants."""
     rng = np.random.default_rng(0)
@@ -211,6 +220,8 @@ def objectives():
         "huber": (number, number[::-1].copy()),
     }
     for name, cls in OBJECTIVES.items():
+        if cls.mixes_examples:  # `pairs`
+            continue
         output, values = given[name]
         yield name, cls(output="y", target="t"), output, Masked(values, mask)
     labels = rng.integers(0, 2, (6, 3)).astype(np.float32)

@@ -16,6 +16,7 @@ from tests import samples
 ENCODERS = [pytest.param(m, i, id=n) for n, m, i in samples.encoders()]
 FUSIONS = [pytest.param(module, id=name) for name, module in samples.fusions()]
 HEADS = [pytest.param(module, id=name) for name, module in samples.heads()]
+PAIRS = [pytest.param(objective, id=name) for name, objective in samples.pairs()]
 OBJECTIVES = [pytest.param(*rest, id=name) for name, *rest in samples.objectives()]
 
 
@@ -38,6 +39,11 @@ def test_a_head_keeps_its_contracts(head):
 @pytest.mark.parametrize("objective, output, target", OBJECTIVES)
 def test_an_objective_keeps_its_contracts(objective, output, target):
     testing.check_objective(objective, output, target)
+
+
+@pytest.mark.parametrize("objective", PAIRS)
+def test_an_objective_of_pairs_keeps_its_contracts(objective):
+    testing.check_pairs(objective)
 
 
 class Faulty(nn.Module):

@@ -3,9 +3,12 @@
 from mmjax.objectives.absolute_error import AbsoluteError as AbsoluteError
 from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
 from mmjax.objectives.huber import Huber as Huber
+from mmjax.objectives.info_nce import InfoNce as InfoNce
 from mmjax.objectives.objective import Objective as Objective
+from mmjax.objectives.pairwise_sigmoid import PairwiseSigmoid as PairwiseSigmoid
 from mmjax.objectives.softmax_cross_entropy import SoftmaxCrossEntropy as SoftmaxCrossEntropy
 from mmjax.objectives.squared_error import SquaredError as SquaredError
+from mmjax.objectives.triplet import Triplet as Triplet
 
 OBJECTIVES = {
     "binary_cross_entropy": BinaryCrossEntropy,
@@ -13,4 +16,7 @@ OBJECTIVES = {
     "squared_error": SquaredError,
     "absolute_error": AbsoluteError,
     "huber": Huber,
+    "info_nce": InfoNce,
+    "pairwise_sigmoid": PairwiseSigmoid,
+    "triplet": Triplet,
 }

@@ -29,6 +29,7 @@ from program import kernels
 from mmjax.devices import parallel
 from mmjax.models.train_state import create_state
 from mmjax.optim import AdamW
+from mmjax.testing.pairs import batch_of
 from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Outputs
 from tests import samples
@@ -56,6 +57,14 @@ def programs() -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
             return objective(Outputs({"y": output}), given)["loss"].mean()
 
         yield f"objective {name}", jax.grad(loss), (output, given)
+
+    outputs, given, _ = batch_of()
+    for name, objective in samples.pairs():
+
+        def paired(values, objective=objective):
+            return objective(Outputs(values, present=outputs.present), given)["loss"].mean()
+
+        yield f"objective {name}", jax.grad(paired), (outputs.values,)
 
 
 def _one_of_each(found: Iterator[tuple[str, Any, Any]]) -> Iterator[tuple[str, Any, Any]]:

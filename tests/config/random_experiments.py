@@ -16,8 +16,9 @@ from mmjax.config.registry import FAMILIES, fields
 from mmjax.data.datasets import Planted, TableData
 from mmjax.data.tables.columns import Column
 from mmjax.fusion import MixtureOfExperts
-from mmjax.models import MODELS, Model, Multimodal
+from mmjax.models import MODELS, DualEncoder, Model, Multimodal
 from mmjax.objectives import Objective
+from mmjax.objectives.pairs import Pairs
 
 COUNTS = st.integers(1, 64)
 # Every float of a configuration may be such a small positive number, down to the smallest one.
@@ -90,6 +91,8 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
         drawn["shape"] = draw(st.sampled_from(TIMED))
     if cls is TableData:
         drawn |= {"fold": "", "balance": None, "modalities": ()}
+    if issubclass(cls, Pairs):
+        drawn["modalities"] = ()
     if issubclass(cls, Objective):
         drawn["schedule"] = tuple(sorted(dict(drawn["schedule"]).items()))
     if cls is Compute:
@@ -130,6 +133,9 @@ PARTS = {
 def models(draw, unimodal: str, modalities: list[str], outputs: list[str]) -> Model:
     """Any registered model of any encoders, heads and other parts."""
     cls = draw(st.sampled_from(list(MODELS.values())))
+    if cls is DualEncoder:
+        encoders = {name: draw(registered("encoder")) for name in modalities}
+        return draw(instances(cls, encoders=encoders, unimodal=unimodal, frozen=()))
     if cls not in PARTS:
         raise LookupError(f"tests/config/random_experiments.py: say how to draw a {cls.__name__}")
     parts = {field: draw(registered(family)) for field, family in PARTS[cls].items()}
@@ -162,10 +168,12 @@ def experiments(draw) -> Experiment:
         names = draw(st.lists(OBJECTIVES, min_size=1, max_size=2, unique=True))
         balance = draw(balances(modalities))
         unimodal = draw(st.sampled_from(balance.unimodal))
+        model = draw(models(unimodal, modalities, outputs))
+        outputs = sorted(model.outputs)
         return draw(
             instances(
                 Experiment,
-                model=draw(models(unimodal, modalities, outputs)),
+                model=model,
                 objectives={name: draw(objectives(outputs)) for name in names},
                 data=draw(registered("data")),
                 optim=draw(registered("optim")),

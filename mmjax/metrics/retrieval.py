@@ -1,0 +1,67 @@
+"""Retrieval: how well queries find what belongs to them in a gallery; exact."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+BLOCK = 4_000_000  # cosines that are computed at a time
+RANKS = (1, 5, 10)
+
+
+def retrieval(
+    queries: Float[np.ndarray, "query dim"],
+    gallery: Float[np.ndarray, "item dim"],
+    group: Shaped[np.ndarray, "row 2"],
+) -> dict[str, float]:
+    """Recall, median rank, mean average precision and nDCG of a search by inner product.
+
+    Row i of `queries` and of `gallery` is one example. What belongs to a query are the gallery's
+    rows of its `group`. Rows of one group with the same vector, such as a picture that has five
+    captions, are one item of the gallery. Of equal scores those that do not belong come first, so
+    that vectors which are all equal score worst.
+
+    Returns:
+        `recall_1`, `recall_5` and `recall_10`: share of queries with a right item among the first
+        so many, 0..1; `median_rank` of the best right item, from 1; `map`: mean over queries of
+        the mean over right items of (right items up to it) / (items up to it); `ndcg`: Jarvelin
+        and Kekalainen 2002, doi:10.1145/582415.582418, with gain 1 for right items.
+    """
+    group = _numbered(group)
+    rows = np.column_stack([group.astype(np.float64), gallery.astype(np.float64)])
+    _, kept = np.unique(rows, axis=0, return_index=True)
+    kept = np.sort(kept)
+    items, item_group = gallery[kept], group[kept]
+    best, precision, gain = [], [], []
+    for ranks in _ranks(queries, group, items, item_group):
+        right = np.arange(1, len(ranks) + 1)
+        best.append(ranks[0])
+        precision.append(np.mean(right / ranks))
+        gain.append(np.sum(1 / np.log2(ranks + 1)) / np.sum(1 / np.log2(right + 1)))
+    found = np.array(best)
+    return {
+        **{f"recall_{k}": float(np.mean(found <= k)) for k in RANKS},
+        "median_rank": float(np.median(found)),
+        "map": float(np.mean(precision)),
+        "ndcg": float(np.mean(gain)),
+    }
+
+
+def _numbered(group: np.ndarray) -> np.ndarray:
+    return np.unique(group, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _ranks(
+    queries: np.ndarray, group: np.ndarray, items: np.ndarray, item_group: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Of each query the ranks of its right items, from 1, in ascending order."""
+    size = max(1, BLOCK // len(items))
+    for first in range(0, len(queries), size):
+        scores = queries[first : first + size] @ items.T
+        for row, own in zip(scores, group[first : first + size], strict=True):
+            right = item_group == own
+            positive = np.sort(row[right])[::-1]
+            negative = np.sort(row[~right])
+            # Negatives with an equal or higher score come first.
+            above = len(negative) - np.searchsorted(negative, positive, side="left")
+            yield above + np.arange(1, len(positive) + 1)

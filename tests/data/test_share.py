@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from mmjax.data.dataset import Source
-from mmjax.data.datasets import DigitsMatch, Planted
+from mmjax.data.datasets import DigitsMatch, Planted, TableData
 from mmjax.data.pipeline.batches import train_batches, train_rows
-from mmjax.data.tables.csv_rows import CsvRows
+from mmjax.data.tables import columns
 from mmjax.data.transforms.augment import ImageAugment
 
 EVERY = ImageAugment(shift=1.0, rotation=10.0, scale=0.1, noise=9.0, cutout=2)
@@ -35,10 +35,14 @@ def pictures(tmp_path):
             writer.writerow([left, right, "a b c", row % 2, "train"])
         writer.writerow(["0.png", "0.png", "a", 0, "validation"])
         writer.writerow(["0.png", "0.png", "a", 0, "test"])
-    return CsvRows(
-        data_dir=str(tmp_path / "data"), images=("left", "right"), texts=("text",), split="split",
-        image_size=(6, 6), augment=EVERY, word_dropout=0.5,
-    )  # fmt: skip
+    found = {
+        "left": columns.ImageColumn(size=(6, 6)),
+        "right": columns.ImageColumn(size=(6, 6)),
+        "text": columns.TextColumn(dropout=0.5),
+        "match": columns.BinaryColumn(),
+    }
+    folder = str(tmp_path / "data")
+    return TableData(data_dir=folder, columns=found, split="split", augment=EVERY)
 
 
 class _Counted(Source):

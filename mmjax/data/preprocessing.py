@@ -51,6 +51,10 @@ class Preprocessing:
                 raise UserError(
                     f"unknown modality {name!r}: choose from {', '.join(sorted(self.transforms))}"
                 )
+            if isinstance(examples[name], (str, bytes)):
+                raise UserError(
+                    f"{name}: expected a list of rows, got one {type(examples[name]).__name__}"
+                )
         lengths = {name: len(rows) for name, rows in examples.items()}
         if len(set(lengths.values())) != 1:
             raise UserError(f"expected every modality to have as many rows, got {lengths}")

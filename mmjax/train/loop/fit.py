@@ -87,7 +87,8 @@ def fit_together(
         known = experiment.data.facts()
         if parallel.primary():
             Console(stderr=True).print(facts.table(known))
-        if different := facts.changes(runs[0], known):
+        different = facts.changes(runs[0], known)
+        if different and experiment.keeping.changed_data:
             _say(f"the data have changed since this run began: {'; '.join(different)}")
         # The configuration is valid: now write into the folders.
         if parallel.primary():

@@ -58,6 +58,9 @@ def fit(
     ignored = [name for name in (split, group) if name is not None]
     if columns:
         found = parsed(columns)
+        if (targets := [name for name, kind in found.items() if kind.target]) != [target]:
+            said = ", ".join(targets) or "none"
+            raise UserError(f"--columns: expected one target, {target}:KIND, got {said}")
     else:
         found, unused = guess.everything(Path(table), Format(), (target,), ignored)
         _say(f"--data.columns {guess.described(found)}")

@@ -56,6 +56,9 @@ def write(path: Path, data: TableData) -> None:
 def _counts(facts: Mapping[str, Any]) -> Iterator[str]:
     for warning in facts["warnings"]:
         yield f'<p class="warning">{html.escape(warning)}</p>'
+    counted = {"rows": sum(facts["rows"].values())}
+    counted |= {what: facts[what] for what in ("skipped", "masked", "duplicates") if facts[what]}
+    yield f"<p>{', '.join(f'{what}: {count:,}' for what, count in counted.items())}</p>"
     yield "<table><tr><th>column<th>kind<th>missing<th>cut, unknown ...<th></tr>"
     for name, column in facts["columns"].items():
         flaws = ", ".join(f"{count:,} {flaw}" for flaw, count in column["flaws"].items()) or "-"

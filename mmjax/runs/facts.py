@@ -66,8 +66,8 @@ def table(facts: Mapping[str, Any]) -> Group:
     also = [
         f"{facts[name]:,} {what}"
         for name, what in (
-            ("skipped", "rows skipped"),
-            ("masked", "rows with masked cells"),
+            ("skipped", "skipped"),
+            ("masked", "with masked cells"),
             ("duplicates", "duplicates"),
         )
         if facts.get(name)

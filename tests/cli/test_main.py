@@ -11,18 +11,7 @@ import time
 import pytest
 from PIL import Image
 
-
-def process(*arguments, cwd=None, env=None):
-    command = [sys.executable, "-m", "mmjax", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd, env=env
-    )
-
-
-def mmjax(*arguments, code=0):
-    done = process(*arguments)
-    assert done.returncode == code, done.stderr
-    return done.stdout if code == 0 else done.stderr
+from tests.cli.command import mmjax, process
 
 
 def test_help_answers_without_loading_jax():

@@ -27,6 +27,8 @@ from mmjax.config.sweep import Axis, Point, combinations
 from mmjax.data.datasets import TableData
 from mmjax.data.tables.columns import Column
 from mmjax.errors import UserError
+from mmjax.models import Model
+from mmjax.objectives import Objective
 
 
 class Command(NamedTuple):
@@ -113,10 +115,13 @@ def _parsed(
 def _view(value: Any) -> tuple[Any, Any]:
     """The type that tyro gets for a value, and the value as an instance of it."""
     own = tag(type(value))
-    if own is None or isinstance(value, Column):  # --data.columns says its kind
+    # --data.columns says the kind of a column; another model has other outputs.
+    if own is None or isinstance(value, Column | Model):
         return _opened(value)
     offered = {}
     for name, cls in siblings(type(value)).items():
+        if isinstance(value, Objective) and value.mixes_examples != cls.mixes_examples:
+            continue  # it reads the outputs of another model
         # Fields without defaults get the values of the present object, if it has them all.
         needed = [f.name for f in fields(cls) if required(f)]
         if cls is type(value):

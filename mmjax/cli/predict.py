@@ -29,10 +29,10 @@ def predict(
     own: options.Own = (),
     json: bool = False,
 ) -> None:
-    """Predict for one example (an image, a text, other inputs), or for all rows of a CSV file.
+    """Predict for one example (an image, a text, other inputs), or for all rows of a table.
 
     Args:
-        image: a PNG, JPEG or WebP file; it is resized as in the training
+        image: a picture of any kind that mmjax data reads; it is resized as in the training
         text: any text
         input: name=value for each other modality: the path of a WAV or .npy file, or a JSON object
         batch: a table (CSV, TSV, JSON lines, Parquet ...) with columns such as image,text; paths

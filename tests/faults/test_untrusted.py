@@ -192,5 +192,6 @@ def test_to_evaluate_a_run_writes_no_report_where_the_run_says(run):
     data = dataclasses.replace(data, report=str(run.parent / "new"))
     config = storage.to_json(dataclasses.replace(small(), data=data))
     (run / "config.json").write_text(json.dumps(config | {"checksum": None}))
+    (run / "data.json").unlink()  # these are others than it was trained on
     evaluate(run)
     assert not (run.parent / "new").exists()

@@ -30,7 +30,7 @@ def test_a_table_is_prepared_once_and_trained_on(tmp_path):
     rows = [{"text": f"a {i}", "match": i % 2, "split": s} for i, s in enumerate(splits(40))]
     write(tmp_path / "rows.csv", rows)
     (tmp_path / "exp.py").write_text(SCRIPT)
-    flags = ("--data.prepared", "out", "--data.memory", "0")
+    flags = ("--data.prepared", "out")
     done = process("prepare", "exp.py", "--", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "writing the rows to out/mmjax_table/" in done.stderr

@@ -22,7 +22,7 @@ MATCH = {"match": kinds.BinaryColumn()}
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """Reports are written where the user is."""
+    """Where reports are written."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
@@ -234,13 +234,12 @@ def test_by_default_nothing_that_is_as_long_as_the_training_rows_is_cut(tmp_path
     rows = rows_of(
         20, text=lambda i, _: "cup " * 100, touch=lambda *_: "a.npy", match=lambda i, _: i % 2
     )
-    columns = {"text": kinds.TextColumn(), "touch": kinds.FeaturesColumn()}
-    data = table(tmp_path, columns | MATCH, rows)
+    columns = {"text": kinds.TextColumn(), "touch": kinds.FeaturesColumn()} | MATCH
+    data = table(tmp_path, columns, rows)
     assert all(not about["flaws"] for about in data.facts()["columns"].values())
     assert data.preprocessing().transforms["touch"].max_tokens == 50
-    cut = dataclasses.replace(
-        data, columns=columns | {"touch": kinds.FeaturesColumn(max_tokens=1)} | MATCH
-    )
+    short = columns | {"touch": kinds.FeaturesColumn(max_tokens=1)}
+    cut = dataclasses.replace(data, columns=short)
     assert warned(cut, "touch: cut in 20 of 20 rows", "--data.columns.touch.max-tokens")
 
 

@@ -28,6 +28,7 @@ NAME = "mmjax_table"
 INDEX = "mmjax.json"  # written last
 _PLACE = "place"
 _ROWS, _BYTES = 2048, 2**25  # of a part, at most
+_OPEN = 256  # files at once; systems allow 1,024 in a process
 
 Part = list[tuple[int, Any, Any]]  # (split, place, cells) of some rows
 
@@ -44,9 +45,9 @@ def load(folder: Path) -> tuple["Shards", np.ndarray, list[Fault]] | None:
         return None
     index = json_file.read(folder / INDEX)
     counts = [index["rows"][split] for split in SPLITS]
-    files = [folder / name for name in index["files"]]
+    files = {folder / name: count for name, count in index["files"].items()}
     numbers = np.repeat(np.arange(len(SPLITS), dtype=np.int8), counts)
-    return Shards(files, sum(counts)), numbers, [Fault(*fault) for fault in index["faults"]]
+    return Shards(files), numbers, [Fault(*fault) for fault in index["faults"]]
 
 
 def write(
@@ -118,7 +119,8 @@ def _finish(folder: Path, names: Sequence[str], parts: Sequence[Mapping[str, Any
     """Name the files as TFDS does, and write its metadata and the index."""
     import tensorflow_datasets as tfds
 
-    files, infos = [], []
+    files: dict[Path, int] = {}  # and their rows
+    infos = []
     place: Any = str(folder)  # TFDS takes it, and says that it takes paths of its own kind only
     template = tfds.core.ShardedFileTemplate(
         data_dir=place, dataset_name=NAME, filetype_suffix="array_record"
@@ -133,12 +135,12 @@ def _finish(folder: Path, names: Sequence[str], parts: Sequence[Mapping[str, Any
             draft = folder / f"part-{number:05d}.{split}"
             if draft.exists():
                 draft.replace(final)
-            files.append(final)
+            files[final] = counts[number]
         infos.append(
             tfds.core.SplitInfo(
                 name=split,
                 shard_lengths=list(counts.values()),
-                num_bytes=sum(path.stat().st_size for path in files[-len(counts) :]),
+                num_bytes=sum(path.stat().st_size for path in list(files)[-len(counts) :]),
                 filename_template=own,
             )
         )
@@ -151,7 +153,8 @@ def _finish(folder: Path, names: Sequence[str], parts: Sequence[Mapping[str, Any
     )
     rows = {split: sum(part["rows"][split] for part in parts) for split in SPLITS}
     faults = [fault for part in parts for fault in part["faults"]]
-    content = {"rows": rows, "files": [path.name for path in files], "faults": faults}
+    named = {path.name: count for path, count in files.items()}
+    content = {"rows": rows, "files": named, "faults": faults}
     json_file.write(folder / INDEX, content)
 
 
@@ -160,11 +163,14 @@ class Shards(Store):
 
     held = False
 
-    def __init__(self, files: Sequence[Path], count: int) -> None:
-        self._files, self._count = files, count
+    def __init__(self, files: Mapping[Path, int]) -> None:
+        """`files`: and the number of their rows."""
+        self._counts, self._files = files, list(files)
+        self._ends = np.cumsum(list(files.values()))
+        self._open = functools.lru_cache(_OPEN)(_reader)
 
     def __len__(self) -> int:
-        return self._count
+        return int(self._ends[-1])
 
     def size(self) -> int:
         """Bytes of the files."""
@@ -175,7 +181,7 @@ class Shards(Store):
         if not len(places):
             return []
         try:
-            records = self._records.__getitems__([int(place) for place in places])
+            records = self._records(places)
         except Exception as error:  # the reader raises many kinds of errors for a damaged file
             raise StorageError(
                 f"{self._files[0].parent}: expected prepared rows, got {error!r:.300}; delete this "
@@ -188,11 +194,17 @@ class Shards(Store):
         place = unpack(values.pop(_PLACE))
         return Row(place, {name: unpack(value) for name, value in values.items()})
 
-    @functools.cached_property
-    def _records(self) -> Any:
-        from array_record.python.array_record_data_source import ArrayRecordDataSource
-
-        return ArrayRecordDataSource([str(path) for path in self._files])
+    def _records(self, places: np.ndarray) -> list[bytes]:
+        numbers = np.searchsorted(self._ends, places, side="right")
+        records = [b""] * len(places)
+        for number in np.unique(numbers):
+            wanted = np.flatnonzero(numbers == number)
+            path = self._files[number]
+            first = self._ends[number] - self._counts[path]
+            found = self._open(path).read([int(place) for place in places[wanted] - first])
+            for i, record in zip(wanted, found, strict=True):
+                records[i] = record
+        return records
 
     @functools.cached_property
     def _parsed(self) -> Callable[[bytes], dict[str, bytes]]:
@@ -203,7 +215,14 @@ class Shards(Store):
         return features.deserialize_example_np
 
     def __reduce__(self) -> tuple:
-        return Shards, (self._files, self._count)
+        return Shards, (self._counts,)
+
+
+def _reader(path: Path) -> Any:
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    # For reading in any order, as array_record's own source of data does.
+    return ArrayRecordReader(str(path), options="readahead_buffer_size:0")
 
 
 @functools.lru_cache

@@ -112,9 +112,12 @@ def test_more_rows_than_the_memory_may_hold_are_prepared_once(table, monkeypatch
     assert whole._built.store.held, "what fits is held, also where it is prepared"
 
 
-def test_processes_write_what_threads_write(table, monkeypatch):
+def test_processes_write_what_threads_write_and_few_files_are_open_at_once(table, monkeypatch):
     monkeypatch.setattr(prepared, "_ROWS", 7)
-    assert_alike(table, on_disk(table, workers=2))
+    monkeypatch.setattr(prepared, "_OPEN", 2)
+    disk = on_disk(table, workers=2)
+    assert_alike(table, disk)
+    assert disk._built.store._open.cache_info().currsize == 2
 
 
 def test_parts_that_are_finished_are_not_read_again_after_an_interruption(table, monkeypatch):

@@ -31,7 +31,7 @@ from mmjax.data import Examples, Preprocessing, Source
 from mmjax.data.tables.columns import BinaryColumn, ImageColumn
 from mmjax.data.targets import Binary
 from mmjax.data.transforms.image import ImageTransform
-from mmjax.devices import parallel
+from mmjax.devices import cpu, parallel
 from mmjax.types import MetricName
 
 SIDE = 224  # pixels
@@ -178,15 +178,15 @@ def draw(folder: Path, count: int) -> list[Path]:
     return [folder / name for name in names]
 
 
-def speed(batches: Iterator[Any], seconds: float) -> float:
-    """Examples per second of a stream that has been read for a while."""
+def speed(batches: Iterator[Any], seconds: float) -> tuple[float, float]:
+    """Examples per second of a stream that has been read for a while; ms of CPU here for each."""
     for _ in range(8):
         next(batches)
-    begin, count = time.perf_counter(), 0
+    begin, count, used = time.perf_counter(), 0, time.process_time()
     while (spent := time.perf_counter() - begin) < seconds:
         next(batches)
         count += BATCH
-    return count / spent
+    return count / spent, 1000 * (time.process_time() - used) / count
 
 
 def pictures(
@@ -205,6 +205,7 @@ def pictures(
         workers: processes that decode; 0: threads
         peers: the others
     """
+    cpu.keep_memory()  # as scripts of mmjax do; of the other sides too
     with tempfile.TemporaryDirectory() as folder:
         paths = draw(Path(folder), count)
         size = statistics.mean(path.stat().st_size for path in paths) / 1000
@@ -228,15 +229,19 @@ def pictures(
                 sides["files, Grain"] = lambda n=number: from_grain(paths, n)
             if "torch" in peers:
                 sides["files, PyTorch"] = lambda n=number: from_torch(paths, n)
-            found: dict[str, list[float]] = {name: [] for name in sides}
+            found: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
             for _ in range(rounds):
                 for name, start in sides.items():
                     found[name].append(speed(start(), seconds))
             ours = found["files, mmjax"]
             for name, values in found.items():
-                times = statistics.median(b / a for a, b in zip(ours, values, strict=True))
-                middle = statistics.median(values)
-                print(f"{number} workers: {name:<15} {middle:7,.0f} examples/s, {times:.2f} times")
+                times = statistics.median(b[0] / a[0] for a, b in zip(ours, values, strict=True))
+                middle, used = (statistics.median(column) for column in zip(*values, strict=True))
+                print(
+                    f"{number} workers: {name:<15} {middle:7,.0f} examples/s, {times:.2f} times, "
+                    f"{used:.2f} ms of CPU in this process",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

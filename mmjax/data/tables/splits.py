@@ -97,15 +97,16 @@ class Splitting:
 
     def result(self) -> "Splits":
         """The splits of all rows."""
-        said, keys = np.array(self._said), [np.array(keys, np.uint64) for keys in self._keys]
-        used = said != UNUSED
-        split = said.copy()
-        if self._rule.split is None:
-            together = _joined(keys) if self._rule.group is None else np.array(self._group)
-            values, places = np.unique(together, return_inverse=True)
-            drawn = np.fromiter((self._rule.split_of(int(one)) for one in values), np.int8)
-            split = np.where(used, drawn[places], UNUSED)
-        whole = np.array(self._whole)[used]
+        rule, split = self._rule, np.array(self._said)
+        keys = [np.frombuffer(keys, np.uint64) for keys in self._keys]
+        used = split != UNUSED
+        if rule.split is None:
+            together = _joined(keys) if rule.group is None else np.frombuffer(self._group, "u8")
+            drawn = np.fromiter((rule.split_of(int(one)) for one in together), np.int8)
+            split[used] = drawn[used]
+        whole = np.frombuffer(self._whole, np.uint64)[used]
+        # Drawn by these keys, no two splits share one.
+        keys = keys if rule.split is not None or rule.group is not None else []
         return Splits(
             split,
             duplicates=len(whole) - len(np.unique(whole)),
@@ -137,7 +138,7 @@ def _joined(keys: Sequence[np.ndarray]) -> np.ndarray:
     while True:
         before = joined
         for place in places:
-            least = np.full(place.max() + 1, np.iinfo(np.uint64).max, np.uint64)
+            least = np.full(place.max(initial=-1) + 1, np.iinfo(np.uint64).max, np.uint64)
             np.minimum.at(least, place, joined)
             joined = np.minimum(joined, least[place])
         if np.array_equal(before, joined):

@@ -45,6 +45,11 @@ def test_files_of_two_columns_bind_rows_also_through_other_rows():
     assert len(set(found.of_row[40:])) == 3 and found.shared == 0
 
 
+@pytest.mark.parametrize("rule", [{}, {"files": ("a", "b")}, {"group": "a"}, {"split": "a"}])
+def test_a_table_without_rows_has_no_rows_in_any_split(rule):
+    assert split([], **rule).counts == {"train": 0, "validation": 0, "test": 0}
+
+
 def test_a_group_wins_over_files_and_files_that_are_shared_then_are_counted():
     rows = [{"file": f"f{i % 50}", "who": f"w{i // 10}"} for i in range(400)]
     found = split(rows, files=("file",), group="who", shares=(0.3, 0.3))

@@ -76,7 +76,7 @@ def write(
             marks.append(mark)
             rows += len(part)
             # Few at a time: parts hold cells, some of which are whole pictures.
-            while len(pending) > (workers or os.cpu_count() or 1) + 1:
+            while len(pending) > (workers or os.cpu_count() or 1):
                 pending.pop(0).result()
                 progress(rows)
         for future in pending:

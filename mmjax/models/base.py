@@ -2,16 +2,18 @@
 
 import abc
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, get_args
 
+import jax
 from flax import linen as nn
 from jax import Array
 
 from mmjax.encoders import ENCODERS
 from mmjax.errors import UserError
 from mmjax.layers.fields import require_choice
-from mmjax.types import Masked, Outputs
+from mmjax.layers.tracing.precision import cast_floats
+from mmjax.types import Masked, Outputs, Tokens
 
 
 class Model(nn.Module, kw_only=True):
@@ -81,6 +83,32 @@ class Model(nn.Module, kw_only=True):
             raise UserError(
                 f"frozen: unknown modalities {unknown}; choose from {sorted(self.encoders)}"
             )
+
+    def require_all(self, inputs: Mapping[str, Masked]) -> None:
+        """UserError unless the inputs' modalities are the encoders'."""
+        if set(inputs) != set(self.encoders):
+            raise UserError(
+                f"expected the modalities {sorted(self.encoders)}, got {sorted(inputs)}; "
+                "give a missing modality with a mask that is all False"
+            )
+
+    def encoded(self, inputs: Mapping[str, Masked], train: bool) -> dict[str, Tokens]:
+        """The tokens of each modality; those of frozen encoders get no gradient."""
+        tokens = {}
+        for name, given in sorted(inputs.items()):
+            learns = train and name not in self.frozen
+            one = self.encoders[name](given.values, given.mask, train=learns)
+            tokens[name] = one if learns or not train else jax.lax.stop_gradient(one)
+        return tokens
+
+    def computed(self, method: Callable, inputs: Mapping[str, Masked], train: bool) -> Any:
+        """The result of a method of this class in the model's precision, as float32."""
+        if self.precision == "float32" or self.is_initializing():
+            return method(self, inputs, train)
+        # Modules compute in the type of their parameters: it is enough to show them others.
+        cast = cast_floats(self.precision)
+        compute = nn.map_variables(method, "params", trans_in_fn=cast)
+        return cast_floats("float32")(compute(self, inputs, train))
 
     def check_inputs(self, inputs: Mapping[str, Masked]) -> None:
         """UserError where an encoder reads another kind of input, with those that read this one."""

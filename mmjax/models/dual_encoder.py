@@ -12,7 +12,6 @@ from mmjax.errors import UserError
 from mmjax.layers.fields import require_at_least
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tokens.pooling import masked_mean
-from mmjax.layers.tracing.precision import cast_floats
 from mmjax.models.base import Model
 from mmjax.types import Masked, Outputs, Tokens
 
@@ -57,11 +56,7 @@ class DualEncoder(Model, kw_only=True):
         Raises:
             UserError: the inputs' modalities are not the encoders', or a field is out of range.
         """
-        if set(inputs) != set(self.encoders):
-            raise UserError(
-                f"expected the modalities {sorted(self.encoders)}, got {sorted(inputs)}; "
-                "give a missing modality with a mask that is all False"
-            )
+        self.require_all(inputs)
         tokens, vectors = self._embedded(inputs, train)
         values = {"vectors": vectors, "scale": jnp.ones(()), "bias": jnp.zeros(())}
         if self.scale is not None:
@@ -87,25 +82,18 @@ class DualEncoder(Model, kw_only=True):
         if self.unimodal != "none":
             raise UserError("--model.unimodal: a dual encoder has no heads: expected none")
         self.check_inputs(inputs)
-        if self.precision == "float32" or self.is_initializing():
-            return self._vectors(inputs, train)
-        cast = cast_floats(self.precision)
-        compute = nn.map_variables(DualEncoder._vectors, "params", trans_in_fn=cast)
-        return cast_floats("float32")(compute(self, inputs, train))
+        return self.computed(DualEncoder._vectors, inputs, train)
 
     def _vectors(
         self, inputs: Mapping[str, Masked], train: bool
     ) -> tuple[dict[str, Tokens], dict[str, Array]]:
-        tokens, vectors = {}, {}
-        for name, given in sorted(inputs.items()):
-            learns = train and name not in self.frozen
-            one = self.encoders[name](given.values, given.mask, train=learns)
-            one = one if learns or not train else jax.lax.stop_gradient(one)
+        tokens, vectors = self.encoded(inputs, train), {}
+        for name, one in tokens.items():
             x = masked_mean(one.values, one.mask)
             for number, width in enumerate(self.hidden):
                 x = nn.relu(nn.Dense(width, name=f"hidden_{name}_{number}")(x))
             x = nn.Dense(self.dim, use_bias=False, name=f"projection_{name}")(x)
-            tokens[name], vectors[name] = one, clear(_unit(x), one.present())
+            vectors[name] = clear(_unit(x), one.present())
         return tokens, vectors
 
 

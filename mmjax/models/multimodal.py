@@ -9,12 +9,10 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import PRNGKeyArray
 
-from mmjax.errors import UserError
 from mmjax.imputation import Mask
 from mmjax.layers.fields import require_share
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tokens.pooling import masked_mean
-from mmjax.layers.tracing.precision import cast_floats
 from mmjax.models.base import Model
 from mmjax.types import Masked, Outputs, Tokens
 
@@ -61,43 +59,22 @@ class Multimodal(Model, kw_only=True):
         """
         self.check_fields()
         require_share(self, "modality_dropout")
-        if set(inputs) != set(self.encoders):
-            raise UserError(
-                f"expected the modalities {sorted(self.encoders)}, got {sorted(inputs)}; "
-                "give a missing modality with a mask that is all False"
-            )
+        self.require_all(inputs)
         self.check_inputs(inputs)
         if train and self.modality_dropout:
             inputs = drop_modalities(inputs, self.modality_dropout, self.make_rng("dropout"))
-        return self._computed(Multimodal._outputs, inputs, train)
+        return self.computed(Multimodal._outputs, inputs, train)
 
     @nn.compact
     def embed(self, inputs: Mapping[str, Masked], train: bool) -> dict[str, Array]:
         """The mean token `[batch, dim]` of each modality that `inputs` holds; zeros if missing."""
         self.check_fields()
         self.check_inputs(inputs)
-        tokens = self._computed(Multimodal._encoded, inputs, train)
+        tokens = self.computed(Multimodal.encoded, inputs, train)
         return {name: masked_mean(t.values, t.mask) for name, t in tokens.items()}
 
-    def _computed(self, method, inputs, train):
-        """The method in the model's precision, its result in float32."""
-        if self.precision == "float32" or self.is_initializing():
-            return method(self, inputs, train)
-        # Modules compute in the type of their parameters: it is enough to show them others.
-        cast = cast_floats(self.precision)
-        compute = nn.map_variables(method, "params", trans_in_fn=cast)
-        return cast_floats("float32")(compute(self, inputs, train))
-
-    def _encoded(self, inputs: Mapping[str, Masked], train: bool) -> dict[str, Tokens]:
-        tokens = {}
-        for name, given in sorted(inputs.items()):
-            learns = train and name not in self.frozen
-            encoded = self.encoders[name](given.values, given.mask, train=learns)
-            tokens[name] = encoded if learns or not train else jax.lax.stop_gradient(encoded)
-        return tokens
-
     def _outputs(self, inputs: Mapping[str, Masked], train: bool) -> Outputs:
-        tokens = self._encoded(inputs, train)
+        tokens = self.encoded(inputs, train)
         fused = self.fusion(self.imputation(tokens, train=train), train=train)
         return Outputs(
             values={name: self.heads[name](fused, train=train) for name in self.outputs},

@@ -80,6 +80,15 @@ class ImageTransform(Transform):
         """
         if isinstance(images, jax.Array):
             images = np.asarray(images)
+        if not isinstance(images, np.ndarray) and all(
+            isinstance(row, np.ndarray) and (row.dtype, row.shape) == (np.uint8, self.shape)
+            for row in images
+        ):
+            images = (
+                np.stack([np.asarray(row) for row in images])
+                if images
+                else np.zeros((0, *self.shape), np.uint8)
+            )
         if isinstance(images, np.ndarray) and images.dtype == np.uint8:
             if images.shape[1:] != self.shape:
                 raise UserError(f"images: expected [b, *{self.shape}], got {images.shape}")
@@ -89,20 +98,34 @@ class ImageTransform(Transform):
         values[~mask] = 0
         return Masked(values, mask)
 
-    def read(self, cell: Any, folder: Path) -> np.ndarray:
+    def read(
+        self,
+        cell: Any,
+        folder: Path,
+        *,
+        pixel_limit: int | None = None,
+        window: tuple[float, float] | None = None,
+    ) -> np.ndarray:
         """The pixels of a picture, uint8 or uint16, resized to `shape`.
 
         A cell is a path relative to `folder` or the content of a file, of any kind that
         `open_image` or `open_dicom` reads, {"bytes": content, "path": text}, or an array uint8 or
         uint16, `[height, width]` or `[height, width, channel]`.
+
+        Args:
+            cell: of a table
+            folder: of paths
+            pixel_limit: largest picture that is read, in pixels; None: the reader's own limit
+            window: of DICOM, (centre, width) of the levels that are shown; None: the file's
         """
         if hasattr(cell, "__array__"):
             return self._resized(channels_of(np.asarray(cell)))
         source, name = cell_source(cell, folder)
         if is_dicom(source):
-            image = open_dicom(source, name=name)
+            limit = pixel_limit or PIXEL_LIMIT
+            image = open_dicom(source, name=name, window=window or "file", pixel_limit=limit)
         else:
-            image = open_image(source, name=name, size=self.shape[:2])
+            image = open_image(source, name=name, size=self.shape[:2], pixel_limit=pixel_limit)
         try:
             return self._resized(image)
         except ValueError as error:
@@ -115,9 +138,13 @@ class ImageTransform(Transform):
     def _standardised(self, levels: np.ndarray) -> np.ndarray:
         """From levels in 0..255."""
         mean, std = np.array(self.mean), np.array(self.std)
-        values = np.multiply(levels, (1 / (255 * std)).astype(np.float32), dtype=np.float32)
-        values -= (mean / std).astype(np.float32)
-        return values
+        # Whole lines at once: NumPy is slow where the last axis is short.
+        batch, height, width, channels = levels.shape
+        lines = levels.reshape(batch, height, width * channels)
+        scale = np.tile((1 / (255 * std)).astype(np.float32), width)
+        values = np.multiply(lines, scale, dtype=np.float32)
+        values -= np.tile((mean / std).astype(np.float32), width)
+        return values.reshape(levels.shape)
 
     def _levels(self, image: Any) -> np.ndarray:
         """The levels of one image, 0..255."""

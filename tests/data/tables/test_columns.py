@@ -13,7 +13,9 @@ from scipy.io import wavfile
 
 from mmjax.data.datasets import TableData
 from mmjax.data.tables import columns as kinds
+from mmjax.errors import UserError
 from mmjax.io.tables import RowError
+from tests.data.media.dicoms import dicom
 from tests.data.tables.made import column, everything, made, splits, write
 
 COUNT = 20
@@ -211,3 +213,17 @@ def test_balance_draws_every_class_equally_often_in_training_alone(tmp_path):
     assert column(even, "label")["test"] == ["a", "a", "b"]
     assert even.preprocessing() == data.preprocessing() and even.facts()["rows"]["train"] == 50
     jax.tree.map(np.testing.assert_array_equal, seen(even, "test"), seen(data, "test"))
+
+
+def test_the_flags_of_pictures_reach_their_readers(folder):
+    picture = kinds.ImageColumn(size=(4, 4), pixel_limit=10)
+    with pytest.raises(UserError, match=r"at most 10 pixels \(pixel_limit\)"):
+        picture.read("image0.png", folder)
+    levels = np.arange(16, dtype=np.uint16).reshape(4, 4) * 100
+    windowed = kinds.ImageColumn(size=(4, 4), grey=True, window=(500.0, 100.0))
+    narrow = windowed.read(dicom(levels), folder)
+    assert narrow.min() == 0 and narrow.max() == 65_535 and len(np.unique(narrow)) <= 4
+    # A window alone lifts no limit: this file claims more pixels than are read.
+    huge = dicom(levels, Rows=20_000, Columns=20_000)
+    with pytest.raises(UserError, match="at most 50,000,000 pixels"):
+        kinds.ImageColumn(window=(500.0, 100.0)).read(huge, folder)

@@ -8,10 +8,6 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from mmjax.data.media.dicom import is_dicom, open_dicom
-from mmjax.data.media.image import open_image
-from mmjax.data.media.pixels import levels_of
-from mmjax.data.media.source import cell_source
 from mmjax.data.tables.columns.column import Cell, Column, Fit, absent
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.image import ImageFit, ImageTransform
@@ -30,9 +26,8 @@ class ImageColumn(Column):
     files: ClassVar[bool] = True
     size: tuple[int, int] = (64, 64)  # height and width in pixels that pictures are resized to
     grey: bool = False  # read as grey instead of RGB
-    pixel_limit: int = (
-        0  # largest picture that is read; 0: 200 million pixels of JPEG, 50 of others
-    )
+    # Largest picture that is read, in pixels; 0: 200 million of JPEG, 50 million of others.
+    pixel_limit: int = 0
     # Of DICOM: centre and width of the levels that are shown, such as 40 400 (Hounsfield units);
     # None: as the file says.
     window: tuple[float, float] | None = None
@@ -44,16 +39,8 @@ class ImageColumn(Column):
     def read(self, cell: Cell, folder: Path) -> np.ndarray:
         """Pixels uint8 or uint16 `[height, width, channel]`."""
         draft = _draft_image(self._shape)
-        if not isinstance(cell, np.ndarray) and (self.pixel_limit or self.window):
-            source, name = cell_source(cell, folder)
-            limit = self.pixel_limit or None
-            if is_dicom(source):
-                window = self.window or "file"
-                cell = open_dicom(source, name=name, window=window, pixel_limit=limit or 10**9)
-            else:
-                picture = open_image(source, name=name, size=self.size, pixel_limit=limit)
-                cell = levels_of(picture, self._shape[2])
-        return draft.read(cell, folder)
+        limit = self.pixel_limit or None
+        return draft.read(cell, folder, pixel_limit=limit, window=self.window)
 
     def fitting(self) -> Fit:
         """Mean and standard deviation of each channel."""

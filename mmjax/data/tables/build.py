@@ -12,11 +12,9 @@ import numpy as np
 
 from mmjax.data.dataset import SPLITS
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.tables import findings, prepared
-from mmjax.data.tables.columns import FeaturesColumn
-from mmjax.data.tables.columns.column import absent
-from mmjax.data.tables.prepared import Shards
+from mmjax.data.tables import findings, origin, prepared
 from mmjax.data.tables.reading import Reader, needed, require_columns
+from mmjax.data.tables.shards import Shards
 from mmjax.data.tables.source import Held, Store
 from mmjax.data.tables.splits import UNUSED, Splits, Splitting, content
 from mmjax.errors import UserError
@@ -59,10 +57,11 @@ def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Buil
     reader = Reader(data.path, base_folder(data.path), data.columns, data.on_bad_row)
     folder = prepared.folder(data.prepared, source)
     found = prepared.load(folder)
+    digest = _digest(data, splits) if found is None else found.digest
     if found is None and (on_disk or _larger(data, reader, splits)):
-        _prepare(data, reader, splits, folder, workers)
+        _prepare(data, reader, splits, folder, workers, digest)
         found = prepared.load(folder)
-    store, numbers, more = found or _held(data, reader, splits)
+    store, numbers, more = found[:3] if found else _held(data, reader, splits)
     if isinstance(store, Shards) and store.size() <= _budget(data):
         store = Held(list(store))
     faults += more
@@ -70,7 +69,6 @@ def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Buil
     preprocessing = _fitted(data, store, numbers)
     counted = findings.Findings(data.columns, preprocessing, data.balance)
     masked: dict[int, tuple[str, ...]] = {}
-    digests = [hashlib.sha256() for _ in SPLITS]  # the order of the splits in the file is free
     with shown("checking the rows", len(store)) as tell:
         for place, row in enumerate(store):
             tell(place)
@@ -83,11 +81,9 @@ def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Buil
             if late:
                 masked[place] = tuple(errors)
             counted.add(SPLITS[numbers[place]], kept)
-            digests[numbers[place]].update(content(dict(sorted(kept.values.items()))))
     _require_rows(data, numbers)
     if all(isinstance(fault.line, int) for fault in faults):
         faults.sort(key=lambda fault: fault.line)
-    digest = hashlib.sha256(b"".join(one.digest() for one in digests)).hexdigest()
     facts = counted.facts(splits, faults) | {"digest": digest}
     order = {name: np.flatnonzero(numbers == number) for number, name in enumerate(SPLITS)}
     return Built(store, order, masked, preprocessing, faults, facts)
@@ -101,9 +97,9 @@ def cells_of(data: "TableData") -> Iterator[tuple[int | str, Mapping[str, Any] |
 
 
 def _split(data: "TableData") -> tuple[Splits, list[Fault], str]:
-    """The split of every row of the file; what is wrong with it; and a digest of what it names.
+    """The split of every row; what is wrong with it; and what the rows are prepared under.
 
-    The digest covers cells, and sizes and times of the files that they name, but reads no file.
+    That covers cells, and sizes and times of the files that they name, but reads no file.
     """
     splitting = Splitting(data.rule)
     faults, place = [], None
@@ -111,10 +107,9 @@ def _split(data: "TableData") -> tuple[Splits, list[Fault], str]:
     left = set(wanted or ())
     digest = hashlib.sha256(repr((data.columns, data.rule, data.on_bad_row)).encode())
     base = base_folder(data.path)
-    files = [c.names(name)[0] for name, c in data.columns.items() if c.files]
-    for column in data.columns.values():
-        if isinstance(column, FeaturesColumn):
-            digest.update(_state(base, column.matrix) + _state(base, column.offsets))
+    files = origin.file_columns(data.columns)
+    for name in origin.matrices(data.columns):
+        digest.update(origin.state(base, name))
     with shown("looking at the rows") as tell:
         for number, (place, cells) in enumerate(cells_of(data)):
             tell(number)
@@ -137,7 +132,7 @@ def _split(data: "TableData") -> tuple[Splits, list[Fault], str]:
                 splitting.add(None)
             digest.update(content(dict(cells)))
             for name in files:
-                digest.update(_state(base, cells[name]))
+                digest.update(origin.state(base, cells[name]))
     if left:
         raise UserError(
             f"{data.subset}: {len(left):,} of its lines are no rows of {data.path}, such as "
@@ -146,16 +141,12 @@ def _split(data: "TableData") -> tuple[Splits, list[Fault], str]:
     return splitting.result(), faults, digest.hexdigest()
 
 
-def _state(base: Path, cell: Any) -> bytes:
-    """Sizes and times of the file, or of the files of the folder, that a cell names."""
-    if not isinstance(cell, str) or absent(cell) or len(cell) > 4096:
-        return b""
-    try:
-        path = base / cell
-        found = [file.stat() for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
-    except (OSError, ValueError):
-        return b"?"
-    return repr([(state.st_size, state.st_mtime_ns) for state in found]).encode()
+def _digest(data: "TableData", splits: Splits) -> str:
+    """A hash of the used rows and their files."""
+    with shown("looking at the files", sum(splits.counts.values())) as tell:
+        used = ((split, cells) for split, _, cells in _used(data, splits))
+        rows = (row for number, row in enumerate(used) if not tell(number))
+        return origin.digest(base_folder(data.path), data.columns, rows)
 
 
 def _larger(data: "TableData", reader: Reader, splits: Splits) -> bool:
@@ -199,13 +190,15 @@ def _held(
     return Held(rows), np.array(numbers, np.int8), faults
 
 
-def _prepare(data: "TableData", reader: Reader, splits: Splits, folder: Path, workers: int) -> None:
+def _prepare(
+    data: "TableData", reader: Reader, splits: Splits, folder: Path, workers: int, digest: str
+) -> None:
     """Write all rows to shards."""
     _require_rows(data, splits.of_row)
     print(f"writing the rows to {folder}, once; they are kept for later", file=sys.stderr)
     parts = prepared.split_into_parts(_used(data, splits))
     with shown("preparing the rows", sum(splits.counts.values())) as tell:
-        prepared.write(folder, reader, parts, workers, tell)
+        prepared.write(folder, reader, parts, workers, digest, tell)
 
 
 def _fitted(data: "TableData", store: Store, numbers: np.ndarray) -> Preprocessing:

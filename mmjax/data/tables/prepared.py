@@ -11,24 +11,21 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmjax.data.dataset import SPLITS
 from mmjax.data.pipeline.prefetch import worker_processes
-from mmjax.data.tables.packing import pack, unpack
-from mmjax.data.tables.reading import Reader, Row
-from mmjax.data.tables.source import Store
-from mmjax.errors import StorageError
+from mmjax.data.tables.packing import pack
+from mmjax.data.tables.reading import Reader
+from mmjax.data.tables.shards import PLACE, Shards
 from mmjax.io import json_file
 from mmjax.io.bad_rows import Fault
 
 NAME = "mmjax_table"
 INDEX = "mmjax.json"  # written last
-_PLACE = "place"
 _ROWS, _BYTES = 2048, 2**25  # of a part, at most
-_OPEN = 256  # files at once; systems allow 1,024 in a process
 
 Part = list[tuple[int, Any, Any]]  # (split, place, cells) of some rows
 
@@ -39,15 +36,25 @@ def folder(home: str | None, digest: str) -> Path:
     return base / NAME / digest[:16]
 
 
-def load(folder: Path) -> tuple["Shards", np.ndarray, list[Fault]] | None:
-    """The prepared rows, the split of each, and the faults; None if nothing is prepared here."""
+class Prepared(NamedTuple):
+    """What a folder holds."""
+
+    store: Shards
+    numbers: np.ndarray  # the split of each row, as an index in `SPLITS`
+    faults: list[Fault]
+    digest: str  # of the rows and files that it was made from
+
+
+def load(folder: Path) -> Prepared | None:
+    """The prepared rows; None if nothing is prepared here."""
     if not (folder / INDEX).is_file():
         return None
     index = json_file.read(folder / INDEX)
     counts = [index["rows"][split] for split in SPLITS]
     files = {folder / name: count for name, count in index["files"].items()}
     numbers = np.repeat(np.arange(len(SPLITS), dtype=np.int8), counts)
-    return Shards(files), numbers, [Fault(*fault) for fault in index["faults"]]
+    faults = [Fault(*fault) for fault in index["faults"]]
+    return Prepared(Shards(files), numbers, faults, index["digest"])
 
 
 def write(
@@ -55,12 +62,14 @@ def write(
     reader: Reader,
     parts: Iterable[Part],
     workers: int,
+    digest: str,
     progress: Callable[[int], None],
 ) -> None:
     """Read all parts and write their rows.
 
     Args:
         workers: processes; 0: as many threads as cores
+        digest: is kept with the rows
         progress: is told how many rows are finished
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +90,8 @@ def write(
                 progress(rows)
         for future in pending:
             future.result()
-        _finish(folder, list(reader.columns), [json_file.read(mark) for mark in marks])
+        read = [json_file.read(mark) for mark in marks]
+        _finish(folder, list(reader.columns), read, digest)
         for mark in marks:
             mark.unlink()
 
@@ -106,7 +116,7 @@ def _write(folder: Path, number: int, reader: Reader, part: Part) -> None:
             path = folder / f"part-{number:05d}.{name}"
             writers[name] = ArrayRecordWriter(str(path), "group_size:1")
         values = {key: pack(value) for key, value in row.values.items()}
-        values[_PLACE] = pack(row.place)
+        values[PLACE] = pack(row.place)
         writers[name].write(features.serialize_example(features.encode_example(values)))
         counts[name] += 1
     for writer in writers.values():
@@ -115,7 +125,9 @@ def _write(folder: Path, number: int, reader: Reader, part: Part) -> None:
     json_file.write(folder / f"part-{number:05d}.json", content)
 
 
-def _finish(folder: Path, names: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> None:
+def _finish(
+    folder: Path, names: Sequence[str], parts: Sequence[Mapping[str, Any]], digest: str
+) -> None:
     """Name the files as TFDS does, and write its metadata and the index."""
     import tensorflow_datasets as tfds
 
@@ -154,82 +166,15 @@ def _finish(folder: Path, names: Sequence[str], parts: Sequence[Mapping[str, Any
     rows = {split: sum(part["rows"][split] for part in parts) for split in SPLITS}
     faults = [fault for part in parts for fault in part["faults"]]
     named = {path.name: count for path, count in files.items()}
-    content = {"rows": rows, "files": named, "faults": faults}
+    content = {"rows": rows, "files": named, "faults": faults, "digest": digest}
     json_file.write(folder / INDEX, content)
-
-
-class Shards(Store):
-    """Rows in array_record files; only those that are asked for are read."""
-
-    held = False
-
-    def __init__(self, files: Mapping[Path, int]) -> None:
-        """`files`: and the number of their rows."""
-        self._counts, self._files = files, list(files)
-        self._ends = np.cumsum(list(files.values()))
-        self._open = functools.lru_cache(_OPEN)(_reader)
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def size(self) -> int:
-        """Bytes of the files."""
-        return sum(file.stat().st_size for file in self._files if file.exists())
-
-    def take(self, places: np.ndarray) -> Sequence[Row]:
-        """Rows by their position."""
-        if not len(places):
-            return []
-        try:
-            records = self._records(places)
-        except Exception as error:  # the reader raises many kinds of errors for a damaged file
-            raise StorageError(
-                f"{self._files[0].parent}: expected prepared rows, got {error!r:.300}; delete this "
-                "folder to have it prepared anew"
-            ) from error
-        return [self._row(record) for record in records]
-
-    def _row(self, record: bytes) -> Row:
-        values = self._parsed(record)
-        place = unpack(values.pop(_PLACE))
-        return Row(place, {name: unpack(value) for name, value in values.items()})
-
-    def _records(self, places: np.ndarray) -> list[bytes]:
-        numbers = np.searchsorted(self._ends, places, side="right")
-        records = [b""] * len(places)
-        for number in np.unique(numbers):
-            wanted = np.flatnonzero(numbers == number)
-            path = self._files[number]
-            first = self._ends[number] - self._counts[path]
-            found = self._open(path).read([int(place) for place in places[wanted] - first])
-            for i, record in zip(wanted, found, strict=True):
-                records[i] = record
-        return records
-
-    @functools.cached_property
-    def _parsed(self) -> Callable[[bytes], dict[str, bytes]]:
-        import tensorflow_datasets as tfds
-
-        folder = str(self._files[0].parent)
-        features: Any = tfds.features.FeatureConnector.from_config(folder)
-        return features.deserialize_example_np
-
-    def __reduce__(self) -> tuple:
-        return Shards, (self._counts,)
-
-
-def _reader(path: Path) -> Any:
-    from array_record.python.array_record_module import ArrayRecordReader
-
-    # For reading in any order, as array_record's own source of data does.
-    return ArrayRecordReader(str(path), options="readahead_buffer_size:0")
 
 
 @functools.lru_cache
 def _features(names: tuple[str, ...]) -> Any:
     import tensorflow_datasets as tfds
 
-    return tfds.features.FeaturesDict({name: tfds.features.Text() for name in (*names, _PLACE)})
+    return tfds.features.FeaturesDict({name: tfds.features.Text() for name in (*names, PLACE)})
 
 
 def split_into_parts(rows: Iterable[tuple[int, Any, Any]]) -> Iterator[Part]:

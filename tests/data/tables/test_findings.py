@@ -12,6 +12,7 @@ from rich.console import Console
 from scipy.io import wavfile
 
 from mmjax.data.tables import columns as kinds
+from mmjax.data.transforms.image import ImageTransform
 from mmjax.errors import UserError
 from mmjax.io.tables import RowError
 from mmjax.runs import facts as shown_facts
@@ -183,6 +184,16 @@ def test_the_digest_changes_with_any_value_but_not_with_the_order_of_the_splits(
     picture(tmp_path / "4.png", 99)
     seen.add(digest(rows))
     assert len(seen) == 10
+
+
+def test_another_version_of_a_decoder_changes_no_digest(tmp_path, monkeypatch):
+    rows = rows_of(10, image=lambda i, _: picture(tmp_path / f"{i}.png", i))
+    first, second = (table(tmp_path, {"image": kinds.ImageColumn()}, rows) for _ in range(2))
+    digest = first.facts()["digest"]
+    read = ImageTransform.read
+    monkeypatch.setattr(ImageTransform, "read", lambda *args, **more: read(*args, **more) ^ 1)
+    assert second.preprocessing() != first.preprocessing()
+    assert second.facts()["digest"] == digest
 
 
 def test_a_key_that_only_other_splits_have_is_an_error_before_the_training(tmp_path):

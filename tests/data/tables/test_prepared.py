@@ -15,7 +15,7 @@ from scipy.io import wavfile
 from mmjax.data.dataset import SPLITS
 from mmjax.data.pipeline.batches import train_batches
 from mmjax.data.tables import columns as kinds
-from mmjax.data.tables import prepared
+from mmjax.data.tables import prepared, shards
 from mmjax.data.tables.packing import unpack
 from mmjax.data.tables.reading import Reader
 from mmjax.data.tables.splits import content
@@ -114,7 +114,7 @@ def test_more_rows_than_the_memory_may_hold_are_prepared_once(table, monkeypatch
 
 def test_processes_write_what_threads_write_and_few_files_are_open_at_once(table, monkeypatch):
     monkeypatch.setattr(prepared, "_ROWS", 7)
-    monkeypatch.setattr(prepared, "_OPEN", 2)
+    monkeypatch.setattr(shards, "_OPEN", 2)
     disk = on_disk(table, workers=2)
     assert_alike(table, disk)
     assert disk._built.store._open.cache_info().currsize == 2

@@ -33,9 +33,7 @@ def encoder(transform: Transform) -> nn.Module:
     """The encoder of a modality; sizes suit a laptop and a few thousand rows."""
     match transform:
         case ImageTransform():
-            # Each block halves the image; the last has 4 pixels or more on a side.
-            blocks = max(1, min(4, min(transform.shape[:2]).bit_length() - 3))
-            return encoders.Cnn(features=(16, 32, 64, 64)[:blocks], dim=DIM)
+            return encoders.Cnn(features=(16, 32), dim=DIM)
         case TextTransform():
             return encoders.Lstm(max(transform.vocabulary_size, 2), dim=DIM)
         case TableTransform():

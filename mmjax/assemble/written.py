@@ -62,7 +62,7 @@ def _default(field: dataclasses.Field) -> Any:
 
 
 def _literal(value: Any) -> str:
-    """As `repr`, but with double quotes."""
+    """The expression that makes a literal or a tuple, with double quotes as ruff writes them."""
     if isinstance(value, tuple):
         inner = ", ".join(map(_literal, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"

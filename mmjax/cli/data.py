@@ -46,12 +46,12 @@ def data(
     from mmjax.runs import facts
 
     options.prepare_process()
-    split = split or next((name for name in guess.SPLIT_NAMES if name in _names(table)), None)
+    path, form = Path(table), Format(separator, encoding)
+    split = split or guess.split_column(path, form)
     if columns:
         found, unused = parsed(columns), []
     else:
         ignored = () if split is None else (split,)
-        path, form = Path(table), Format(separator, encoding)
         found, unused = guess.everything(path, form, target, ignored)
     made = TableData(
         table, columns=found, split=split, separator=separator, encoding=encoding, on_bad_row="mask"
@@ -75,9 +75,3 @@ def data(
     if html is not None:
         data_page.write(html, made)
         print(f"page: {html}")
-
-
-def _names(table: str) -> list[str]:
-    from mmjax.io.tables import columns_of
-
-    return columns_of(table)

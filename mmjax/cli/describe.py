@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -74,23 +74,7 @@ def load(target: Path, changes: Sequence[str] = ()) -> "tuple[Experiment, Prepro
         return experiment, preprocessing
     if not target.exists():
         raise MissingFileError(f"{target}: expected a run's folder or an experiment's .py file")
-    command = parse(_experiment(target), Path("runs") / target.stem, changes, str(target))
+    command = parse(options.experiment_of(target), Path("runs") / target.stem, changes, str(target))
     experiment = command.points[0].experiment
     experiment.data.prepare()
     return experiment, experiment.data.preprocessing()
-
-
-def _experiment(path: Path) -> Any:
-    """The variable `experiment` of a file, or its only Experiment."""
-    from mmjax.config import Experiment
-
-    names = vars(options.load_file(path)).items()
-    experiments = {name: value for name, value in names if isinstance(value, Experiment)}
-    if "experiment" in experiments:
-        return experiments["experiment"]
-    if len(experiments) != 1:
-        raise UserError(
-            f"{path}: expected an mmjax.Experiment called `experiment`, got "
-            f"{', '.join(sorted(experiments)) or 'none'}"
-        )
-    return next(iter(experiments.values()))

@@ -1,8 +1,9 @@
 """`mmjax fit`: from a table to a trained model in one command."""
 
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -19,6 +20,9 @@ def fit(
     columns: tuple[str, ...] = (),
     split: str | None = None,
     group: str | None = None,
+    on_bad_row: Literal["stop", "skip", "mask"] = "stop",
+    separator: str | None = None,
+    encoding: str = "utf-8",
     seed: int = 0,
     write: Path | None = None,
 ) -> None:
@@ -34,6 +38,9 @@ def fit(
         columns: which column is of which kind, as in mmjax data; by default they are guessed
         split: column that says train, validation or test; by default splits are drawn
         group: column whose equal values stay in one split, such as a person
+        on_bad_row: for a row that cannot be read: stop, skip it, or mask the cell
+        separator: of a CSV file; by default it is found from the header
+        encoding: of text files, such as cp1252
         seed: random seed
         write: a Python file for the best experiment, to be read and edited
     """
@@ -47,14 +54,16 @@ def fit(
     from mmjax.devices import cpu
     from mmjax.errors import UserError
     from mmjax.io import json_file
-    from mmjax.io.tables import Format, columns_of
+    from mmjax.io.tables import Format
     from mmjax.runs import facts
+    from mmjax.runs.stop import Interrupted
 
     options.prepare_process()
     cpu.keep_memory()
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out}: expected a new or empty folder; choose another with --out")
-    split = split or next((n for n in guess.SPLIT_NAMES if n in columns_of(table)), None)
+    form = Format(separator, encoding)
+    split = split or guess.split_column(Path(table), form)
     ignored = [name for name in (split, group) if name is not None]
     if columns:
         found = parsed(columns)
@@ -62,15 +71,28 @@ def fit(
             said = ", ".join(targets) or "none"
             raise UserError(f"--columns: expected one target, {target}:KIND, got {said}")
     else:
-        found, unused = guess.everything(Path(table), Format(), (target,), ignored)
+        found, unused = guess.everything(Path(table), form, (target,), ignored)
         _say(f"--data.columns {guess.described(found)}")
         if unused:
             _say(f"not used: {', '.join(unused)}")
     where = Path(table).absolute()
-    data = TableData(where.name, str(where.parent), found, split=split, group=group)
+    data = TableData(
+        where.name,
+        str(where.parent),
+        found,
+        split=split,
+        group=group,
+        on_bad_row=on_bad_row,
+        separator=separator,
+        encoding=encoding,
+    )
     searching = search.Search(data, out, seed=seed)
     Console(stderr=True).print(facts.table(data.facts()))
-    trained = searching.run(minutes, _say)
+    try:
+        trained = searching.run(minutes, _say)
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        _say(f"stopped; the models that were trained are in {out}")
+        sys.exit(128 + getattr(stopped, "signal", signal.SIGINT))
     best = search.keep_best(trained, out)
     tables.show(search.table(trained, searching.answer.metric))
     json_file.write(out / "models.json", search.results(trained, searching.answer.metric))

@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from mmjax.errors import MissingFileError, UserError
+
+if TYPE_CHECKING:
+    from mmjax.config import Experiment
 
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(help="the folder of a run")]
 Own = Annotated[
@@ -50,6 +53,22 @@ def load_file(path: Path) -> ModuleType:
     finally:
         sys.path.remove(str(path.parent))
     return module
+
+
+def experiment_of(path: Path) -> "Experiment":
+    """The variable `experiment` of a file, or its only Experiment."""
+    from mmjax.config import Experiment
+
+    names = vars(load_file(path)).items()
+    experiments = {name: value for name, value in names if isinstance(value, Experiment)}
+    if "experiment" in experiments:
+        return experiments["experiment"]
+    if len(experiments) != 1:
+        raise UserError(
+            f"{path}: expected an mmjax.Experiment called `experiment`, got "
+            f"{', '.join(sorted(experiments)) or 'none'}"
+        )
+    return next(iter(experiments.values()))
 
 
 def prepare_process(own: Sequence[Path] = ()) -> None:

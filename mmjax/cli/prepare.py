@@ -28,14 +28,11 @@ def prepare(experiment: File, arguments: Arguments = (), /, workers: int = 0) ->
     from mmjax.cli import tables
     from mmjax.config.command_line import parse
     from mmjax.data.datasets import TableData
-    from mmjax.errors import UserError
     from mmjax.runs import facts
     from mmjax.train.loop.preparation import bound
 
     options.prepare_process()
-    made = getattr(options.load_file(experiment), "experiment", None)
-    if made is None:
-        raise UserError(f"{experiment}: expected a variable called experiment, got none")
+    made = options.experiment_of(experiment)
     command = parse(made, Path("runs"), list(arguments), f"The data of {experiment}.")
     for point in command.points:
         data = bound([point.experiment])[0].data

@@ -3,7 +3,10 @@
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
+from mmjax.data.datasets import TableData
+from mmjax.data.tables import prepared
 from mmjax.devices import cpu, parallel
 from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
@@ -34,10 +37,12 @@ def evaluate(
     """
     experiment = folder.require(run)
     moved = {"data_dir": data_dir, "manual_dir": manual_dir}
-    moved = {name: path for name, path in moved.items() if path is not None}
+    moved: dict[str, Any] = {name: path for name, path in moved.items() if path is not None}
     known = {field.name for field in dataclasses.fields(type(experiment.data))}
     if unknown := sorted(set(moved) - known):
         raise UserError(f"{unknown}: the data set of {run} takes none; it has {sorted(known)}")
+    if isinstance(experiment.data, TableData) and not prepared.is_home(experiment.data.prepared):
+        moved["prepared"] = None  # nothing is written where only the run says so
     data = dataclasses.replace(experiment.data, **moved)
     experiment = dataclasses.replace(experiment, data=data)
     cpu.request_host_devices(experiment.batch_size, None)
@@ -45,7 +50,7 @@ def evaluate(
     # Somebody else may have made the run: write nothing where only the run says so.
     if not any(getattr(data, name, None) for name in {"data_dir", "report"} - set(moved)):
         data.prepare()
-    if different := facts.changes(run, data.facts()):
+    if facts.known(run) and (different := facts.changes(run, data.facts())):
         text = f"the data are not those that {run} was trained on: {'; '.join(different)}"
         if data_dir is None:
             raise UserError(f"{text}; --data-dir names the folder to evaluate on all the same")

@@ -1,6 +1,5 @@
 """Predictions for a user's own examples."""
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -11,7 +10,7 @@ from mmjax.data.datasets import TableData
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.tables.columns import Column
 from mmjax.data.tables.columns.column import absent
-from mmjax.errors import UserError
+from mmjax.errors import UserError, errors_name
 from mmjax.io.tables import RowError, base_folder, read_rows
 from mmjax.runs import folder
 from mmjax.runs.restore import restore
@@ -91,7 +90,7 @@ def read_value(
         )
     if text is None:
         return None
-    with _naming(modality):
+    with errors_name(modality):
         return transform.read(text, folder)
 
 
@@ -155,7 +154,7 @@ def read_table(
             for name, wanted in names.items():
                 there = {one: cells[one] for one in wanted if one in cells}
                 if name in columns and there:
-                    with _naming(name):
+                    with errors_name(name):
                         inputs[name] = columns[name].row(there, folder)
                         preprocessing({name: [inputs[name]]})
                 elif there:
@@ -165,14 +164,6 @@ def read_table(
             yield Row(line, cells, {}, RowError(path, line, str(error)))
         else:
             yield Row(line, cells, inputs)
-
-
-@contextlib.contextmanager
-def _naming(modality: str) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise UserError(f"{modality}: {error}") from None
 
 
 def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -54,7 +54,7 @@ def _numbered(group: np.ndarray) -> np.ndarray:
 def _ranks(
     queries: np.ndarray, group: np.ndarray, items: np.ndarray, item_group: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Of each query the ranks of its right items, from 1, in ascending order."""
+    """For each query, the ranks of its right items, from 1, in ascending order."""
     size = max(1, BLOCK // len(items))
     for first in range(0, len(queries), size):
         scores = queries[first : first + size] @ items.T

@@ -32,6 +32,9 @@ class Pairs(Objective):
 
     An example counts if it has both. Rows whose `target`, a group, is equal belong together too:
     five captions of a picture, two pictures of a word. Memory grows with `chunk` times the batch.
+    In an evaluation the loss compares the examples of one chunk of it; the metrics compare all.
+    They are called after the side that is searched: `first` and `second` in alphabetical order, or
+    the names in `modalities`.
     """
 
     output: str = "embedding"

@@ -16,16 +16,14 @@ FILE = "data.json"
 CHANGED = "changed"
 
 
-def changes(run: Path, facts: Mapping[str, Any]) -> list[str]:
-    """In what the data differ from those that the run began with; empty if in nothing.
+def known(run: Path) -> bool:
+    """Whether the run knows its data; those of older versions do not."""
+    return (run / FILE).exists()
 
-    Runs of older versions do not know their data.
-    """
-    try:
-        before = json_file.read(run / FILE)
-    except FileNotFoundError:
-        return []
-    return list(_changes(before, facts))
+
+def changes(run: Path, facts: Mapping[str, Any]) -> list[str]:
+    """In what the data differ from those that the run began with; empty if in nothing."""
+    return list(_changes(json_file.read(run / FILE), facts)) if known(run) else []
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
@@ -49,7 +47,7 @@ def keep(run: Path, facts: Mapping[str, Any], allowed: bool) -> None:
             f"{run}: the data are not those that this run began with: {'; '.join(different)}. "
             "Restore them, choose another --workdir, or go on with --changed-data"
         )
-    if not (run / FILE).exists():
+    if not known(run):
         json_file.write(run / FILE, dict(facts))
     elif different:
         json_file.write(run / FILE, {**json_file.read(run / FILE), CHANGED: different})
@@ -57,7 +55,7 @@ def keep(run: Path, facts: Mapping[str, Any], allowed: bool) -> None:
 
 def changed_since(run: Path) -> list[str]:
     """How the data of a run that went on with others have changed; empty if they have not."""
-    return json_file.read(run / FILE).get(CHANGED, []) if (run / FILE).exists() else []
+    return json_file.read(run / FILE).get(CHANGED, []) if known(run) else []
 
 
 def table(facts: Mapping[str, Any]) -> Group:

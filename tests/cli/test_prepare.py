@@ -44,7 +44,7 @@ def test_a_table_is_prepared_once_and_trained_on(tmp_path):
 
 def test_errors_are_a_line(tmp_path):
     (tmp_path / "none.py").write_text("x = 1\n")
-    assert "none.py: expected a variable called experiment" in mmjax(
+    assert "none.py: expected an mmjax.Experiment called" in mmjax(
         "prepare", "none.py", cwd=tmp_path, code=1
     )
     (tmp_path / "exp.py").write_text(SCRIPT)

@@ -184,14 +184,16 @@ def test_to_evaluate_a_run_writes_nothing_where_the_run_says(run):
     assert not away.exists()
 
 
-def test_to_evaluate_a_run_writes_no_report_where_the_run_says(run):
+def test_to_evaluate_a_run_writes_no_report_or_shards_where_the_run_says(run, monkeypatch):
     rows = "".join(f"a,1,{split}\nb,no,{split}\n" for split in ("train", "validation", "test"))
     (run.parent / "here" / "rows.csv").write_text("text,match,split\n" + rows)
     found = {"text": columns.TextColumn(), "match": columns.BinaryColumn()}
     data = TableData(columns=found, split="split", on_bad_row="skip")
-    data = dataclasses.replace(data, report=str(run.parent / "new"))
+    away = str(run.parent / "new")
+    data = dataclasses.replace(data, report=away, prepared=away, memory=0.0)
     config = storage.to_json(dataclasses.replace(small(), data=data))
     (run / "config.json").write_text(json.dumps(config | {"checksum": None}))
     (run / "data.json").unlink()  # these are others than it was trained on
+    monkeypatch.setenv("HOME", str(run.parent / "home"))
     evaluate(run)
-    assert not (run.parent / "new").exists()
+    assert not (run.parent / "new").exists() and (run.parent / "home").exists()

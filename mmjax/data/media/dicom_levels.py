@@ -90,5 +90,5 @@ def _windowed(
 
 
 def _first(value: Any) -> float:
-    """Of the windows that a file offers."""
+    """A number of a file's first window; files may offer several."""
     return float(value[0] if np.ndim(value) else value)

@@ -68,6 +68,8 @@ def _csv(file: io.StringIO, name: str) -> Series:
                 continue
             if not width:
                 width = len(cells)
+                if all(map(_is_number, cells)):
+                    raise UserError("expected a header, got numbers: the first step would be lost")
                 timed = _TIME.fullmatch(cells[0].strip()) is not None
                 continue
             if len(cells) != width:
@@ -93,6 +95,13 @@ def _csv(file: io.StringIO, name: str) -> Series:
     if timed and start is None and len(steps):
         steps[:, 0] -= steps[0, 0]
     return steps
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell.replace(",", ".")))
+    except ValueError:
+        return False
 
 
 def _number(cell: str) -> float:

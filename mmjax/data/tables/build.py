@@ -234,6 +234,7 @@ def _require_rows(data: "TableData", numbers: np.ndarray) -> None:
     counts = {split: int(np.sum(numbers == number)) for number, split in enumerate(SPLITS)}
     if not all(counts.values()):
         raise UserError(
-            f"{data.path}: expected rows in every split, got {counts}; --data.split names a "
-            "column that says which row is of which"
+            f"{data.path}: expected rows in every split, got {counts}. Rows that share a "
+            "file or a --data.group are never divided; --data.split names a column that says which "
+            "row is of which"
         )

@@ -22,6 +22,7 @@ from mmjax.data.tables.columns import (
     TextColumn,
 )
 from mmjax.data.tables.columns.column import Cell
+from mmjax.data.tables.splits import is_split
 from mmjax.data.targets.binary import NO, YES
 from mmjax.data.transforms.cells import days, is_missing, number
 from mmjax.errors import UserError
@@ -114,6 +115,12 @@ def _typed(texts: Sequence[str]) -> bool:
     return typed > 0.95 * len(texts)
 
 
+def split_column(path: Path, format: Format) -> str | None:
+    """A column called split, subset or fold whose cells are names of splits; None without one."""
+    cells = sample(path, format)
+    return next((n for n in SPLIT_NAMES if cells.get(n) and all(map(is_split, cells[n]))), None)
+
+
 def sample(path: Path, format: Format) -> dict[str, list[Cell]]:
     """The cells of the first rows, by column, without missing ones."""
     cells: dict[str, list[Cell]] = {name: [] for name in columns_of(path, format)}
@@ -151,9 +158,7 @@ def modality(cells: Sequence[Cell]) -> Column | None:
         return _ENDS[next(iter(ends))]()
     if all(text.lstrip()[:1] == "{" for text in texts):
         return TableColumn()
-    if sum(number(text) is not None or days(text) is not None for text in texts) > 0.95 * len(
-        texts
-    ):
+    if _typed(texts):
         return None
     words = np.mean([len(text.split()) for text in texts])
     return TextColumn() if words > 1.5 or len(set(texts)) > 0.5 * len(texts) else None

@@ -36,6 +36,11 @@ def folder(home: str | None, digest: str) -> Path:
     return base / NAME / digest[:16]
 
 
+def is_home(home: str | None) -> bool:
+    """Whether a folder holds prepared tables already."""
+    return home is not None and (Path(home) / NAME).is_dir()
+
+
 class Prepared(NamedTuple):
     """What a folder holds."""
 

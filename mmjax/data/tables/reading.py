@@ -98,7 +98,7 @@ def needed(columns: Mapping[str, Column], more: Collection[str | None]) -> list[
 
 
 def require_columns(columns: Mapping[str, Column]) -> None:
-    """UserError unless there is a modality, and no name stands for two things."""
+    """UserError unless there is a modality."""
     if not any(not column.target for column in columns.values()):
         raise UserError(
             "--data.columns: expected a modality such as image:image or text:text, got "

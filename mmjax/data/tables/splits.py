@@ -48,6 +48,11 @@ class Rule:
         return 1 if share < validation else 2 if share < validation + test else 0
 
 
+def is_split(cell: Cell) -> bool:
+    """Whether a cell is the name of a split."""
+    return str(cell).strip().lower() in _NAMES
+
+
 def split_number(cell: Cell) -> int:
     """The index in `SPLITS` of a cell such as train, val, dev or test; UserError for others."""
     number = _NAMES.get(str(cell).strip().lower())

@@ -1,10 +1,9 @@
 """Tables: standardised numbers and numbered categories; each cell may be missing."""
 
-import contextlib
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from mmjax.data.standardize import LARGEST, check_statistics
 from mmjax.data.transforms.cells import days, is_category, is_missing, number
 from mmjax.data.transforms.transform import Remark, Transform, stack_rows
-from mmjax.errors import UserError
+from mmjax.errors import UserError, errors_name
 from mmjax.types import Masked
 
 
@@ -159,15 +158,6 @@ def parse_row(text: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise UserError(f"expected a JSON object of columns and cells, got {text[:200]!r}")
     return row
-
-
-@contextlib.contextmanager
-def errors_name(what: str) -> Iterator[None]:
-    """Put `what` before the text of a UserError."""
-    try:
-        yield
-    except ValueError as error:
-        raise UserError(f"{what}: {error}") from None
 
 
 def check_row(row: Any, names: Sequence[str] | None) -> None:

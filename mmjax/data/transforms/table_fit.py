@@ -15,10 +15,9 @@ from mmjax.data.transforms.table import (
     TableTransform,
     category_of,
     check_row,
-    errors_name,
     number_of,
 )
-from mmjax.errors import UserError
+from mmjax.errors import UserError, errors_name
 
 _ODD = 0.05  # share of texts that are no numbers in a column of numbers
 _BLOCK = 4096

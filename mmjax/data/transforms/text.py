@@ -161,7 +161,7 @@ class TextFit:
     """Collects what `TextTransform` needs from texts that are added one by one."""
 
     def __init__(self, vocabulary_size: int, max_words: int, tokens: Kind) -> None:
-        """As in `TextTransform.fit`."""
+        """`vocabulary_size` and `max_words` are upper bounds; 0 words: of the longest text."""
         self._max_words = max_words
         self._training = Training(tokens, vocabulary_size)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmjax.data.media.series import open_series
+from mmjax.errors import UserError
 
 
 def _npy(values):
@@ -85,3 +86,8 @@ def test_what_is_no_series_is_named(content, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.csv: expected a \.npy or CSV file"):
         open_series(tmp_path / "none.csv")
+
+
+def test_a_file_of_numbers_alone_is_refused_instead_of_losing_its_first_step():
+    with pytest.raises(UserError, match="walk:1: expected a header, got numbers"):
+        open_series(b"1,2\n3,4\n", name="walk")

@@ -134,3 +134,10 @@ def test_targets_are_guessed_from_their_values(cells, kind):
 def test_a_target_without_any_cell_is_an_error():
     with pytest.raises(UserError, match="target 'y': expected a cell that is not missing"):
         guess.target("y", [])
+
+
+def test_only_a_column_of_the_names_of_splits_is_taken_for_one(tmp_path):
+    path = tmp_path / "rows.csv"
+    for cells, expected in ((("train", "Val", "test"), "split"), (("1", "2", "3"), None)):
+        path.write_text("split,x\n" + "".join(f"{cell},1\n" for cell in cells))
+        assert guess.split_column(path, Format()) == expected

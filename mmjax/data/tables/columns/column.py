@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from mmjax.data.targets import Target
 from mmjax.data.transforms.transform import Transform
-
-Cell = Any  # None, str, bool, int, float, bytes, list, dict or np.ndarray
+from mmjax.io.tables import Cell as Cell
 
 
 @runtime_checkable

@@ -1,7 +1,5 @@
 """Precomputed features: rows of numbers, padded to one length, standardised."""
 
-import os
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,38 +7,25 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mmjax.data.media.arrays import decode_npy
+from mmjax.data.media.source import Source, cell_source, label, read_source
 from mmjax.data.standardize import LARGEST, Moments, check_statistics
 from mmjax.data.transforms.transform import Remark, Transform, stack_rows
-from mmjax.errors import UserError
-from mmjax.io.safe_open import open_file
+from mmjax.errors import UserError, errors_name
 from mmjax.types import Masked
 
 BYTE_LIMIT = 100_000_000  # of a file; float16 features take four times as much in float64
 
 
-def open_features(path: str | os.PathLike[str]) -> np.ndarray:
-    """The array of a `.npy` file. Nothing is unpickled.
+def open_features(source: Source, *, name: str | None = None) -> np.ndarray:
+    """The array of a `.npy` file: a path, or its content, which errors call `name`.
 
     Raises:
         FileNotFoundError: the file does not exist.
         UserError: it is not a `.npy` file of one array, is damaged or larger than `BYTE_LIMIT`.
     """
-    expected = f"{path}: expected a .npy file of floats"
-    with open_file(path, expected) as file:
-        size = os.fstat(file.fileno()).st_size
-    if size > BYTE_LIMIT:
-        raise UserError(f"{expected} of at most {BYTE_LIMIT:,} bytes, got {size:,}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # headers by Python 2, and damaged ones
-            # Memory-mapped, so that a header cannot claim more than the file holds.
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # NumPy raises many kinds of errors for a damaged header
-        raise UserError(f"{expected}, got another or a damaged one: {error}") from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise UserError(f"{expected}, got an archive of several arrays")
-    return np.array(array)
+    expected = f"{label(source, name, 'features')}: expected a .npy file of floats"
+    return decode_npy(read_source(source, expected, BYTE_LIMIT), expected)
 
 
 @dataclass(frozen=True)
@@ -92,16 +77,15 @@ class FeatureTransform(Transform):
         return Masked(values.astype(np.float32), mask)
 
     def read(self, cell: Any, folder: Path) -> np.ndarray:
-        """The array of a `.npy` file, or an array or list itself."""
-        if not isinstance(cell, str):
+        """The array of a `.npy` file, or an array or list of numbers itself."""
+        if isinstance(cell, (list, np.ndarray)):
             features = np.asarray(cell, np.float32) if isinstance(cell, list) else cell
             self.tokens(features)
             return features
-        features = open_features(folder / cell)
-        try:
+        source, name = cell_source(cell, folder)
+        features = open_features(source, name=name)
+        with errors_name(label(source, name, "features")):
             self.tokens(features)
-        except ValueError as error:
-            raise UserError(f"{folder / cell}: {error}") from None
         return features
 
     def remarks(self, row: Any) -> list[Remark]:

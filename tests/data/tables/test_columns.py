@@ -68,6 +68,12 @@ def wave(samples):
     return file.getvalue()
 
 
+def saved(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
 def as_csv(folder, found):
     """Paths of files in cells, and what else is a text."""
     for name, end in (("image", "png"), ("sound", "wav"), ("touch", "npy"), ("walk", "csv")):
@@ -91,14 +97,15 @@ def as_csv(folder, found):
 
 
 def as_parquet(folder, found):
-    """Bytes of pictures and sounds, lists of numbers and texts."""
+    """Bytes of pictures, sounds and .npy files, lists of numbers and texts."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     found["image"] = [encoded(pixels) for pixels in found["image"]]
     found["sound"] = [wave(samples) for samples in found["sound"]]
     found["label"] = [float(label) for label in found["label"]]  # as pandas has them
-    for name in ("touch", "walk", "cloud"):
+    found["touch"] = [saved(value) for value in found["touch"]]
+    for name in ("walk", "cloud"):
         found[name] = [value.tolist() for value in found[name]]
     pq.write_table(pa.table(found), folder / "rows.parquet")
 

@@ -158,5 +158,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_a_file_that_would_take_the_memory_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros(3))
     os.truncate(tmp_path / "a.npy", BYTE_LIMIT + 1)
-    with pytest.raises(ValueError, match=r"a\.npy: .* at most 100,000,000 bytes, got 100,000,001"):
+    with pytest.raises(ValueError, match=r"a\.npy: .* at most 100,000,000 bytes, got a larger one"):
         open_features(tmp_path / "a.npy")
+
+
+def test_the_content_of_a_file_is_read_as_the_file(tmp_path):
+    given = np.ones((3, 2), np.float32)
+    np.save(tmp_path / "a.npy", given)
+    draft = FeatureTransform.draft(2)
+    content = (tmp_path / "a.npy").read_bytes()
+    for cell in ("a.npy", content, {"bytes": content, "path": "a.npy"}, given, given.tolist()):
+        np.testing.assert_array_equal(draft.read(cell, tmp_path), given)

@@ -62,14 +62,18 @@ class FeaturesColumn(_Tokens):
 
 
 def _draft_features(cell: Cell, folder: Path) -> np.ndarray:
+    """Features of any width: an array, a list, its text, or a .npy file or its content."""
     if isinstance(cell, str) and cell.lstrip()[:1] == "[":
         cell = [float(number) for number in cell.strip()[1:-1].replace(",", " ").split()]
     if isinstance(cell, list):
         cell = np.asarray(cell, np.float32)
-    if isinstance(cell, str):
-        cell = open_features(folder / cell)
-    if not isinstance(cell, np.ndarray) or cell.ndim not in (1, 2) or not cell.shape[-1]:
-        raise UserError(f"expected floats [token, feature] or [feature], got {cell!r:.60}")
+    if not isinstance(cell, np.ndarray):
+        source, name = cell_source(cell, folder)
+        cell = open_features(source, name=name)
+    if cell.ndim not in (1, 2) or not cell.shape[-1]:
+        raise UserError(
+            f"expected floats [token, feature] or [feature], got the shape {cell.shape}"
+        )
     FeatureTransform.draft(cell.shape[-1]).tokens(cell)  # checks the numbers
     return cell
 

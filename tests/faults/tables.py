@@ -72,6 +72,9 @@ def npz(*contents: bytes) -> bytes:
     return file.getvalue()
 
 
+GZIP = {"chunks": (2,), "compression": 1, "shuffle": True}
+
+
 @cache
 def hdf5() -> list[bytes]:
     """Of both generations of the format."""
@@ -88,6 +91,8 @@ def hdf5() -> list[bytes]:
                 file["truth"] = np.array([True, False, True, True])
                 ragged = file.create_dataset("ragged", 4, h5py.vlen_dtype(np.int32))
                 ragged[:] = [np.arange(length) for length in range(4)]
+                chunked = file.create_dataset("chunked", 4, h5py.string_dtype(), **GZIP)
+                chunked[:] = ["a", "ö", "", "d" * 40]
                 file["link"] = h5py.SoftLink("/text")
                 file.create_group("group")["x"] = 3
             written.append((Path(folder) / "a.h5").read_bytes())

@@ -3,8 +3,11 @@
 import contextlib
 import math
 import os
+import zlib
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from mmjax.errors import MissingPackageError, UserError
 from mmjax.io.safe_open import open_file
@@ -14,7 +17,6 @@ from mmjax.io.tables.row import CELL_BYTES, Format, Header, Rows
 BATCH_ROWS = 1000
 BATCH_BYTES = 16_000_000
 CACHE_BYTES = 64_000_000  # of decompressed chunks, of each dataset
-TEXT_BYTES = 16  # a guess; texts of any length are stored elsewhere in the file
 
 
 def columns(path: str | os.PathLike[str], format: Format) -> Header:
@@ -62,7 +64,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[dict[str, Any], list[s
                 try:
                     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
                         raise UserError("expected a dataset, got a link")
-                    row_bytes += _check(file[name])
+                    row_bytes += _check(file[name], path)
                     found[name] = file[name]
                 except UserError as error:
                     others.append(f"{name}: {error}")
@@ -80,8 +82,8 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[dict[str, Any], list[s
         raise UserError(f"{expected}, got another or a damaged one: {error!s:.300}") from error
 
 
-def _check(dataset: Any) -> int:
-    """The bytes of a row."""
+def _check(dataset: Any, path: str | os.PathLike[str]) -> int:
+    """The bytes of a row; of the longest, where they differ."""
     import h5py
 
     if not isinstance(dataset, h5py.Dataset):
@@ -96,6 +98,45 @@ def _check(dataset: Any) -> int:
         raise UserError("expected content, got a dataset that was never written")
     if math.prod(dataset.chunks or ()) * dataset.dtype.itemsize > CELL_BYTES:
         raise UserError(f"expected chunks of at most {CELL_BYTES:,} bytes")
-    if h5py.check_string_dtype(dataset.dtype):
-        return TEXT_BYTES
-    return check(h5py.check_vlen_dtype(dataset.dtype) or dataset.dtype, dataset.shape)
+    text = h5py.check_string_dtype(dataset.dtype)
+    ragged = None if text else h5py.check_vlen_dtype(dataset.dtype)
+    row_bytes = 0 if text else check(ragged or dataset.dtype, dataset.shape)
+    if not ragged and not (text and text.length is None):
+        return max(row_bytes, dataset.dtype.itemsize)
+    # HDF5 asks for the memory that a value's length names before it looks for the value.
+    lengths = np.concatenate(list(_lengths(dataset, path))) * (ragged.itemsize if ragged else 1)
+    if lengths.sum() > os.path.getsize(path):
+        raise UserError(f"expected {lengths.sum():,} bytes of values, got a smaller file")
+    return max(row_bytes, int(lengths.max(initial=0)))
+
+
+def _lengths(dataset: Any, path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
+    """How many elements the values of variable length say they have, part by part of the dataset.
+
+    What the file stores at their places is a length of 4 bytes, an address and a number.
+    """
+    stored, filters = dataset.id, dataset.id.get_create_plist()
+    size = stored.get_type().get_size()
+
+    def lengths(content: bytes) -> np.ndarray:
+        return np.frombuffer(content, np.uint8).reshape(-1, size)[:, :4].copy().view("<u4")
+
+    if dataset.chunks is None:
+        if not (offset := stored.get_offset()):
+            raise UserError("expected variable lengths in a contiguous or chunked dataset")
+        with open(path, "rb") as file:
+            file.seek(offset)
+            yield lengths(file.read(dataset.size * size)).astype(np.int64)
+        return
+    names = [filters.get_filter(index)[3] for index in range(filters.get_nfilters())]
+    if names not in ([], [b"deflate"], [b"shuffle", b"deflate"]):
+        raise UserError("expected variable lengths uncompressed, or by gzip")
+    chunk_bytes = math.prod(dataset.chunks) * size
+    for index in range(stored.get_num_chunks()):
+        skipped, content = stored.read_direct_chunk(stored.get_chunk_info(index).chunk_offset)
+        done = [name for bit, name in enumerate(names) if not skipped >> bit & 1]
+        if b"deflate" in done:
+            content = zlib.decompressobj().decompress(content, chunk_bytes)
+        if b"shuffle" in done:
+            content = np.frombuffer(content, np.uint8).reshape(size, -1).T.tobytes()
+        yield lengths(content).astype(np.int64)

@@ -76,6 +76,30 @@ def test_what_is_no_column_is_named_with_its_reason(path):
     refused(path, "record", "record: expected numbers, texts or dates")
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": 1}, {"compression": 1, "shuffle": True}])
+def test_texts_in_chunks_compressed_or_not(path, options):
+    with h5py.File(path, "w") as file:
+        texts = file.create_dataset("text", (5,), h5py.string_dtype(), chunks=(2,), **options)
+        texts[:] = ["a", "größe", "", "d", "e" * 300]
+        file.create_dataset("odd", (5,), h5py.string_dtype(), chunks=(2,), compression="lzf")[:] = (
+            "a"
+        )
+    assert [row["text"] for _, row in read_rows(path)] == ["a", "größe", "", "d", "e" * 300]
+    refused(path, "odd", "odd: expected variable lengths uncompressed, or by gzip")
+
+
+@pytest.mark.parametrize("chunks", [None, (2,)])
+def test_a_length_that_lies_is_refused_before_memory_is_asked_for(path, chunks):
+    with h5py.File(path, "w") as file:
+        ragged = file.create_dataset("x", (2,), h5py.vlen_dtype(np.int32), chunks=chunks)
+        ragged[:] = [np.arange(4), np.arange(77)]
+    content = path.read_bytes()
+    place = content.index(b"\x4d\0\0\0")
+    path.write_bytes(content[:place] + b"\xff\xff\xff\xff" + content[place + 4 :])
+    with pytest.raises(ValueError, match=r"x: expected 17,179,869,196 bytes of values, got a smal"):
+        next(read_rows(path))
+
+
 def test_another_file_is_refused_by_name(path):
     for content in (b"", b"a,b\n"):
         path.write_bytes(content)

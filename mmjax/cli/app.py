@@ -7,13 +7,15 @@ from mmjax.cli.data import data
 from mmjax.cli.describe import describe
 from mmjax.cli.evaluate import evaluate
 from mmjax.cli.fit import fit
+from mmjax.cli.index import index
 from mmjax.cli.list import list_parts
 from mmjax.cli.predict import predict
 from mmjax.cli.prepare import prepare
+from mmjax.cli.search import search
 from mmjax.cli.table import table
 
 app = tyro.extras.SubcommandApp()
-for command in (data, fit, prepare, evaluate, predict, describe, table):
+for command in (data, fit, prepare, evaluate, predict, index, search, describe, table):
     app.command(command)
 app.command(name="list")(list_parts)
 
@@ -23,5 +25,5 @@ def main() -> None:
     with options.errors_shown():
         app.cli(
             prog="mmjax",
-            description="Look at data, train on a table, evaluate and compare runs, and predict.",
+            description="Look at data, train on a table, evaluate and compare runs, predict and search.",
         )

@@ -26,13 +26,8 @@ class Predictor:
         self, run: str | Path, checkpoint: str = "last", *, register: Sequence[type] = ()
     ) -> None:
         model, self._variables, self.preprocessing = restore(run, checkpoint, register=register)
-        experiment = folder.require(Path(run))
-        self._objectives = experiment.objectives
-        # How the rows of a table are read, where the run was trained on one.
-        self.columns: Mapping[str, Column] = {}
-        if isinstance(experiment.data, TableData):
-            columns = experiment.data.columns
-            self.columns = {n: c for n, c in columns.items() if n in self.preprocessing.transforms}
+        self._objectives = folder.require(Path(run)).objectives
+        self.columns = table_columns(Path(run), self.preprocessing)
         self._apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
@@ -48,16 +43,26 @@ class Predictor:
         return predictions
 
     def _chunk(self, rows: list[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
-        # Padded to a power of two, so that few shapes are compiled.
-        filled = rows + [rows[-1]] * ((1 << (len(rows) - 1).bit_length()) - len(rows))
         transforms, targets = self.preprocessing.transforms, self.preprocessing.targets
-        inputs = self.preprocessing({n: [row.get(n) for row in filled] for n in transforms})
+        inputs = self.preprocessing({n: [row.get(n) for row in filled(rows)] for n in transforms})
         outputs = cast(Outputs, jax.device_get(self._apply(self._variables, inputs)))
         by_objective = {
             name: objective.predictions(outputs, targets.get(objective.target or ""))
             for name, objective in self._objectives.items()
         }
         return [{name: p[row] for name, p in by_objective.items()} for row in range(len(rows))]
+
+
+def table_columns(run: Path, preprocessing: Preprocessing) -> dict[str, Column]:
+    """How the rows of a table are read, by modality; empty for a run that was trained on none."""
+    data = folder.require(run).data
+    columns = data.columns if isinstance(data, TableData) else {}
+    return {name: c for name, c in columns.items() if name in preprocessing.transforms}
+
+
+def filled(rows: list[Any]) -> list[Any]:
+    """The rows with the last repeated up to a power of two, so that few shapes are compiled."""
+    return rows + [rows[-1]] * ((1 << (len(rows) - 1).bit_length()) - len(rows))
 
 
 def flat(prediction: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -28,14 +28,14 @@ def digest(
         rows: the split of each row, as an index in `SPLITS`, and its cells
     """
     names = file_columns(columns)
-    hashed = functools.lru_cache(_FILES)(functools.partial(_contents, base))
+    hashed = functools.lru_cache(_FILES)(functools.partial(contents, base))
     # The order of the splits in the file is free.
     digests = [hashlib.sha256() for _ in SPLITS]
     for split, cells in rows:
         texts = (cells[name] for name in names)
         parts = [hashed(text) for text in texts if isinstance(text, str) and not absent(text)]
         digests[split].update(content([cells, parts]))
-    whole = [_contents(base, name) for name in matrices(columns)]
+    whole = [contents(base, name) for name in matrices(columns)]
     return hashlib.sha256(content([[one.digest() for one in digests], whole])).hexdigest()
 
 
@@ -62,7 +62,7 @@ def state(base: Path, cell: Any) -> bytes:
     return repr([(state.st_size, state.st_mtime_ns) for state in found]).encode()
 
 
-def _contents(base: Path, text: str) -> bytes:
+def contents(base: Path, text: str) -> bytes:
     """A hash of the file, or of the files of the folder, that a cell names; of none for others."""
     try:
         path = base / text

@@ -107,6 +107,11 @@ class TextTransform(Transform):
         """The number of words of a text, without special words and before it is cut."""
         return len(self._encoded(text))
 
+    def known(self, text: str) -> int:
+        """The number of words of a text, before it is cut, that are not the unknown word."""
+        ids = self._encoded(text).ids
+        return len(ids) - ids.count(self.unknown)
+
     def __call__(self, texts: Sequence | np.ndarray) -> Masked:
         """Word numbers int32 `[b, max_words]` and mask `[b, max_words]`, padded at the end.
 

@@ -1,0 +1,229 @@
+"""Builds an index from a folder or a column of a table; only what is new or changed is embedded."""
+
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmjax.data.tables.columns.column import absent
+from mmjax.data.tables.origin import contents
+from mmjax.data.transforms.image import ImageTransform
+from mmjax.data.transforms.text import TextTransform
+from mmjax.errors import MissingFileError, UserError
+from mmjax.evaluation.predictions import CHUNK
+from mmjax.io import progress
+from mmjax.io.bad_rows import Fault
+from mmjax.io.tables import Cell, RowError, base_folder, columns_of, read_rows
+from mmjax.search.embedder import Embedder
+from mmjax.search.index import Index
+
+SAVE_EVERY = 60.0  # seconds
+FILE_COLUMN = "file"  # of a folder
+
+
+class Built(NamedTuple):
+    """An index, and what became of the rows."""
+
+    index: Index
+    embedded: int  # new or changed; the others were in the index before
+    removed: int  # no longer there
+    faults: list[Fault]
+
+
+class Item(NamedTuple):
+    """A row of the source."""
+
+    name: str
+    text: str | None
+    digest: str
+    cell: Cell
+
+
+def build(
+    embedder: Embedder,
+    source: Path,
+    out: Path,
+    *,
+    modality: str | None = None,
+    column: str | None = None,
+) -> Built:
+    """Embed every row, and write the index to `out`; an interrupted call can be repeated.
+
+    Args:
+        embedder: the run
+        source: a folder, with sub-folders, or a table of any kind that `mmjax.io.tables` reads
+        out: the folder of the index
+        modality: of the run; None: the image modality of a folder, or else the first modality
+            that the table has a column of, images before others
+        column: of the table; None: the one that the run was trained on
+
+    Raises:
+        UserError: nothing to index, no such modality or column, or `out` is an index of another
+            run or source.
+    """
+    names = _columns(embedder, source, modality, column)
+    place = {
+        "modality": names.modality,
+        "source": os.path.relpath(source, out),
+        "run": os.path.relpath(embedder.run, out),
+        "mark": embedder.mark,
+    }
+    draft = _Draft(embedder, _before(out, place))
+    faults: list[Fault] = []
+    base, saved = base_folder(source), time.monotonic()
+    try:
+        with progress.shown(f"index of {source}") as tell:
+            for count, item in enumerate(_items(source, base, names, faults), start=1):
+                draft.add(item, base, faults)
+                tell(count)
+                if time.monotonic() - saved > SAVE_EVERY:
+                    draft.index(rest=True).save(out)
+                    saved = time.monotonic()
+    except KeyboardInterrupt:
+        draft.index(rest=True).save(out)
+        raise
+    index = draft.index(rest=False)
+    if not len(index):
+        reason = f": {faults[0].line}: {faults[0].reason}" if faults else ""
+        raise UserError(
+            f"{source}: expected something to index as {names.modality}, got none{reason}"
+        )
+    index.save(out)
+    removed = len(set(draft.before.names) - set(index.names))
+    return Built(index, draft.embedded, removed, faults)
+
+
+class _Draft:
+    """An index that grows; what the index before it has embedded is taken from there."""
+
+    def __init__(self, embedder: Embedder, before: Index) -> None:
+        self.before, self.embedded = before, 0
+        self._embedder = embedder
+        self._known = {digest: row for row, digest in enumerate(before.digests)}
+        self._items: list[Item] = []
+        self._vectors: list[np.ndarray | None] = []
+        self._waiting: dict[int, Any] = {}  # value by place in the lists
+
+    def add(self, item: Item, base: Path, faults: list[Fault]) -> None:
+        """Take the item's vector from before, or read its value, to be embedded in a while."""
+        row = self._known.get(item.digest)
+        if row is None:
+            try:
+                value = self._embedder.read(self.before.modality, item.cell, base)
+            except (ValueError, OSError) as error:
+                faults.append(Fault(item.name, self.before.modality, "skipped", str(error)))
+                return
+            self._waiting[len(self._items)] = value
+        self._items.append(item)
+        self._vectors.append(None if row is None else self.before.vectors[row])
+        if len(self._waiting) == CHUNK:
+            self._embed()
+
+    def _embed(self) -> None:
+        vectors = self._embedder(self.before.modality, list(self._waiting.values()))
+        for place, vector in zip(self._waiting, vectors, strict=True):
+            self._vectors[place] = vector
+        self.embedded += len(self._waiting)
+        self._waiting.clear()
+
+    def index(self, *, rest: bool) -> Index:
+        """With `rest`, the items of the index before that were not reached come last."""
+        self._embed()
+        old = self.before
+        more = set(old.digests) - {item.digest for item in self._items} if rest else ()
+        rows = [row for row, digest in enumerate(old.digests) if digest in more]
+        vectors = [*self._vectors, *old.vectors[rows]]
+        return dataclasses.replace(
+            old,
+            vectors=np.stack(vectors) if vectors else old.vectors[:0],
+            names=[*(item.name for item in self._items), *(old.names[row] for row in rows)],
+            texts=[*(item.text for item in self._items), *(old.texts[row] for row in rows)],
+            digests=[*(item.digest for item in self._items), *(old.digests[row] for row in rows)],
+        )
+
+
+class _Columns(NamedTuple):
+    modality: str
+    column: str
+    text: str | None  # shown beside the item
+    texts: Sequence[str]  # modalities
+
+
+def _columns(
+    embedder: Embedder, source: Path, modality: str | None, column: str | None
+) -> _Columns:
+    transforms = embedder.preprocessing.transforms
+    texts = [name for name, one in transforms.items() if isinstance(one, TextTransform)]
+    if modality is not None:
+        embedder.require(modality)
+    if not source.exists() and source.parent.is_dir() and not any(c in str(source) for c in "*?{["):
+        raise MissingFileError(f"{source}: expected a folder or a table, got nothing")
+    there = columns_of(source)
+    if source.is_dir():
+        return _Columns(
+            modality or embedder.only(ImageTransform, "--modality"), column or FILE_COLUMN, None, texts
+        )
+
+    def names(name: str) -> tuple[str, ...]:
+        return embedder.columns[name].names(name) if name in embedder.columns else (name,)
+
+    if modality is None:
+        if column is not None:
+            found = [name for name in transforms if column in names(name)]
+        else:
+            found = [name for name in transforms if set(names(name)) <= set(there)]
+            found.sort(key=lambda name: not isinstance(transforms[name], ImageTransform))
+        if not found:
+            raise UserError(
+                f"{source}: no column of {', '.join(sorted(transforms))} among "
+                f"{', '.join(there)}; say --modality and --column"
+            )
+        modality = found[0]
+    if column is None:
+        own = names(modality)
+        if len(own) != 1:
+            raise UserError(f"{modality}: it is read from {len(own)} columns, and cannot be indexed")
+        (column,) = own
+    if column not in there:
+        raise UserError(f"{source}: no column {column!r}; choose from {', '.join(there)}")
+    shown = modality if modality in texts else next(iter(texts), None)
+    text = None if shown is None else column if shown == modality else names(shown)[0]
+    return _Columns(modality, column, text if text in there else None, texts)
+
+
+def _before(out: Path, place: Mapping[str, str]) -> Index:
+    """The index that is there; an empty one if there is none."""
+    try:
+        before = Index.open(out)
+    except MissingFileError:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UserError(f"{out}: expected an index or a new folder, got another one") from None
+        return Index(np.zeros((0, 1), np.float32), [], [], [], **place)
+    for name, what in (("mark", "run"), ("modality", "modality"), ("source", "source")):
+        if getattr(before, name) != place[name]:
+            got = before.run if name == "mark" else getattr(before, name)
+            raise UserError(
+                f"{out}: is an index of another {what}, {got}; delete it or choose another -o"
+            )
+    return before
+
+
+def _items(source: Path, base: Path, names: _Columns, faults: list[Fault]) -> Iterator[Item]:
+    wanted = [name for name in (names.column, names.text) if name is not None]
+    for place, row in read_rows(source, any_of=wanted):
+        if isinstance(row, RowError):
+            faults.append(Fault(place, "", "skipped", row.reason))
+            continue
+        cell = row.get(names.column)
+        if absent(cell):
+            continue
+        text = row.get(names.text) if names.text else None
+        is_path = names.modality not in names.texts and isinstance(cell, str) and len(cell) < 4096
+        made_from = (contents(base, cell) if is_path else b"") or repr(cell).encode()
+        digest = hashlib.sha256(made_from).hexdigest()
+        yield Item(str(place), None if text is None else str(text), digest, cell)

@@ -39,7 +39,7 @@ SIZE_LIMIT = 10_000_000  # bytes of a file in an archive; there are at most 1,12
 MEMBER_LIMIT = 10_000  # files of an archive; there are at most 546
 ENCODERS = {
     "image": mmjax.encoders.Vit(patch=4, width=64, layers=2, heads=4, dropout=0.1),
-    "table": mmjax.encoders.TableMlp(dim=64, hidden=(128,), dropout=0.1),
+    "table": mmjax.encoders.FtTransformer(dim=64, layers=2, heads=4),
 }
 MODELS = {
     "image alone": (("image",), fusion.Concat()),
@@ -108,8 +108,8 @@ def experiment(name: str, data: mmjax.data.TableData, steps: int) -> mmjax.Exper
     """A model on the data of a fold."""
     modalities, fused = MODELS[name]
     groups: Any = data.preprocessing().targets["food_group"]
-    head = mmjax.heads.Classes(classes=len(groups.names), hidden=(64,), dropout=0.5)
-    rates = {"encoders_image": 0.1} if "image" in modalities else {}
+    head = mmjax.heads.Classes(classes=len(groups.names), hidden=(64,), dropout=0.2)
+    rates = {"encoders_image": 0.3} if "image" in modalities else {}
     loss = mmjax.objectives.SoftmaxCrossEntropy(output="food_group", target="food_group")
     return mmjax.Experiment(
         model=mmjax.Multimodal(
@@ -119,7 +119,7 @@ def experiment(name: str, data: mmjax.data.TableData, steps: int) -> mmjax.Exper
         ),
         objectives={"food_group": loss},
         data=data.using(*modalities),
-        optim=mmjax.optim.AdamW(peak_lr=1e-2, weight_decay=0.05, rates=rates),
+        optim=mmjax.optim.AdamW(peak_lr=3e-3, weight_decay=0.05, rates=rates),
         steps=steps,
         batch_size=64,
         keeping=mmjax.Keeping(eval_every=steps, log_every=steps, keep=1),
@@ -155,7 +155,7 @@ def described(scores: Mapping[str, np.ndarray]) -> str:
 
 
 def main(
-    manual_dir: Path, seeds: int = 3, steps: int = 300, workdir: Path = Path("runs/food_table")
+    manual_dir: Path, seeds: int = 3, steps: int = 600, workdir: Path = Path("runs/food_table")
 ) -> None:
     """Train every model on every fold, and print the table.
 

@@ -24,7 +24,7 @@ LEVELS = [
     {"train/step"},
     {"evaluation"},
     {"train/loop"},
-    {"reports", "assemble"},
+    {"reports", "assemble", "search"},
     {"cli", "testing"},
     {"__main__"},
 ]

@@ -25,5 +25,5 @@ def main() -> None:
     with options.errors_shown():
         app.cli(
             prog="mmjax",
-            description="Look at data, train on a table, evaluate and compare runs, predict and search.",
+            description="Look at data, train on a table, evaluate, compare, predict and search.",
         )

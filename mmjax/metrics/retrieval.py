@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 BLOCK = 4_000_000  # cosines that are computed at a time
 RANKS = (1, 5, 10)
@@ -47,6 +47,21 @@ def retrieval(
     }
 
 
+def average_precision(
+    scores: Float[np.ndarray, "query item"], right: Bool[np.ndarray, "query item"]
+) -> Float[np.ndarray, "query"]:
+    """Of each query the mean over right items of (right items up to it) / (items up to it).
+
+    Of equal scores those that are not right come first. NaN for a query without a right item.
+    """
+    found = np.full(len(scores), np.nan)
+    for query, (row, own) in enumerate(zip(scores, right, strict=True)):
+        if own.any():
+            ranks = _ranks_of(row, own)
+            found[query] = np.mean(np.arange(1, len(ranks) + 1) / ranks)
+    return found
+
+
 def _numbered(group: np.ndarray) -> np.ndarray:
     return np.unique(group, axis=0, return_inverse=True)[1].reshape(-1)
 
@@ -59,9 +74,12 @@ def _ranks(
     for first in range(0, len(queries), size):
         scores = queries[first : first + size] @ items.T
         for row, own in zip(scores, group[first : first + size], strict=True):
-            right = item_group == own
-            positive = np.sort(row[right])[::-1]
-            negative = np.sort(row[~right])
-            # Negatives with an equal or higher score come first.
-            above = len(negative) - np.searchsorted(negative, positive, side="left")
-            yield above + np.arange(1, len(positive) + 1)
+            yield _ranks_of(row, item_group == own)
+
+
+def _ranks_of(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
+    positive = np.sort(scores[right])[::-1]
+    negative = np.sort(scores[~right])
+    # Negatives with an equal or higher score come first.
+    above = len(negative) - np.searchsorted(negative, positive, side="left")
+    return above + np.arange(1, len(positive) + 1)

@@ -166,7 +166,10 @@ def _columns(
     there = columns_of(source)
     if source.is_dir():
         return _Columns(
-            modality or embedder.only(ImageTransform, "--modality"), column or FILE_COLUMN, None, texts
+            modality or embedder.only(ImageTransform, "--modality"),
+            column or FILE_COLUMN,
+            None,
+            texts,
         )
 
     def names(name: str) -> tuple[str, ...]:
@@ -187,7 +190,9 @@ def _columns(
     if column is None:
         own = names(modality)
         if len(own) != 1:
-            raise UserError(f"{modality}: it is read from {len(own)} columns, and cannot be indexed")
+            raise UserError(
+                f"{modality}: it is read from {len(own)} columns, and cannot be indexed"
+            )
         (column,) = own
     if column not in there:
         raise UserError(f"{source}: no column {column!r}; choose from {', '.join(there)}")
@@ -223,7 +228,7 @@ def _items(source: Path, base: Path, names: _Columns, faults: list[Fault]) -> It
         if absent(cell):
             continue
         text = row.get(names.text) if names.text else None
-        is_path = names.modality not in names.texts and isinstance(cell, str) and len(cell) < 4096
-        made_from = (contents(base, cell) if is_path else b"") or repr(cell).encode()
-        digest = hashlib.sha256(made_from).hexdigest()
-        yield Item(str(place), None if text is None else str(text), digest, cell)
+        path = cell if isinstance(cell, str) and names.modality not in names.texts else ""
+        file = contents(base, path) if 0 < len(path) < 4096 else b""
+        digest = hashlib.sha256(file or repr(cell).encode()).hexdigest()
+        yield Item(path if file else str(place), None if text is None else str(text), digest, cell)

@@ -134,9 +134,10 @@ class Index:
     def hits(self, query: Float[np.ndarray, "dim"], k: int = 10) -> list[Hit]:
         """The k best items for one query."""
         scores, numbers = self.search(query[None], k)
+        found = zip(scores[0].tolist(), numbers[0].tolist(), strict=True)
         return [
-            Hit(rank, float(score), self.names[number], self.texts[number])
-            for rank, (score, number) in enumerate(zip(scores[0], numbers[0], strict=True), start=1)
+            Hit(rank, score, self.names[int(number)], self.texts[int(number)])
+            for rank, (score, number) in enumerate(found, start=1)
         ]
 
     @cached_property

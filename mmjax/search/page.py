@@ -1,0 +1,111 @@
+"""A page that searches an index in the browser: one file, without a server or a network."""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmjax.data.media.image import open_image
+from mmjax.data.transforms.image import ImageTransform
+from mmjax.data.transforms.text import TextTransform
+from mmjax.errors import UserError
+from mmjax.io import json_file, progress
+from mmjax.io.tables import base_folder
+from mmjax.search.embedder import Embedder
+from mmjax.search.index import Index
+
+SIDE = 96  # pixels of a thumbnail's longer side
+QUALITY = 60
+LEVELS = 32_767  # 16 bits a number: in 8 the tenth result would be another for most queries
+TEMPLATE = Path(__file__).with_name("page.html")
+
+
+def write(path: Path, index: Index, folder: Path, embedder: Embedder) -> int:
+    """Write the page; returns its size in bytes.
+
+    It holds thumbnails where items are pictures, and the vectors of all items, of all texts of the
+    index and of every word that the run knows. These are found exactly as `Index.search` finds
+    them, but for rounding to 16 bits; other texts by the mean of their words.
+
+    Args:
+        path: the file to write
+        index: the opened index
+        folder: its folder, from which its source is found
+        embedder: the run that made it
+    """
+    text = _content(index, folder, embedder)
+    json_file.write_text(path, text)
+    return len(text.encode())
+
+
+def _content(index: Index, folder: Path, embedder: Embedder) -> str:
+    transform = embedder.preprocessing.transforms[index.modality]
+    base = base_folder(folder / index.source)
+    is_picture = isinstance(transform, ImageTransform)
+    pictures = _thumbnails(base, index.names) if is_picture else []
+    phrases, vectors = _phrases(index, embedder)
+    scale = 1 / LEVELS
+    content = {
+        "title": f"{len(index):,} {index.modality}s" if is_picture else f"{len(index):,} items",
+        "dim": int(index.vectors.shape[1]),
+        "scale": scale,
+        "names": list(index.names),
+        "texts": list(index.texts),
+        "pictures": pictures,
+        "vectors": _packed(index.vectors),
+        "phrases": phrases,
+        "phraseVectors": _packed(vectors),
+    }
+    # No text of the data can end the script that holds it.
+    data = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    data = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    page = TEMPLATE.read_text(encoding="utf-8")
+    title = html.escape(f"Search: {index.source}")
+    return page.replace("{{title}}", title).replace("{{data}}", data)
+
+
+def _phrases(index: Index, embedder: Embedder) -> tuple[list[str], np.ndarray]:
+    """The texts of the index and the words of the run, with their vectors; none without texts."""
+    transforms = embedder.preprocessing.transforms
+    texts = [name for name, one in transforms.items() if isinstance(one, TextTransform)]
+    if len(texts) != 1:
+        return [], np.zeros((0, index.vectors.shape[1]), np.float32)
+    transform: Any = transforms[texts[0]]
+    words = [word for word in transform.vocabulary() if _is_word(transform, word)]
+    known = [text for text in index.texts if text and transform.known(text)]
+    phrases = list(dict.fromkeys([*words, *known]))
+    return phrases, embedder(texts[0], phrases)
+
+
+def _is_word(transform: TextTransform, word: str) -> bool:
+    """Whether people would type it: no special word, and no end of another."""
+    return any(c.isalnum() for c in word) and transform.words(word) == transform.known(word) == 1
+
+
+def _packed(vectors: np.ndarray) -> str:
+    """Base64 of int16, little-endian."""
+    return base64.b64encode(np.rint(vectors * LEVELS).astype("<i2").tobytes()).decode()
+
+
+def _thumbnails(base: Path, names: Sequence[str]) -> list[str]:
+    """Base64 of WebP files; "" for a picture that is no longer there, or whose cell is no path."""
+    found = []
+    with progress.shown("thumbnails", len(names)) as tell:
+        for count, name in enumerate(names, start=1):
+            try:
+                picture = open_image(base / name, size=(SIDE, SIDE))
+            except (UserError, OSError):
+                found.append("")
+                continue
+            picture = picture.convert("RGBA")
+            picture.thumbnail((SIDE, SIDE))
+            content = io.BytesIO()
+            picture.save(content, "WEBP", quality=QUALITY)
+            found.append(base64.b64encode(content.getvalue()).decode())
+            tell(count)
+    return found

@@ -42,7 +42,7 @@ PEOPLE = ("FE0F", "200D", "2640", "2642", "1F468", "1F469", "1F9D1")
 
 
 def write_table(manual_dir: Path, out: Path, languages: Sequence[str]) -> None:
-    """Write rows.csv, a row for each emoji and language, and a folder of pictures to `out`."""
+    """Write rows.csv, a row for each name or tag of each emoji, and a folder of pictures."""
     (out / "pictures").mkdir(parents=True, exist_ok=True)
     pictures = {
         _plain(Path(name).stem.upper()): content
@@ -63,10 +63,10 @@ def write_table(manual_dir: Path, out: Path, languages: Sequence[str]) -> None:
                     continue  # a part of emoji, such as a skin colour, or without a picture
                 name = f"pictures/{code}.webp"
                 (out / name).write_bytes(pictures[code])
-                words = "; ".join([one["label"], *one.get("tags", ())])
                 concept = "-".join(p for p in code.split("-") if p not in PEOPLE) or "person"
-                row = {"image": name, "words": words, "code": code}
-                writer.writerow(row | {"subgroup": one["subgroup"], "concept": concept})
+                row = {"image": name, "code": code, "subgroup": one["subgroup"]}
+                for words in dict.fromkeys([one["label"], *one.get("tags", ())]):
+                    writer.writerow(row | {"words": words, "concept": concept})
     draft.replace(out / "rows.csv")
 
 
@@ -82,7 +82,7 @@ def table(folder: Path, split: str) -> mmjax.data.TableData:
         data_dir=str(folder),
         columns={
             "image": columns.ImageColumn(size=(SIDE, SIDE)),
-            "words": columns.TextColumn(dropout=0.4),
+            "words": columns.TextColumn(),
             "code": columns.GroupColumn(),
         },
         group=split,
@@ -119,7 +119,7 @@ class Task:
         with (folder / "rows.csv").open(newline="", encoding="utf-8") as file:
             names = {}
             for row in DictReader(file):
-                names.setdefault(row["image"], []).extend(row["words"].split("; "))
+                names.setdefault(row["image"], []).append(row["words"])
         for split in ("train", "validation", "test"):
             source = data.source(split)
             found = source.read(np.arange(len(source)), None)

@@ -12,10 +12,11 @@ from mmjax.cli.list import list_parts
 from mmjax.cli.predict import predict
 from mmjax.cli.prepare import prepare
 from mmjax.cli.search import search
+from mmjax.cli.serve import serve
 from mmjax.cli.table import table
 
 app = tyro.extras.SubcommandApp()
-for command in (data, fit, prepare, evaluate, predict, index, search, describe, table):
+for command in (data, fit, prepare, evaluate, predict, index, search, serve, describe, table):
     app.command(command)
 app.command(name="list")(list_parts)
 

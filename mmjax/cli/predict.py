@@ -13,6 +13,9 @@ from mmjax.io.bad_rows import Fault, check_report, write_report
 
 if TYPE_CHECKING:
     from mmjax.evaluation.predictions import Predictor, Row
+    from mmjax.search.zero_shot import ZeroShot
+
+    Answering = Predictor | ZeroShot
 
 
 def predict(
@@ -25,6 +28,8 @@ def predict(
     out: Path | None = None,
     on_bad_row: Literal["stop", "skip"] = "stop",
     report: Path | None = None,
+    classes: str | None = None,
+    templates: tuple[str, ...] = ("{}",),
     checkpoint: str = "last",
     own: options.Own = (),
     json: bool = False,
@@ -42,6 +47,8 @@ def predict(
             or skip it and write it to the report
         report: a CSV file for line and reason of each skipped row; by default
             <name of the batch>.skipped.csv in the current folder
+        classes: of a run of a dual encoder: the classes to choose from, as "a cat,a dog"
+        templates: of these: prompts whose vectors are averaged, such as "a photo of a {}"
         checkpoint: last, best (by the run's validation metric), whole (the newest that is not
             damaged), or a step
         json: print one JSON object per row
@@ -55,7 +62,13 @@ def predict(
     if batch is not None and skip:
         report = report or Path(f"{batch.stem}.skipped.csv")
     _check(batch, bool(given), out, skip, report)
-    predictor = predictions.Predictor(run, checkpoint)
+    if classes is None:
+        predictor: Answering = predictions.Predictor(run, checkpoint)
+    else:
+        from mmjax.search.zero_shot import ZeroShot
+
+        names = [name.strip() for name in classes.split(",") if name.strip()]
+        predictor = ZeroShot(run, names, templates, checkpoint)
     preprocessing = predictor.preprocessing
     faults: list[Fault] = []
     if batch is None:
@@ -110,7 +123,7 @@ def _readable(rows: "Iterator[Row]", skip: bool, faults: list[Fault]) -> "Iterat
 
 
 def _answered(
-    predictor: "Predictor", rows: "Iterable[Row]"
+    predictor: "Answering", rows: "Iterable[Row]"
 ) -> "Iterator[tuple[Row, dict[str, dict[str, Any]], list[str]]]":
     """(row, prediction, warnings); names the columns that the run does not read."""
     from mmjax.evaluation import predictions

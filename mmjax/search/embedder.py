@@ -17,6 +17,7 @@ from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import MissingFileError, UserError
 from mmjax.evaluation.predictions import CHUNK, filled, table_columns
 from mmjax.models import DualEncoder
+from mmjax.models.dual_encoder import LARGEST
 from mmjax.runs.fingerprint import fingerprints
 from mmjax.runs.restore import restore
 from mmjax.search.index import Index
@@ -30,6 +31,7 @@ class Embedder:
         mark: a hash of parameters and preprocessing; vectors of different marks do not compare
         preprocessing: of the run
         columns: how a row of a table is read, where the run was trained on one
+        scale: the learned factor of cosines
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class Embedder:
         self.columns: Mapping[str, Column] = table_columns(self.run, preprocessing)
         marks = json.dumps(fingerprints(self._variables), sort_keys=True).encode()
         self.mark = hashlib.sha256(marks + (self.run / FILE).read_bytes()).hexdigest()
+        log_scale = self._variables["params"].get("log_scale")
+        self.scale = 1.0 if log_scale is None else min(float(np.exp(log_scale)), LARGEST)
         self._apply = jax.jit(
             lambda variables, inputs: model.apply(
                 variables, inputs, train=False, method=DualEncoder.embed

@@ -38,12 +38,13 @@ def write(path: Path, index: Index, folder: Path, embedder: Embedder) -> int:
         folder: its folder, from which its source is found
         embedder: the run that made it
     """
-    text = _content(index, folder, embedder)
+    text = content(index, folder, embedder)
     json_file.write_text(path, text)
     return len(text.encode())
 
 
-def _content(index: Index, folder: Path, embedder: Embedder) -> str:
+def content(index: Index, folder: Path, embedder: Embedder) -> str:
+    """The page itself; arguments as of `write`."""
     transform = embedder.preprocessing.transforms[index.modality]
     base = base_folder(folder / index.source)
     is_picture = isinstance(transform, ImageTransform)

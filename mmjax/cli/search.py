@@ -48,6 +48,8 @@ def search(
     given = [one for one in (query, image, input) if one is not None]
     if len(given) > 1 or not (given or html):
         raise UserError("search: expected words, --image, --input or --html, one of them")
+    if k < 1:
+        raise UserError(f"-k: expected at least 1, got {k}")
     options.prepare_process(own)
     opened = Index.open(index)
     embedder: Embedder = of_index(opened, index, run, checkpoint)
@@ -62,8 +64,6 @@ def search(
         modality, value = embedder.only(ImageTransform, "--input"), image
     else:
         modality, value = embedder.only(TextTransform, "--input"), given[0]
-    if k < 1:
-        raise UserError(f"-k: expected at least 1, got {k}")
     if k > len(opened):
         print(f"-k {k}: the index has {len(opened)} items, all are shown", file=sys.stderr)
     read = embedder.read(modality, value)

@@ -148,7 +148,8 @@ class Index:
 
 @functools.partial(jax.jit, static_argnames="k")
 def _nearest(vectors: Array, queries: Array, k: int) -> tuple[Array, Array]:
-    return jax.lax.top_k(jnp.dot(queries, vectors.T, precision="highest"), k)
+    scores, numbers = jax.lax.top_k(jnp.dot(queries, vectors.T, precision="highest"), k)
+    return scores, numbers
 
 
 def _read(file: Path, crc: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 
+from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import UserError
 from mmjax.search.embedder import Embedder
@@ -36,11 +37,14 @@ class ZeroShot:
         """
         if len(classes) < 2 or len(set(classes)) < len(classes):
             raise UserError(f"--classes: expected two or more different ones, got {list(classes)}")
-        if wrong := [one for one in templates if "{}" not in one] or (not templates):
+        wrong = [one for one in templates if "{}" not in one]
+        if wrong or not templates:
             raise UserError(f"--templates: expected {{}} in each, got {wrong or 'none'}")
         self._embedder = Embedder(run, checkpoint)
         self._text = self._embedder.only(TextTransform, "a model with one text modality")
-        self.preprocessing, self.columns = self._embedder.preprocessing, self._embedder.columns
+        others = dict(self._embedder.preprocessing.transforms)
+        del others[self._text]
+        self.preprocessing, self.columns = Preprocessing(others), self._embedder.columns
         self.classes = tuple(classes)
         vectors = [
             self._embedder(
@@ -58,11 +62,12 @@ class ZeroShot:
             UserError: a row has nothing but a text.
         """
         total: Any = 0.0
-        others = [name for name in self.preprocessing.transforms if name != self._text]
-        for name in others:
+        for name in (others := list(self.preprocessing.transforms)):
             total = total + self._embedder(name, [row.get(name) for row in rows])
         if empty := [row for row in rows if all(row.get(name) is None for name in others)]:
-            raise UserError(f"expected {' or '.join(others)}, got {sorted(empty[0]) or 'nothing'}")
+            raise UserError(
+                f"expected {' or '.join(others)}, got {', '.join(sorted(empty[0])) or 'nothing'}"
+            )
         cosines = np.stack([_unit(vector) for vector in total]) @ self._vectors.T
         p = scipy.special.softmax(self._embedder.scale * cosines, axis=1)
         return [

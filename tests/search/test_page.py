@@ -1,0 +1,142 @@
+"""The page, in a real browser where there is one: it finds what the command finds."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmjax.cli.search import search
+from mmjax.errors import UserError
+from mmjax.search import Index, page
+from mmjax.search.build import build
+from tests.cli.command import mmjax
+
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS += ["--virtual-time-budget=20000", "--dump-dom"]
+WATCH = """<script>var problems = [];
+addEventListener("error", event => problems.push(event.message));
+console.error = (...words) => problems.push(words.join(" "));</script>"""
+PROBE = """<pre id="probe"></pre><script>
+const found = {phrases: {}, items: {}};
+const shown = () => [...results.children].map(c => data.names[c.dataset.item]).slice(0, 10);
+for (const phrase of data.phrases) { searchText(phrase); found.phrases[phrase] = shown(); }
+for (let i = 0; i < 20; i++) { searchItem(i); found.items[data.names[i]] = shown(); }
+input.value = "re"; input.dispatchEvent(new Event("input"));
+found.suggested = [...list.children].map(line => line.textContent);
+input.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowDown"}));
+document.querySelector("form").requestSubmit(); opened();
+found.typed = [input.value, shown()];
+searchText("purple red BLUE"); found.remark = note.textContent;
+searchText("purple"); found.unknown = [note.textContent, shown()];
+location.hash = "#q=green"; opened();
+found.overflow = document.documentElement.scrollWidth - innerWidth;
+found.back = getComputedStyle(document.body).backgroundColor;
+results.children[0].click();
+setTimeout(() => {
+  found.clicked = location.hash; found.problems = problems;
+  document.getElementById("probe").textContent = JSON.stringify(found);
+}, 500);
+</script>"""
+
+
+def browsed(path, folder, *flags):
+    """What the probe has found in the page."""
+    text = path.read_text().replace("<title>", WATCH + "<title>").replace("</body>", PROBE)
+    probed = folder / "probed.html"
+    probed.write_text(text)
+    command = [BROWSER, *FLAGS, *flags, f"--user-data-dir={folder / 'browser'}", probed.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found and found[1], done.stdout[-2000:] + done.stderr[-2000:]
+    return json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+
+
+def assert_best(names, index, vector):
+    """These are the ten best items, but for items whose scores differ by less than rounding."""
+    scores = [float(index.vectors[list(index.names).index(name)] @ vector) for name in names]
+    expected = [hit.score for hit in index.hits(vector)]
+    np.testing.assert_allclose(scores, expected, atol=2e-4)
+
+
+@pytest.fixture(scope="module")
+def indexed(colours, tmp_path_factory):
+    """(index's folder, page)."""
+    folder = tmp_path_factory.mktemp("indexed")
+    mmjax("index", colours[0], colours[1], "-o", folder / "index")
+    mmjax("search", folder / "index", "--html", folder / "page.html")
+    return folder / "index", folder / "page.html"
+
+
+def test_the_command_finds_and_explains(indexed):
+    folder, _ = indexed
+    lines = mmjax("search", folder, "blue", "-k", 3, "--json").splitlines()
+    hits = [json.loads(line) for line in lines]
+    assert [hit["rank"] for hit in hits] == [1, 2, 3] and "blue" in hits[0]["text"]
+    shown = mmjax("search", folder, "--image", folder / hits[0]["name"], code=1)
+    assert "expected a" in shown and "no file" in shown
+
+
+def test_arguments_that_do_not_go_together():
+    for arguments in ({}, {"query": "red", "image": "a.png"}):
+        with pytest.raises(UserError, match="one of them"):
+            search(Path("i"), arguments.pop("query", None), **arguments)
+    with pytest.raises(UserError, match="-k: expected at least 1, got 0"):
+        search(Path("i"), "red", k=0)
+
+
+def test_nothing_in_the_data_ends_the_script_or_the_title(embedder, colours, tmp_path):
+    index = build(embedder, colours[1], tmp_path / "index").index
+    texts = ["</script><script>alert(1)</script>red", *index.texts[1:]]
+    evil = Index(**{f: getattr(index, f) for f in index.__dataclass_fields__} | {"texts": texts})
+    text = page.content(evil, tmp_path / "index", embedder)
+    assert text.count("</script>") == 2 and "alert(1)" in text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (apt install chromium)")
+def test_the_page_finds_what_the_command_finds(indexed, embedder, tmp_path):
+    folder, path = indexed
+    found = browsed(path, tmp_path, "--window-size=500,800")
+    assert found["problems"] == [] and found["overflow"] <= 0
+    index = Index.open(folder)
+    assert set(found["phrases"]) == {*index.texts, "square"}
+    for phrase, names in found["phrases"].items():
+        assert_best(names, index, embedder("words", [phrase])[0])
+    for name, names in found["items"].items():
+        assert_best(names, index, index.vectors[list(index.names).index(name)])
+    assert found["suggested"] == ["red", "red square"]
+    assert found["typed"][0] == "red" and found["typed"][1] == found["phrases"]["red"]
+    assert found["remark"] == "The mean of “red”, “blue”. Unknown: “purple”."
+    assert found["unknown"] == ["None of these words is known.", []]
+    assert found["clicked"].startswith("#i=")
+    assert found["back"] == "rgb(255, 255, 255)"
+
+
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (apt install chromium)")
+def test_texts_on_a_dark_page(embedder, colours, tmp_path):
+    index = build(embedder, colours[1], tmp_path / "index", modality="words").index
+    page.write(tmp_path / "page.html", index, tmp_path / "index", embedder)
+    dark = "--blink-settings=preferredColorScheme=0"
+    found = browsed(tmp_path / "page.html", tmp_path, "--window-size=500,800", dark)
+    assert found["problems"] == [] and found["overflow"] <= 0
+    assert found["back"] == "rgb(22, 22, 24)"
+
+
+def test_sixteen_bits_keep_the_order_where_eight_do_not():
+    """Which is why the page holds sixteen; at 10,000 items of width 128."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((10_000, 128)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    exact = np.argsort(-(vectors[:50] @ vectors.T), axis=1)[:, :10]
+
+    def same(levels):
+        rounded = np.rint(vectors * levels) / levels
+        return np.mean(np.argsort(-(rounded[:50] @ rounded.T), axis=1)[:, :10] == exact)
+
+    assert same(page.LEVELS) > 0.99 > 0.9 > same(127)

@@ -1,0 +1,152 @@
+"""The server: the same answers as the command's, in batches; hostile requests change nothing."""
+
+import asyncio
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.exceptions import HTTPException
+from starlette.testclient import TestClient
+
+from mmjax.evaluation.predictions import Predictor
+from mmjax.search import server
+from mmjax.search.build import build
+
+pytestmark = [
+    pytest.mark.usefixtures("standard_promotion"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:starlette"),
+]
+
+
+@pytest.fixture(scope="module")
+def index(embedder, colours, tmp_path_factory):
+    return build(embedder, colours[1], tmp_path_factory.mktemp("served") / "index").index
+
+
+@pytest.fixture
+def client(index, embedder):
+    app = server.search_app(index, embedder, "<p>page</p>", max_bytes=20_000, rate=10_000)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_searches_are_those_of_the_index(client, index, embedder, colours):
+    assert client.get("/").text == "<p>page</p>"
+    got = client.post("/search", json={"text": "blue purple", "k": 3})
+    assert got.status_code == 200
+    expected = index.hits(embedder("words", ["blue purple"])[0], 3)
+    assert [hit["name"] for hit in got.json()["hits"]] == [hit.name for hit in expected]
+    assert got.json()["notes"] == ["words: 1 of 2 words unknown"]
+    content = (colours[1].parent / "pictures" / "red" / "4.png").read_bytes()
+    text = base64.b64encode(content).decode()
+    for cell in (text, f"data:image/png;base64,{text}"):
+        got = client.post("/search", json={"inputs": {"image": cell}, "k": 1}).json()
+        assert got["hits"][0]["name"] == "pictures/red/4.png"
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "message"),
+    [
+        (b"{", 400, "expected JSON"),
+        (b"[" * 5000, 400, "expected JSON"),
+        (b"[1]", 400, "expected a JSON object, got list"),
+        (b"\xff\xfe", 400, "expected JSON"),
+        (b"{}", 422, "expected {"),
+        (b'{"text": 3}', 422, "words: expected a text, got int"),
+        (b'{"text": "purple"}', 422, "none of its words is known"),
+        (b'{"text": "red", "k": 0}', 422, "k: expected 1 to 1000, got 0"),
+        (b'{"text": "red", "k": true}', 422, "k: expected 1 to 1000, got True"),
+        (b'{"text": "red", "k": 1e9}', 422, "k: expected 1 to 1000"),
+        (b'{"inputs": {"sound": "x"}}', 422, "unknown modality 'sound': choose from image, words"),
+        (b'{"inputs": {"image": "/etc/passwd"}}', 422, "image: expected "),
+        (b'{"inputs": {"image": "../run/config.json"}}', 422, "image: expected base64"),
+        (b'{"inputs": {"image": "aGVsbG8="}}', 422, "expected a "),
+        (b'{"inputs": {"image": {"path": "/etc/passwd"}}}', 422, "image: expected a text, got di"),
+        (b'{"inputs": {}}', 422, "expected {"),
+        (b'{"text": "' + b"a" * 30_000 + b'"}', 413, "expected at most 20,000 bytes"),
+    ],
+)
+def test_a_bad_request_is_told_why_and_the_next_is_answered(client, content, status, message):
+    got = client.post("/search", content=content)
+    assert got.status_code == status and message in got.json()["error"]
+    assert "root:" not in got.text
+    assert client.post("/search", json={"text": "red"}).status_code == 200
+
+
+def test_other_addresses_and_methods_are_refused(client):
+    assert client.get("/search").status_code == 405
+    for path in ("/index.json", "/../index.json", "/%2e%2e/run/config.json", "/etc/passwd"):
+        assert client.get(path).status_code == 404
+
+
+def test_who_asks_too_often_is_told_to_wait(index, embedder):
+    app = server.search_app(index, embedder, "", max_bytes=1000, rate=3)
+    with TestClient(app) as client:
+        codes = [client.get("/").status_code for _ in range(20)]
+    assert codes.count(200) >= 3 and codes.count(429) >= 10
+
+
+def test_what_waits_is_computed_together_and_a_failure_is_told_to_its_batch_only():
+    sizes = []
+
+    def function(values):
+        sizes.append(len(values))
+        if "bad" in values:
+            raise ValueError("bad")
+        return [2 * value for value in values]
+
+    async def asked():
+        batches = server.Batches(function)
+        task = asyncio.create_task(batches.run())
+        first = await asyncio.gather(*map(batches, range(300)))
+        with pytest.raises(ValueError, match="bad"):
+            await batches("bad")
+        last = await batches(4)
+        task.cancel()
+        return first, last
+
+    first, last = asyncio.run(asked())
+    assert first == [2 * value for value in range(300)] and last == 8
+    assert max(sizes) == 128 and len(sizes) <= 6
+
+
+def test_a_full_queue_is_refused(monkeypatch):
+    monkeypatch.setattr(server, "WAITING", 2)
+
+    async def asked():
+        batches = server.Batches(list)  # that nobody runs
+        waiting = [asyncio.create_task(batches(value)) for value in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(HTTPException, match="busy"):
+            await batches(3)
+        for task in waiting:
+            task.cancel()
+
+    asyncio.run(asked())
+
+
+def test_predictions_are_those_of_the_run(finished):
+    predictor = Predictor(finished[0])
+    rng = np.random.default_rng(0)
+    pictures = []
+    for _ in range(3):
+        file = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(file, "PNG")
+        pictures.append(file.getvalue())
+    rows = [{"image": base64.b64encode(p).decode(), "text": "this is seven"} for p in pictures]
+    rows.append({"text": "zero", "image": None})
+    app = server.predict_app(predictor, max_bytes=100_000, rate=10_000)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert "image" in client.get("/").json()["modalities"]
+        got = client.post("/predict", json={"rows": rows}).json()
+        for bad in ({"rows": []}, {"rows": [3]}, {"rows": [{"x": 1}]}, {"rows": 3}):
+            assert client.post("/predict", json=bad).status_code == 422
+    read = predictor.preprocessing.transforms["image"].read
+    direct = [{"image": read(p, Path()), "text": "this is seven"} for p in pictures]
+    expected = predictor([*direct, {"text": "zero"}])
+    assert json.dumps(got["predictions"]) == json.dumps(expected)
+    assert got["notes"][3] == ["image was missing"]

@@ -148,7 +148,7 @@ class Tensors:
         return len(self._paths)
 
     def __getitem__(self, place: int) -> Any:
-        import torch
+        import torch  # type: ignore[reportMissingImports]
 
         image = Image.open(self._paths[place]).convert("RGB")
         pixels = np.array(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
@@ -158,7 +158,7 @@ class Tensors:
 
 def from_torch(paths: Sequence[Path], workers: int) -> Iterator[Any]:
     """Batches of PyTorch's DataLoader."""
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader  # type: ignore[reportMissingImports]
 
     more: dict[str, Any] = {"multiprocessing_context": "spawn", "persistent_workers": True}
     data: Any = Tensors(paths)

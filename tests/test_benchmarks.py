@@ -55,10 +55,10 @@ def test_the_fastest_of_each_side_counts(load):
 
 
 def test_each_peer_has_a_ratio_of_its_own_and_one_without_contenders_says_so(load, monkeypatch):
-    result, timing, limits = load("result"), load("timing"), load("limits")
+    result, timing, roofline = load("result"), load("timing"), load("roofline")
     seconds = {"mmjax jit": [2.0], "PyTorch eager": [3.0], "flax jit": [1.0], "flax pmap": [1.5]}
     monkeypatch.setattr(timing, "alternate", lambda *_, **__: seconds)
-    options = result.Options(True, None, None, limits.Machine(1.0, 1.0))
+    options = result.Options(True, None, None, roofline.Machine(1.0, 1.0))
     row = result.compare("row", {}, options, rounds=1, at_least=1.0, peers=timing.PEERS)
     assert row.met is False and row.peers["PyTorch"].ratio.median == 1.5
     assert row.peers["flax"].how == "jit" and row.peers["flax"].ratio.median == 0.5
@@ -76,7 +76,7 @@ def test_what_does_not_agree_is_refused(load):
 
 
 def test_a_loops_work_counts_as_often_as_it_turns(load):
-    limits = load("limits")
+    roofline = load("roofline")
 
     def once(w, x):
         return x @ w, None
@@ -85,12 +85,12 @@ def test_a_loops_work_counts_as_often_as_it_turns(load):
         return jax.lax.scan(lambda x, _: once(w, x), x, None, length=5)[0]
 
     w = np.ones((4, 4), np.float32)
-    assert limits.work(many, w, w).flops == 5 * limits.work(once, w, w).flops == 5 * 2 * 4**3
-    assert limits.work(many, w, w).bytes == 3 * w.nbytes + 5 * 3 * w.nbytes
-    either = limits.work(lambda w: jax.lax.cond(w[0, 0] > 0, lambda w: w @ w, lambda w: w, w), w)
+    assert roofline.work(many, w, w).flops == 5 * roofline.work(once, w, w).flops == 5 * 2 * 4**3
+    assert roofline.work(many, w, w).bytes == 3 * w.nbytes + 5 * 3 * w.nbytes
+    either = roofline.work(lambda w: jax.lax.cond(w[0, 0] > 0, lambda w: w @ w, lambda w: w, w), w)
     assert either.bytes == 2 * w.nbytes + 3 * w.nbytes
-    machine = limits.Machine(flops=1e3, bandwidth=1e4)
-    assert limits.share(limits.Work(500, 1000), 1.0, machine) == {
+    machine = roofline.Machine(flops=1e3, bandwidth=1e4)
+    assert roofline.share(roofline.Work(500, 1000), 1.0, machine) == {
         "flops_of_limit": 0.5,
         "bytes_of_limit": 0.1,
     }

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import captions
-import limits
+import roofline
 import tutorial
 
 import mmjax
@@ -48,10 +48,10 @@ def in_one_call(task: captions.Task, steps: int, seed: int = 0) -> tuple[Callabl
     return part, now
 
 
-def work(task: captions.Task) -> limits.Work:
+def work(task: captions.Task) -> roofline.Work:
     """Of one step."""
     first = next(task.batches())
-    return limits.work(tutorial.step(axis=None), tutorial.state(first), first)
+    return roofline.work(tutorial.step(axis=None), tutorial.state(first), first)
 
 
 def _start(step: Callable, first: Any, seed: int, **how: Any) -> tuple[Callable, list[Any]]:

@@ -53,10 +53,10 @@ def main(
     parallel.keep_memory()  # for both sides
     parallel.request_host_devices(128, None)
     import captions
-    import limits
     import result
+    import roofline
 
-    options = result.Options(fast, manual_dir, data_dir, limits.measure_machine())
+    options = result.Options(fast, manual_dir, data_dir, roofline.measure_machine())
     print(f"machine: {describe(options.machine)}\n", flush=True)
     print(line(result.HEADER) + "\n" + line(["---"] * len(result.HEADER)), flush=True)
     found, seconds, failed = [], {}, {}

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import limits
+import roofline
 import timing
 
 
@@ -15,7 +15,7 @@ class Options:
     fast: bool
     manual_dir: str | None
     data_dir: str | None
-    machine: limits.Machine
+    machine: roofline.Machine
 
     def rounds(self, full: int) -> int:
         """How often contenders take turns: a third of it, and at least 5 times, in a fast run."""
@@ -84,7 +84,7 @@ def compare(
     *,
     rounds: int,
     calls: int = 1,
-    work: limits.Work | None = None,
+    work: roofline.Work | None = None,
     at_least: float | None = None,
     notes: Sequence[str] = (),
     peers: Sequence[str] = timing.PEERS[:1],
@@ -99,7 +99,7 @@ def compare(
     medians = {who: 1e3 * timing.spread(x).median for who, x in seconds.items()}
     found = Result(name, ours=medians[ours], ours_as=_way(ours), notes=notes, all=medians)
     if work is not None:
-        found.limit = limits.share(work, medians[ours] / 1e3, options.machine)
+        found.limit = roofline.share(work, medians[ours] / 1e3, options.machine)
     if at_least is not None:
         found.target = f"at least {at_least:g}"
     ratios = []

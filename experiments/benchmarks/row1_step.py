@@ -6,10 +6,10 @@ import agreement
 import flax_peer
 import jax
 import keras_peer
-import limits
 import made_up
 import peer
 import result
+import roofline
 import timing
 import tutorial
 from peer import torch
@@ -55,7 +55,7 @@ def run(options: result.Options) -> list[result.Result]:
         jax.block_until_ready(sums)
 
     ours = {f"mmjax {name}": functools.partial(once, name) for name in updates}
-    work = limits.work(tutorial.step(axis=None), tutorial.state(given), given)
+    work = roofline.work(tutorial.step(axis=None), tutorial.state(given), given)
     row = result.compare(
         "1. training step", ours | contenders | on_jax, options,
         rounds=30, work=work, at_least=1.0, notes=notes, peers=timing.PEERS,

@@ -9,12 +9,12 @@ import flax_peer
 import jax
 import jax.numpy as jnp
 import keras_peer
-import limits
 import made_up
 import numpy as np
 import parameters
 import peer
 import result
+import roofline
 import timing
 from jax import Array
 from peer import torch
@@ -64,7 +64,7 @@ def _row(length: int, ragged: bool, options: result.Options) -> result.Result:
             ]
         on_jax |= calls
     notes.append(f"losses and gradients differ by at most {max(differences):.0e}")
-    work = limits.work(gradient, params, words, mask)
+    work = roofline.work(gradient, params, words, mask)
     return result.compare(
         f"2. LSTM, {'1 to ' if ragged else ''}{length} words", ours | contenders | on_jax, options,
         rounds=max(60 // (1 + length // 25), 12), calls=max(1, 40 // length),

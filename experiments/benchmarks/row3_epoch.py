@@ -6,9 +6,9 @@ from typing import Any
 
 import captions
 import captions_steps
-import limits
 import peer
 import result
+import roofline
 import timing
 import tutorial
 from peer import torch
@@ -43,7 +43,7 @@ def run(options: result.Options) -> list[result.Result]:
         "3. epoch of Fashion-MNIST match", unit="s", target=f"at least {TARGET:g}", notes=notes,
         all={name: sum(x) for name, x in seconds.items()},
     )  # fmt: skip
-    row.limit = limits.share(
+    row.limit = roofline.share(
         captions_steps.work(task).times(parts * steps), sum(seconds[ours]), options.machine
     )
     row.ours, row.ours_as = sum(seconds[ours]), ours.removeprefix("mmjax ")

@@ -4,10 +4,10 @@ import tempfile
 
 import captions
 import captions_steps
-import limits
 import peer
 import processes
 import result
+import roofline
 import timing
 from peer import torch
 
@@ -38,7 +38,7 @@ def run(options: result.Options) -> list[result.Result]:
     for name in ("cold", "warm"):
         done = work.times(sum(steps[name]))
         rows.append(_row(name, whole, steps))
-        rows[-1].limit = limits.share(done, sum(whole[name]), options.machine)
+        rows[-1].limit = roofline.share(done, sum(whole[name]), options.machine)
     return rows
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import agreement
 import flax_peer
 import jax
-import limits
 import made_up
 import numpy as np
 import pair
 import peer
 import result
+import roofline
 import timing
 import tutorial
 from peer import torch
@@ -61,7 +61,7 @@ def _rows(fusion: str, options: result.Options) -> Iterator[result.Result]:
     label = "MBT" if fusion == "bottleneck" else "cross-attention"
     yield result.compare(
         f"5. {label}, training step", ours | theirs | on_jax, options, rounds=12,
-        work=limits.work(step, state, given), at_least=1.0, notes=notes, peers=timing.PEERS[:2],
+        work=roofline.work(step, state, given), at_least=1.0, notes=notes, peers=timing.PEERS[:2],
     )  # fmt: skip
     for size in (ONE, MANY):
         yield _inference(label, size, model, state, ways, plain, options)
@@ -178,7 +178,7 @@ def _inference(
         for name, x in found.items()
     )
     notes = [f"logits differ by at most {worst:.0e}"]
-    work = limits.work(logits, variables, given.inputs)
+    work = roofline.work(logits, variables, given.inputs)
     row = result.compare(
         f"5. {label}, inference at batch {size}", calls, options,
         rounds=40 if size == ONE else 9, work=work, at_least=1.0, notes=notes,

@@ -3,10 +3,10 @@
 import functools
 
 import jax
-import limits
 import made_up
 import numpy as np
 import result
+import roofline
 import timing
 import tutorial
 
@@ -57,11 +57,11 @@ def run(options: result.Options) -> list[result.Result]:
     fastest = min(calls, key=lambda name: medians[name])
     cost = timing.ratio(seconds[fastest], seconds["runs"])
     notes.append(f"eight runs {medians['runs']:.0f} ms; cost {cost.text()} of theirs")
-    work = limits.work(tutorial.step(axis=None), fresh[0], given[0]).times(SEEDS)
+    work = roofline.work(tutorial.step(axis=None), fresh[0], given[0]).times(SEEDS)
     return [
         result.Result(
             "6. eight seeds, a step", ours=medians[fastest], ours_as=fastest,
-            limit=limits.share(work, medians[fastest] / 1e3, options.machine),
+            limit=roofline.share(work, medians[fastest] / 1e3, options.machine),
             target=f"cost at most {LARGEST}", met=cost.median <= LARGEST, notes=notes, all=medians,
         )
     ]  # fmt: skip

@@ -109,8 +109,7 @@ class TextTransform(Transform):
 
     def known(self, text: str) -> int:
         """The number of words of a text, before it is cut, that are not the unknown word."""
-        ids = self._encoded(text).ids
-        return len(ids) - ids.count(self.unknown)
+        return sum(number != self.unknown for number in self._encoded(text).ids)
 
     def __call__(self, texts: Sequence | np.ndarray) -> Masked:
         """Word numbers int32 `[b, max_words]` and mask `[b, max_words]`, padded at the end.

@@ -204,9 +204,8 @@ def main(
         workdir: the folder for the table, the runs and the results
     """
     compilation_cache.enable()
-    workdir = (
-        workdir.with_name("-".join([workdir.name, *languages])) if languages != ("en",) else workdir
-    )
+    if languages != ("en",):
+        workdir = workdir.with_name("-".join([workdir.name, *languages]))
     if not (workdir / "rows.csv").exists():
         write_table(manual_dir, workdir, languages)
     results: dict[str, Any] = {}
@@ -235,14 +234,14 @@ def main(
                 "ridge": task.score(ridge(task, "test")),
                 "dual encoder": maps,
             },
-            "whole names": metrics,
+            "names and tags": metrics,
         }
     json_file.write(workdir / "results.json", {"steps": steps, "splits": results})
     print(described(results))
 
 
 def described(results: Mapping[str, Any]) -> str:
-    """Two Markdown tables: keywords, then whole names."""
+    """Two Markdown tables: keywords, then every name and tag."""
     first = ["| split | keywords | pictures | chance | nearest | ridge | dual encoder |"]
     first += ["| --- " * 7 + "|"]
     second = ["| split, side that is searched | recall at 1 | at 5 | at 10 | median rank |"]
@@ -256,7 +255,7 @@ def described(results: Mapping[str, Any]) -> str:
         )
         for side in ("image", "words"):
             names = [f"recall_{k}_{side}" for k in (1, 5, 10)] + [f"median_rank_{side}"]
-            cells = [_spread([one[f"pairs/{n}"] for one in found["whole names"]]) for n in names]
+            cells = [_spread([one[f"pairs/{n}"] for one in found["names and tags"]]) for n in names]
             second.append(f"| {split}, {side} | {' | '.join(cells)} |")
     return "\n".join(first) + "\n\n" + "\n".join(second)
 

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib.util
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -148,6 +149,55 @@ def test_the_food_table_is_trained_and_printed(food, monkeypatch, capsys):
         assert f"| {name} | " in printed
     scores = json_file.read(food / "out" / "results.json")["accuracies"]
     assert all(np.shape(values) == (2, 2) for values in scores.values())
+
+
+@pytest.fixture
+def emoji(tmp_path):
+    """The two tarballs, with 120 made-up emoji of six colours; each colour is a word."""
+    rng = np.random.default_rng(0)
+    words = []
+    with tarfile.open(tmp_path / "lobehub-fluent-emoji-3d-1.1.0.tgz", "w:gz") as archive:
+        for number in range(120):
+            noise = rng.integers(0, 60, (20, 20, 3)) + 195 * np.eye(6, 3, dtype=int)[number % 6]
+            file = io.BytesIO()
+            Image.fromarray(np.minimum(noise, 255).astype(np.uint8)).save(file, "WEBP")
+            add(archive, f"package/assets/1f{number:03x}-fe0f.webp", file.getvalue())
+            code, tags = f"1F{number:03X}", [f"colour{number % 6}", "thing"]
+            words.append({"hexcode": code, "label": f"thing {number}", "tags": tags})
+            words[-1] |= {"subgroup": number // 4} if number else {}
+        words.append(words[5] | {"hexcode": "1FFFF"})  # without a picture
+    with tarfile.open(tmp_path / "emojibase-data-17.0.0.tgz", "w:gz") as archive:
+        add(archive, "package/en/data.json", json.dumps(words).encode())
+    return tmp_path
+
+
+def test_emoji_are_written_as_a_table_and_baselines_find_their_colours(emoji):
+    search = load(FOLDER / "emoji_search.py")
+    search.write_table(emoji, emoji / "out", ["en"])
+    assert len(list((emoji / "out" / "pictures").iterdir())) == 119
+    with pytest.raises(mmjax.UserError, match=r"--languages: emojibase-data.* has no xx"):
+        search.write_table(emoji, emoji / "other", ["en", "xx"])
+    data = search.table(emoji / "out", "subgroup")
+    data.prepare()
+    task = search.Task(emoji / "out", data)
+    assert sum(map(len, task.pictures.values())) == 119
+    assert {"thing", "colour0"} <= set(task.queries["test"])
+    assert not any(word.startswith("thing ") for word in task.queries["test"])
+    random = np.random.default_rng(0).random(
+        (len(task.queries["test"]), len(task.pictures["test"]))
+    )
+    for baseline in (search.nearest, search.ridge):
+        assert task.score(baseline(task, "test")) > max(0.55, task.score(random) + 0.15)
+
+
+@pytest.mark.slow
+def test_the_emoji_search_is_trained_and_printed(emoji, capsys):
+    search = load(FOLDER / "emoji_search.py")
+    search.main(emoji, splits=("concept",), seeds=2, steps=2, workdir=emoji / "out")
+    printed = capsys.readouterr().out
+    assert "| concept | " in printed and "| concept, image | " in printed
+    results = json_file.read(emoji / "out" / "results.json")["splits"]["concept"]
+    assert len(results["map"]["dual encoder"]) == 2 == len(results["names and tags"])
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)

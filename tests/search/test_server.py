@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
+from mmjax.cli.serve import serve
+from mmjax.errors import MissingPackageError
 from mmjax.evaluation.predictions import Predictor
 from mmjax.search import server
 from mmjax.search.build import build
@@ -112,6 +115,12 @@ def test_what_waits_is_computed_together_and_a_failure_is_told_to_its_batch_only
     first, last = asyncio.run(asked())
     assert first == [2 * value for value in range(300)] and last == 8
     assert max(sizes) == 128 and len(sizes) <= 6
+
+
+def test_without_the_extra_the_command_says_which(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'mmjax\[serve\]' \(uvicorn is"):
+        serve(Path("index"))
 
 
 def test_a_full_queue_is_refused(monkeypatch):

@@ -31,11 +31,24 @@ from mmjax.evaluation.evaluate import evaluate
 from mmjax.io import json_file
 from mmjax.metrics.retrieval import average_precision
 from mmjax.search import Embedder
+from mmjax.search.zero_shot import ZeroShot
 from mmjax.train.loop.many_runs import fit_many
 
 WORDS, PICTURES = "emojibase-data-17.0.0.tgz", "lobehub-fluent-emoji-3d-1.1.0.tgz"
 SIDE = 32
 SPLITS = ("subgroup", "concept")
+# emojibase's groups, described by common words; no picture is trained with its group.
+GROUPS = {
+    "0": "smiling face",
+    "1": "person",
+    "3": "animal",
+    "4": "food",
+    "5": "travel",
+    "6": "sport",
+    "7": "tool",
+    "8": "symbol",
+    "9": "flag",
+}
 RIDGES = (1.0, 10.0, 100.0, 1000.0)  # penalties; the best is chosen by the validation pictures
 # Parts of a code that say who does something: joiners, signs of the sexes, man, woman, person.
 PEOPLE = ("FE0F", "200D", "2640", "2642", "1F468", "1F469", "1F9D1")
@@ -54,19 +67,20 @@ def write_table(manual_dir: Path, out: Path, languages: Sequence[str]) -> None:
         raise mmjax.UserError(f"--languages: {WORDS} has no {', '.join(missing)}")
     draft = out / "draft.csv"
     with draft.open("w", newline="", encoding="utf-8") as file:
-        writer: DictWriter[str] = DictWriter(file, ("image", "words", "code", *SPLITS))
+        writer: DictWriter[str] = DictWriter(file, ("image", "words", "code", "group", *SPLITS))
         writer.writeheader()
         for text in texts.values():
             for one in json.loads(text):
                 code = _plain(one["hexcode"])
-                if "subgroup" not in one or code not in pictures:
+                if str(one.get("group")) not in GROUPS or code not in pictures:
                     continue  # a part of emoji, such as a skin colour, or without a picture
                 name = f"pictures/{code}.webp"
                 (out / name).write_bytes(pictures[code])
                 concept = "-".join(p for p in code.split("-") if p not in PEOPLE) or "person"
-                row = {"image": name, "code": code, "subgroup": one["subgroup"]}
+                row = {"image": name, "code": code, "group": one["group"]}
+                row |= {"subgroup": one["subgroup"], "concept": concept}
                 for words in dict.fromkeys([one["label"], *one.get("tags", ())]):
-                    writer.writerow(row | {"words": words, "concept": concept})
+                    writer.writerow(row | {"words": words})
     draft.replace(out / "rows.csv")
 
 
@@ -94,6 +108,7 @@ def table(folder: Path, split: str) -> mmjax.data.TableData:
 def experiment(data: mmjax.data.TableData, steps: int) -> mmjax.Experiment:
     """A dual encoder of a small ResNet and a bag of words."""
     words: Any = data.preprocessing().transforms["words"]
+    loss = mmjax.objectives.InfoNce(target="code", modalities=("image", "words"))
     return mmjax.Experiment(
         model=mmjax.models.DualEncoder(
             encoders={
@@ -102,7 +117,7 @@ def experiment(data: mmjax.data.TableData, steps: int) -> mmjax.Experiment:
             },
             dim=128,
         ),
-        objectives={"pairs": mmjax.objectives.InfoNce(target="code")},
+        objectives={"pairs": loss},
         data=data,
         optim=mmjax.optim.AdamW(peak_lr=2e-3, weight_decay=0.1),
         steps=steps,
@@ -115,18 +130,20 @@ class Task:
     """The test pictures, what they are called, and the queries: keywords of training and test."""
 
     def __init__(self, folder: Path, data: mmjax.data.TableData) -> None:
-        self.pictures, self.names = {}, {}
+        self.pictures, self.names, self.groups = {}, {}, {}
         with (folder / "rows.csv").open(newline="", encoding="utf-8") as file:
-            names = {}
+            names, groups = {}, {}
             for row in DictReader(file):
-                names.setdefault(row["image"], []).append(row["words"])
+                names.setdefault(row["code"], set()).add(row["words"])
+                groups[row["code"]] = GROUPS[row["group"]]
         for split in ("train", "validation", "test"):
             source = data.source(split)
             found = source.read(np.arange(len(source)), None)
             codes = [str(code) for code in found.targets["code"]]
             order = np.unique(codes, return_index=True)[1]  # one of several languages
             self.pictures[split] = np.stack([found.inputs["image"][row] for row in order])
-            self.names[split] = [set(names[f"pictures/{codes[row]}.webp"]) for row in order]
+            self.names[split] = [names[codes[row]] for row in order]
+            self.groups[split] = [groups[codes[row]] for row in order]
         known = set().union(*self.names["train"])
         self.queries = {
             split: sorted(known & set().union(*self.names[split]))
@@ -219,12 +236,17 @@ def main(
         )
         home = workdir / split
         runs = fit_many([Point({}, experiment(data, steps))], home, seeds=seeds)
-        maps, metrics = [], []
+        maps, metrics, right = [], [], []
         for run in runs:
             embed = Embedder(home / run.name)
             pictures = embed("image", list(task.pictures["test"]))
             maps.append(task.score(embed("words", task.queries["test"]) @ pictures.T))
             metrics.append(evaluate(home / run.name))
+            classify = ZeroShot(home / run.name, list(GROUPS.values()))
+            answers = classify([{"image": picture} for picture in task.pictures["test"]])
+            said = [answer["class"]["value"] for answer in answers]
+            right.append(float(np.mean(np.array(said) == task.groups["test"])))
+        shares = [task.groups["test"].count(name) for name in GROUPS.values()]
         results[split] = {
             "queries": count[0],
             "pictures": count[1],
@@ -235,17 +257,20 @@ def main(
                 "dual encoder": maps,
             },
             "names and tags": metrics,
+            "groups": {"commonest": max(shares) / count[1], "zero-shot": right},
         }
     json_file.write(workdir / "results.json", {"steps": steps, "splits": results})
     print(described(results))
 
 
 def described(results: Mapping[str, Any]) -> str:
-    """Two Markdown tables: keywords, then every name and tag."""
+    """Three Markdown tables: keywords, then every name and tag, then groups."""
     first = ["| split | keywords | pictures | chance | nearest | ridge | dual encoder |"]
     first += ["| --- " * 7 + "|"]
     second = ["| split, side that is searched | recall at 1 | at 5 | at 10 | median rank |"]
     second += ["| --- " * 5 + "|"]
+    third = ["| split | the commonest group | zero-shot accuracy of 9 groups |"]
+    third += ["| --- " * 3 + "|"]
     for split, found in results.items():
         mean = found["map"]
         parts = [f"{mean[name]:.3f}" for name in ("chance", "nearest", "ridge")]
@@ -257,7 +282,9 @@ def described(results: Mapping[str, Any]) -> str:
             names = [f"recall_{k}_{side}" for k in (1, 5, 10)] + [f"median_rank_{side}"]
             cells = [_spread([one[f"pairs/{n}"] for one in found["names and tags"]]) for n in names]
             second.append(f"| {split}, {side} | {' | '.join(cells)} |")
-    return "\n".join(first) + "\n\n" + "\n".join(second)
+        groups = found["groups"]
+        third.append(f"| {split} | {groups['commonest']:.3f} | {_spread(groups['zero-shot'])} |")
+    return "\n\n".join("\n".join(lines) for lines in (first, second, third))
 
 
 def _spread(values: Sequence[float]) -> str:

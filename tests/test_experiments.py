@@ -151,6 +151,9 @@ def test_the_food_table_is_trained_and_printed(food, monkeypatch, capsys):
     assert all(np.shape(values) == (2, 2) for values in scores.values())
 
 
+GROUPS = ["smiling face", "person", "animal", "food", "travel", "sport", "tool", "symbol", "flag"]
+
+
 @pytest.fixture
 def emoji(tmp_path):
     """The two tarballs, with 120 made-up emoji of six colours; each colour is a word."""
@@ -163,8 +166,9 @@ def emoji(tmp_path):
             Image.fromarray(np.minimum(noise, 255).astype(np.uint8)).save(file, "WEBP")
             add(archive, f"package/assets/1f{number:03x}-fe0f.webp", file.getvalue())
             code, tags = f"1F{number:03X}", [f"colour{number % 6}", "thing"]
+            tags += GROUPS if number % 6 == 5 else []
             words.append({"hexcode": code, "label": f"thing {number}", "tags": tags})
-            words[-1] |= {"subgroup": number // 4} if number else {}
+            words[-1] |= {"group": number % 2, "subgroup": number // 4} if number else {}
         words.append(words[5] | {"hexcode": "1FFFF"})  # without a picture
     with tarfile.open(tmp_path / "emojibase-data-17.0.0.tgz", "w:gz") as archive:
         add(archive, "package/en/data.json", json.dumps(words).encode())
@@ -187,7 +191,7 @@ def test_emoji_are_written_as_a_table_and_baselines_find_their_colours(emoji):
         (len(task.queries["test"]), len(task.pictures["test"]))
     )
     for baseline in (search.nearest, search.ridge):
-        assert task.score(baseline(task, "test")) > max(0.55, task.score(random) + 0.15)
+        assert task.score(baseline(task, "test")) > task.score(random) + 0.1
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ A dual encoder learns from pictures (Fluent Emoji 3D, 32 x 32) and their names a
 concept, so that a man and a woman of one job stay together. Against chance, the nearest training
 picture by colour and HOG (Dalal and Triggs 2005), and ridge regression from these to words.
 
-    npm pack emojibase-data@17.0.0 && npm pack @lobehub/fluent-emoji-3d@1.1.0
+    npm pack emojibase-data@17.0.0 @lobehub/fluent-emoji-3d@1.1.0
     python experiments/emoji_search.py --manual-dir .
 
 writes rows.csv with its pictures, the runs and results.json to runs/emoji_search; the same command
@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from csv import DictReader, DictWriter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tyro
@@ -34,7 +34,12 @@ from mmjax.search import Embedder
 from mmjax.search.zero_shot import ZeroShot
 from mmjax.train.loop.many_runs import fit_many
 
-WORDS, PICTURES = "emojibase-data-17.0.0.tgz", "lobehub-fluent-emoji-3d-1.1.0.tgz"
+WORDS = "emojibase-data-17.0.0.tgz"
+PICTURES = {  # by drawing style: the tarball, and the files
+    "fluent": ("lobehub-fluent-emoji-3d-1.1.0.tgz", r"package/assets/[0-9a-f-]+\.webp"),
+    "google": ("emoji-datasource-google-16.0.0.tgz", r"package/img/google/64/[0-9a-f-]+\.png"),
+}
+TESTED = "fluent"  # pictures of other styles are for training
 SIDE = 32
 SPLITS = ("subgroup", "concept")
 # emojibase's groups, described by common words; no picture is trained with its group.
@@ -54,33 +59,40 @@ RIDGES = (1.0, 10.0, 100.0, 1000.0)  # penalties; the best is chosen by the vali
 PEOPLE = ("FE0F", "200D", "2640", "2642", "1F468", "1F469", "1F9D1")
 
 
-def write_table(manual_dir: Path, out: Path, languages: Sequence[str]) -> None:
-    """Write rows.csv, a row for each name or tag of each emoji, and a folder of pictures."""
+def write_table(
+    manual_dir: Path, out: Path, languages: Sequence[str], styles: Sequence[str] = (TESTED,)
+) -> None:
+    """Write rows.csv, a row for each name or tag of each picture, and a folder of pictures."""
     (out / "pictures").mkdir(parents=True, exist_ok=True)
-    pictures = {
-        _plain(Path(name).stem.upper()): content
-        for name, content in members(manual_dir / PICTURES, r"package/assets/[0-9a-f-]+\.webp")
-    }
+    pictures = {}
+    for style in styles:
+        tarball, files = PICTURES[style]
+        for name, content in members(manual_dir / tarball, files):
+            code = _plain(Path(name).stem.upper())
+            pictures[code, style] = f"pictures/{style}-{code}{Path(name).suffix}"
+            (out / pictures[code, style]).write_bytes(content)
     pattern = rf"package/({'|'.join(map(re.escape, languages))})/data\.json"
     texts = {name.split("/")[1]: content for name, content in members(manual_dir / WORDS, pattern)}
     if missing := [one for one in languages if one not in texts]:
         raise mmjax.UserError(f"--languages: {WORDS} has no {', '.join(missing)}")
     draft = out / "draft.csv"
     with draft.open("w", newline="", encoding="utf-8") as file:
-        writer: DictWriter[str] = DictWriter(file, ("image", "words", "code", "group", *SPLITS))
+        fields = ("image", "words", "code", "style", "group", *SPLITS)
+        writer: DictWriter[str] = DictWriter(file, fields)
         writer.writeheader()
         for text in texts.values():
             for one in json.loads(text):
                 code = _plain(one["hexcode"])
-                if str(one.get("group")) not in GROUPS or code not in pictures:
-                    continue  # a part of emoji, such as a skin colour, or without a picture
-                name = f"pictures/{code}.webp"
-                (out / name).write_bytes(pictures[code])
+                if str(one.get("group")) not in GROUPS:
+                    continue  # a part of emoji, such as a skin colour
                 concept = "-".join(p for p in code.split("-") if p not in PEOPLE) or "person"
-                row = {"image": name, "code": code, "group": one["group"]}
-                row |= {"subgroup": one["subgroup"], "concept": concept}
-                for words in dict.fromkeys([one["label"], *one.get("tags", ())]):
-                    writer.writerow(row | {"words": words})
+                row = {"group": one["group"], "subgroup": one["subgroup"], "concept": concept}
+                for style in styles:
+                    if (code, style) not in pictures:
+                        continue
+                    row |= {"image": pictures[code, style], "code": code, "style": style}
+                    for words in dict.fromkeys([one["label"], *one.get("tags", ())]):
+                        writer.writerow(row | {"words": words})
     draft.replace(out / "rows.csv")
 
 
@@ -98,6 +110,7 @@ def table(folder: Path, split: str) -> mmjax.data.TableData:
             "image": columns.ImageColumn(size=(SIDE, SIDE)),
             "words": columns.TextColumn(),
             "code": columns.GroupColumn(),
+            "style": columns.GroupColumn(),
         },
         group=split,
         shares=(0.05, 0.2),
@@ -140,7 +153,10 @@ class Task:
             source = data.source(split)
             found = source.read(np.arange(len(source)), None)
             codes = [str(code) for code in found.targets["code"]]
-            order = np.unique(codes, return_index=True)[1]  # one of several languages
+            styles = [str(style) for style in found.targets["style"]]
+            order = np.unique([codes, styles], axis=1, return_index=True)[1]  # of its rows one
+            if split != "train":
+                order = [row for row in order if styles[row] == TESTED]
             self.pictures[split] = np.stack([found.inputs["image"][row] for row in order])
             self.names[split] = [names[codes[row]] for row in order]
             self.groups[split] = [groups[codes[row]] for row in order]
@@ -206,6 +222,7 @@ def main(
     manual_dir: Path,
     splits: tuple[str, ...] = SPLITS,
     languages: tuple[str, ...] = ("en",),
+    styles: tuple[Literal["fluent", "google"], ...] = ("fluent",),
     seeds: int = 3,
     steps: int = 600,
     workdir: Path = Path("runs/emoji_search"),
@@ -215,16 +232,16 @@ def main(
     Args:
         manual_dir: folder with the two tarballs
         splits: subgroup, concept
+        styles: drawings to learn from; google are other drawings of the same emoji (npm pack
+            emoji-datasource-google@16.0.0), fluent are those that are searched
         languages: of names and tags, such as en de fr ja; all are learned together
         seeds: trainings of each split
         steps: steps of each training
         workdir: the folder for the table, the runs and the results
     """
     compilation_cache.enable()
-    if languages != ("en",):
-        workdir = workdir.with_name("-".join([workdir.name, *languages]))
     if not (workdir / "rows.csv").exists():
-        write_table(manual_dir, workdir, languages)
+        write_table(manual_dir, workdir, languages, styles)
     results: dict[str, Any] = {}
     for split in splits:
         data = table(workdir, split)

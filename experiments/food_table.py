@@ -8,7 +8,8 @@ fold. Five folds; a food whose group no training row has counts as wrong.
     python experiments/food_table.py --manual-dir .
 
 writes the table as a CSV file with its pictures, and results.json, to runs/food_table; the same
-command goes on where it was stopped.
+command goes on where it was stopped. Accuracy over 5 folds and 3 seeds: the photograph alone
+40.6 %, the nutrients alone 68.9 %, gated fusion 67.1 %, late fusion 68.9 %; 16 minutes of CPU.
 """
 
 import re
@@ -39,7 +40,7 @@ SIZE_LIMIT = 10_000_000  # bytes of a file in an archive; there are at most 1,12
 MEMBER_LIMIT = 10_000  # files of an archive; there are at most 546
 ENCODERS = {
     "image": mmjax.encoders.Vit(patch=4, width=64, layers=2, heads=4, dropout=0.1),
-    "table": mmjax.encoders.FtTransformer(dim=64, layers=2, heads=4),
+    "table": mmjax.encoders.TableMlp(dim=64, hidden=(128,), dropout=0.1),
 }
 MODELS = {
     "image alone": (("image",), fusion.Concat()),
@@ -55,9 +56,10 @@ def members(path: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(path, "r|gz") as archive:
             for number, member in enumerate(archive):
-                if number >= MEMBER_LIMIT or member.size > SIZE_LIMIT:
+                wanted = re.fullmatch(pattern, member.name) is not None
+                if number >= MEMBER_LIMIT or (wanted and member.size > SIZE_LIMIT):
                     raise mmjax.UserError(f"{path}: {member.name!r:.60}: too many or large files")
-                file = archive.extractfile(member) if re.fullmatch(pattern, member.name) else None
+                file = archive.extractfile(member) if wanted else None
                 if member.isfile() and file is not None:
                     yield member.name, file.read()
     except (OSError, EOFError, tarfile.TarError) as error:
@@ -108,8 +110,8 @@ def experiment(name: str, data: mmjax.data.TableData, steps: int) -> mmjax.Exper
     """A model on the data of a fold."""
     modalities, fused = MODELS[name]
     groups: Any = data.preprocessing().targets["food_group"]
-    head = mmjax.heads.Classes(classes=len(groups.names), hidden=(64,), dropout=0.2)
-    rates = {"encoders_image": 0.3} if "image" in modalities else {}
+    head = mmjax.heads.Classes(classes=len(groups.names), hidden=(64,), dropout=0.5)
+    rates = {"encoders_image": 0.1} if "image" in modalities else {}
     loss = mmjax.objectives.SoftmaxCrossEntropy(output="food_group", target="food_group")
     return mmjax.Experiment(
         model=mmjax.Multimodal(
@@ -119,7 +121,7 @@ def experiment(name: str, data: mmjax.data.TableData, steps: int) -> mmjax.Exper
         ),
         objectives={"food_group": loss},
         data=data.using(*modalities),
-        optim=mmjax.optim.AdamW(peak_lr=3e-3, weight_decay=0.05, rates=rates),
+        optim=mmjax.optim.AdamW(peak_lr=1e-2, weight_decay=0.05, rates=rates),
         steps=steps,
         batch_size=64,
         keeping=mmjax.Keeping(eval_every=steps, log_every=steps, keep=1),
@@ -155,7 +157,7 @@ def described(scores: Mapping[str, np.ndarray]) -> str:
 
 
 def main(
-    manual_dir: Path, seeds: int = 3, steps: int = 600, workdir: Path = Path("runs/food_table")
+    manual_dir: Path, seeds: int = 3, steps: int = 300, workdir: Path = Path("runs/food_table")
 ) -> None:
     """Train every model on every fold, and print the table.
 

@@ -1,5 +1,6 @@
 """Every experiment runs: two steps on made-up pictures of the right shapes, without its data."""
 
+import csv
 import dataclasses
 import functools
 import importlib.util
@@ -202,6 +203,20 @@ def test_the_emoji_search_is_trained_and_printed(emoji, capsys):
     assert "| concept | " in printed and "| concept, image | " in printed
     results = json_file.read(emoji / "out" / "results.json")["splits"]["concept"]
     assert len(results["map"]["dual encoder"]) == 2 == len(results["names and tags"])
+
+
+def test_fit_is_compared_with_scikit_learn_on_the_same_rows(tmp_path, monkeypatch, capsys):
+    compare = load(FOLDER / "fit_compare.py")
+    task = compare.planted("both", tmp_path / "both", seed=0)
+    with task.path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    agree = [("fine" in row["note"].split()) == (float(row["size"]) > 0) for row in rows]
+    right = np.mean([yes == (row["answer"] == "1") for yes, row in zip(agree, rows, strict=True)])
+    assert 0.87 < right < 0.93
+    monkeypatch.setattr(compare, "fitted", lambda task, out, minutes, seed: (0.5, "nothing"))
+    compare.main(minutes=1.0, seeds=1, workdir=tmp_path)
+    table = dict(line.split(" | ", 1) for line in capsys.readouterr().out.splitlines())
+    assert table["| planted text"].startswith("50.0 | nothing | 8")
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)

@@ -179,7 +179,7 @@ def emoji(tmp_path):
 def test_emoji_are_written_as_a_table_and_baselines_find_their_colours(emoji):
     search = load(FOLDER / "emoji_search.py")
     search.write_table(emoji, emoji / "out", ["en"])
-    assert len(list((emoji / "out" / "pictures").iterdir())) == 119
+    assert len(list((emoji / "out" / "pictures").iterdir())) == 120
     with pytest.raises(mmjax.UserError, match=r"--languages: emojibase-data.* has no xx"):
         search.write_table(emoji, emoji / "other", ["en", "xx"])
     data = search.table(emoji / "out", "subgroup")

@@ -41,7 +41,7 @@ PICTURES = {  # by drawing style: the tarball, and the files
 }
 TESTED = "fluent"  # pictures of other styles are for training
 SIDE = 32
-SPLITS = ("subgroup", "concept")
+SPLITS = ("concept", "subgroup")
 # emojibase's groups, described by common words; no picture is trained with its group.
 GROUPS = {
     "0": "smiling face",
@@ -114,28 +114,29 @@ def table(folder: Path, split: str) -> mmjax.data.TableData:
         },
         group=split,
         shares=(0.05, 0.2),
-        augment=mmjax.data.ImageAugment(shift=3.0, rotation=15.0, scale=0.2),
+        augment=mmjax.data.ImageAugment(shift=3.0, rotation=15.0, scale=0.2, cutout=8),
     )
 
 
 def experiment(data: mmjax.data.TableData, steps: int) -> mmjax.Experiment:
-    """A dual encoder of a small ResNet and a bag of words."""
+    """A dual encoder of a small CNN and a bag of words."""
     words: Any = data.preprocessing().transforms["words"]
     loss = mmjax.objectives.InfoNce(target="code", modalities=("image", "words"))
     return mmjax.Experiment(
         model=mmjax.models.DualEncoder(
             encoders={
-                "image": mmjax.encoders.Vit(patch=4, width=96, layers=3, heads=4, dropout=0.1),
+                "image": mmjax.encoders.Cnn(features=(32, 32), dim=64),
                 "words": mmjax.encoders.BagOfWords(words.vocabulary_size, dim=128),
             },
             dim=128,
         ),
         objectives={"pairs": loss},
         data=data,
-        optim=mmjax.optim.AdamW(peak_lr=2e-3, weight_decay=0.1),
+        optim=mmjax.optim.AdamW(peak_lr=2e-3, weight_decay=1.0),
         steps=steps,
-        batch_size=256,
-        keeping=mmjax.Keeping(eval_every=steps, log_every=100, keep=1),
+        batch_size=128,
+        ema=0.998,
+        keeping=mmjax.Keeping(eval_every=steps, log_every=500, keep=1),
     )
 
 
@@ -224,14 +225,14 @@ def main(
     languages: tuple[str, ...] = ("en",),
     styles: tuple[Literal["fluent", "google"], ...] = ("fluent",),
     seeds: int = 3,
-    steps: int = 600,
+    steps: int = 1500,
     workdir: Path = Path("runs/emoji_search"),
 ) -> None:
     """Train on each split, and print the table.
 
     Args:
         manual_dir: folder with the two tarballs
-        splits: subgroup, concept
+        splits: concept, subgroup
         styles: drawings to learn from; google are other drawings of the same emoji (npm pack
             emoji-datasource-google@16.0.0), fluent are those that are searched
         languages: of names and tags, such as en de fr ja; all are learned together

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,18 +12,16 @@ import numpy as np
 
 from mmjax.data.tables.columns.column import absent
 from mmjax.data.tables.origin import contents
-from mmjax.data.transforms.image import ImageTransform
-from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import MissingFileError, UserError
 from mmjax.evaluation.predictions import CHUNK
 from mmjax.io import progress
 from mmjax.io.bad_rows import Fault
-from mmjax.io.tables import Cell, RowError, base_folder, columns_of, read_rows
+from mmjax.io.tables import Cell, RowError, base_folder, read_rows
+from mmjax.search.choice import Choice, choose
 from mmjax.search.embedder import Embedder
-from mmjax.search.index import Index
+from mmjax.search.index import BETWEEN, Index
 
 SAVE_EVERY = 60.0  # seconds
-FILE_COLUMN = "file"  # of a folder
 
 
 class Built(NamedTuple):
@@ -36,12 +34,18 @@ class Built(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A row of the source."""
+    """A row of the source; rows of the same file, or of the same content, are one item."""
 
     name: str
     text: str | None
     digest: str
     cell: Cell
+    is_file: bool
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Equal for rows that are one item."""
+        return (self.name if self.is_file else "", self.digest)
 
 
 def build(
@@ -66,7 +70,9 @@ def build(
         UserError: nothing to index, no such modality or column, or `out` is an index of another
             run or source.
     """
-    names = _columns(embedder, source, modality, column)
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise UserError(f"{out}: expected a folder outside of {source}, which is indexed")
+    names = choose(embedder, source, modality, column)
     place = {
         "modality": names.modality,
         "source": os.path.relpath(source, out),
@@ -106,11 +112,17 @@ class _Draft:
         self._embedder = embedder
         self._known = {digest: row for row, digest in enumerate(before.digests)}
         self._items: list[Item] = []
+        self._texts: dict[tuple[str, str], dict[str, None]] = {}  # by item, in order
         self._vectors: list[np.ndarray | None] = []
         self._waiting: dict[int, Any] = {}  # value by place in the lists
 
     def add(self, item: Item, base: Path, faults: list[Fault]) -> None:
         """Take the item's vector from before, or read its value, to be embedded in a while."""
+        texts = self._texts.get(item.key, {})
+        if item.text is not None:
+            texts[item.text] = None
+        if item.key in self._texts:
+            return
         row = self._known.get(item.digest)
         if row is None:
             try:
@@ -119,6 +131,7 @@ class _Draft:
                 faults.append(Fault(item.name, self.before.modality, "skipped", str(error)))
                 return
             self._waiting[len(self._items)] = value
+        self._texts[item.key] = texts
         self._items.append(item)
         self._vectors.append(None if row is None else self.before.vectors[row])
         if len(self._waiting) == CHUNK:
@@ -138,67 +151,14 @@ class _Draft:
         more = set(old.digests) - {item.digest for item in self._items} if rest else ()
         rows = [row for row, digest in enumerate(old.digests) if digest in more]
         vectors = [*self._vectors, *old.vectors[rows]]
+        texts = [BETWEEN.join(self._texts[item.key]) or None for item in self._items]
         return dataclasses.replace(
             old,
             vectors=np.stack(vectors) if vectors else old.vectors[:0],
             names=[*(item.name for item in self._items), *(old.names[row] for row in rows)],
-            texts=[*(item.text for item in self._items), *(old.texts[row] for row in rows)],
+            texts=[*texts, *(old.texts[row] for row in rows)],
             digests=[*(item.digest for item in self._items), *(old.digests[row] for row in rows)],
         )
-
-
-class _Columns(NamedTuple):
-    modality: str
-    column: str
-    text: str | None  # shown beside the item
-    texts: Sequence[str]  # modalities
-
-
-def _columns(
-    embedder: Embedder, source: Path, modality: str | None, column: str | None
-) -> _Columns:
-    transforms = embedder.preprocessing.transforms
-    texts = [name for name, one in transforms.items() if isinstance(one, TextTransform)]
-    if modality is not None:
-        embedder.require(modality)
-    if not source.exists() and source.parent.is_dir() and not any(c in str(source) for c in "*?{["):
-        raise MissingFileError(f"{source}: expected a folder or a table, got nothing")
-    there = columns_of(source)
-    if source.is_dir():
-        return _Columns(
-            modality or embedder.only(ImageTransform, "--modality"),
-            column or FILE_COLUMN,
-            None,
-            texts,
-        )
-
-    def names(name: str) -> tuple[str, ...]:
-        return embedder.columns[name].names(name) if name in embedder.columns else (name,)
-
-    if modality is None:
-        if column is not None:
-            found = [name for name in transforms if column in names(name)]
-        else:
-            found = [name for name in transforms if set(names(name)) <= set(there)]
-            found.sort(key=lambda name: not isinstance(transforms[name], ImageTransform))
-        if not found:
-            raise UserError(
-                f"{source}: no column of {', '.join(sorted(transforms))} among "
-                f"{', '.join(there)}; say --modality and --column"
-            )
-        modality = found[0]
-    if column is None:
-        own = names(modality)
-        if len(own) != 1:
-            raise UserError(
-                f"{modality}: it is read from {len(own)} columns, and cannot be indexed"
-            )
-        (column,) = own
-    if column not in there:
-        raise UserError(f"{source}: no column {column!r}; choose from {', '.join(there)}")
-    shown = modality if modality in texts else next(iter(texts), None)
-    text = None if shown is None else column if shown == modality else names(shown)[0]
-    return _Columns(modality, column, text if text in there else None, texts)
 
 
 def _before(out: Path, place: Mapping[str, str]) -> Index:
@@ -218,7 +178,7 @@ def _before(out: Path, place: Mapping[str, str]) -> Index:
     return before
 
 
-def _items(source: Path, base: Path, names: _Columns, faults: list[Fault]) -> Iterator[Item]:
+def _items(source: Path, base: Path, names: Choice, faults: list[Fault]) -> Iterator[Item]:
     wanted = [name for name in (names.column, names.text) if name is not None]
     for place, row in read_rows(source, any_of=wanted):
         if isinstance(row, RowError):
@@ -231,4 +191,5 @@ def _items(source: Path, base: Path, names: _Columns, faults: list[Fault]) -> It
         path = cell if isinstance(cell, str) and names.modality not in names.texts else ""
         file = contents(base, path) if 0 < len(path) < 4096 else b""
         digest = hashlib.sha256(file or repr(cell).encode()).hexdigest()
-        yield Item(path if file else str(place), None if text is None else str(text), digest, cell)
+        name, shown = path if file else str(place), None if text is None else str(text)
+        yield Item(name, shown, digest, cell, bool(file))

@@ -27,6 +27,7 @@ from mmjax.io import json_file
 
 FILE = "index.json"
 FORMAT = 1
+BETWEEN = "; "  # the texts of one item
 SCORES = 2**24  # that are computed at a time
 
 
@@ -46,7 +47,8 @@ class Index:
     Attributes:
         vectors: `[item, dim]`, float32, of length 1
         names: of files, relative to `source`, or of rows
-        texts: the text itself, or what is shown beside a picture; None: nothing
+        texts: the text itself, or what is shown beside a picture, several after each other with
+            "; " between them; None: nothing
         digests: a hash of what each vector was made from
         modality: of the items
         source: the folder or table that was read, relative to the index

@@ -17,7 +17,7 @@ from mmjax.errors import UserError
 from mmjax.io import json_file, progress
 from mmjax.io.tables import base_folder
 from mmjax.search.embedder import Embedder
-from mmjax.search.index import Index
+from mmjax.search.index import BETWEEN, Index
 
 SIDE = 96  # pixels of a thumbnail's longer side
 QUALITY = 60
@@ -78,7 +78,8 @@ def _phrases(index: Index, embedder: Embedder) -> tuple[list[str], np.ndarray]:
         return [], np.zeros((0, index.vectors.shape[1]), np.float32)
     transform: Any = transforms[texts[0]]
     words = [word for word in transform.vocabulary() if _is_word(transform, word)]
-    known = [text for text in index.texts if text and transform.known(text)]
+    shown = [text for texts in index.texts if texts for text in (texts, *texts.split(BETWEEN))]
+    known = [text for text in dict.fromkeys(shown) if text and transform.known(text)]
     phrases = list(dict.fromkeys([*words, *known]))
     return phrases, embedder(texts[0], phrases)
 

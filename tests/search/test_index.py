@@ -86,6 +86,20 @@ def test_words_find_pictures_pictures_words_and_pictures_pictures(embedder, colo
     assert hit.text.startswith("red") and hit.name.isdecimal()
 
 
+def test_a_picture_with_several_captions_is_one_item(embedder, pictures, tmp_path):
+    rows = [("red/0.png", "red"), ("green/1.png", "green"), ("red/0.png", "red square")]
+    rows += [("red/0.png", "red"), ("", "blue")]
+    table = pictures / "captions.csv"
+    table.write_text("\n".join(["image,words", *(",".join(row) for row in rows)]) + "\n")
+    index = build(embedder, table, tmp_path / "index").index
+    assert list(index.names) == ["red/0.png", "green/1.png"]
+    assert list(index.texts) == ["red; red square", "green"]
+    texts = build(embedder, table, tmp_path / "texts", modality="words").index
+    assert list(texts.texts) == ["red", "green", "red square", "blue"]
+    (pictures / "copy.png").write_bytes((pictures / "red" / "0.png").read_bytes())
+    assert len(build(embedder, pictures, tmp_path / "copies").index) == 4  # two files
+
+
 def test_only_what_is_new_or_changed_is_embedded(embedder, pictures, tmp_path):
     first = build(embedder, pictures, tmp_path / "index")
     assert (len(first.index), first.embedded, first.removed) == (3, 3, 0)
@@ -153,7 +167,9 @@ def test_an_index_of_another_run_or_source_is_refused(embedder, pictures, colour
     with pytest.raises(UserError, match="is an index of another run, r; delete"):
         build(embedder, pictures, tmp_path / "other")
     with pytest.raises(UserError, match="expected an index or a new folder"):
-        build(embedder, pictures, pictures)
+        build(embedder, pictures, colours[0])
+    with pytest.raises(UserError, match=r"expected a folder outside of .*pictures, which is index"):
+        build(embedder, pictures, pictures / "index")
 
 
 def test_what_cannot_be_indexed_is_named(embedder, pictures, colours, finished, tmp_path):

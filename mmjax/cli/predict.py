@@ -1,5 +1,6 @@
 """`mmjax predict`: predictions of a run for your own examples."""
 
+import contextlib
 import csv
 import os
 import sys
@@ -167,13 +168,19 @@ def _write(out: Path, answers: Iterable[Any]) -> None:
     from mmjax.evaluation.predictions import flat
 
     draft = out.with_name(f".draft-{out.name}")
-    with draft.open("w", encoding="utf-8", newline="") as file:
-        writer = None
-        for row, answer, notes in answers:
-            columns = dict(row.cells) | flat(answer) | {"notes": "; ".join(notes)}
-            if writer is None:
-                writer = csv.DictWriter(file, list(columns))
-                writer.writeheader()
-            writer.writerow(columns)
-    draft.replace(out)
+    with contextlib.ExitStack() as cleaning:
+        cleaning.callback(draft.unlink, missing_ok=True)
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            writer = None
+            for row, answer, notes in answers:
+                found = flat(answer) | {"notes": "; ".join(notes)}
+                # A column of the batch, such as the truth, is never overwritten.
+                found = {f"predicted.{n}" if n in row.cells else n: v for n, v in found.items()}
+                if writer is None:
+                    # Rows of JSON lines may have more columns than the first.
+                    names = [*row.cells, *found]
+                    writer = csv.DictWriter(file, names, extrasaction="ignore")
+                    writer.writeheader()
+                writer.writerow({**row.cells, **found})
+        draft.replace(out)
     print(f"predictions: {out}", file=sys.stderr)

@@ -34,7 +34,7 @@ def serve(
     try:
         import uvicorn
 
-        from mmjax.search import server
+        from mmjax.search import server, traffic
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             f"mmjax serve needs an extra: pip install 'mmjax[serve]' ({error.name} is missing)"
@@ -63,7 +63,7 @@ def serve(
         log_level="warning",
         timeout_keep_alive=5,
         h11_max_incomplete_event_size=32_768,
-        http="h11",
+        http=traffic.Impatient,
         ws="none",
     )
     uvicorn.Server(config).run()

@@ -12,6 +12,7 @@ import numpy as np
 
 from mmjax.data.tables.columns.column import absent
 from mmjax.data.tables.origin import contents
+from mmjax.data.tables.splits import content
 from mmjax.errors import MissingFileError, UserError
 from mmjax.evaluation.predictions import CHUNK
 from mmjax.io import progress
@@ -19,9 +20,10 @@ from mmjax.io.bad_rows import Fault
 from mmjax.io.tables import Cell, RowError, base_folder, read_rows
 from mmjax.search.choice import Choice, choose
 from mmjax.search.embedder import Embedder
-from mmjax.search.index import BETWEEN, Index
+from mmjax.search.index import BETWEEN, DamagedIndexError, Index, is_own
 
 SAVE_EVERY = 60.0  # seconds
+ITEMS = 2_000_000  # of one index, whose names are one JSON file
 
 
 class Built(NamedTuple):
@@ -75,18 +77,20 @@ def build(
     names = choose(embedder, source, modality, column)
     place = {
         "modality": names.modality,
-        "source": os.path.relpath(source, out),
-        "run": os.path.relpath(embedder.run, out),
+        "source": os.path.relpath(os.path.realpath(source), os.path.realpath(out)),
+        "run": os.path.relpath(os.path.realpath(embedder.run), os.path.realpath(out)),
         "mark": embedder.mark,
     }
-    draft = _Draft(embedder, _before(out, place))
     faults: list[Fault] = []
+    draft = _Draft(embedder, _before(out, place), faults)
     base, saved = base_folder(source), time.monotonic()
     try:
         with progress.shown(f"index of {source}") as tell:
             for count, item in enumerate(_items(source, base, names, faults), start=1):
-                draft.add(item, base, faults)
+                draft.add(item, base)
                 tell(count)
+                if count > ITEMS:
+                    raise UserError(f"{source}: expected at most {ITEMS:,} items for one index")
                 if time.monotonic() - saved > SAVE_EVERY:
                     draft.index(rest=True).save(out)
                     saved = time.monotonic()
@@ -107,8 +111,8 @@ def build(
 class _Draft:
     """An index that grows; what the index before it has embedded is taken from there."""
 
-    def __init__(self, embedder: Embedder, before: Index) -> None:
-        self.before, self.embedded = before, 0
+    def __init__(self, embedder: Embedder, before: Index, faults: list[Fault]) -> None:
+        self.before, self.embedded, self._faults = before, 0, faults
         self._embedder = embedder
         self._known = {digest: row for row, digest in enumerate(before.digests)}
         self._items: list[Item] = []
@@ -116,7 +120,7 @@ class _Draft:
         self._vectors: list[np.ndarray | None] = []
         self._waiting: dict[int, Any] = {}  # value by place in the lists
 
-    def add(self, item: Item, base: Path, faults: list[Fault]) -> None:
+    def add(self, item: Item, base: Path) -> None:
         """Take the item's vector from before, or read its value, to be embedded in a while."""
         texts = self._texts.get(item.key, {})
         if item.text is not None:
@@ -127,8 +131,9 @@ class _Draft:
         if row is None:
             try:
                 value = self._embedder.read(self.before.modality, item.cell, base)
+                self._embedder.preprocessing.transforms[self.before.modality]([value])
             except (ValueError, OSError) as error:
-                faults.append(Fault(item.name, self.before.modality, "skipped", str(error)))
+                self._skip(item, str(error))
                 return
             self._waiting[len(self._items)] = value
         self._texts[item.key] = texts
@@ -140,9 +145,15 @@ class _Draft:
     def _embed(self) -> None:
         vectors = self._embedder(self.before.modality, list(self._waiting.values()))
         for place, vector in zip(self._waiting, vectors, strict=True):
-            self._vectors[place] = vector
-        self.embedded += len(self._waiting)
+            if np.all(np.isfinite(vector)):
+                self._vectors[place] = vector
+                self.embedded += 1
+            else:
+                self._skip(self._items[place], "its vector is not finite")
         self._waiting.clear()
+
+    def _skip(self, item: Item, reason: str) -> None:
+        self._faults.append(Fault(item.name, self.before.modality, "skipped", reason))
 
     def index(self, *, rest: bool) -> Index:
         """With `rest`, the items of the index before that were not reached come last."""
@@ -150,14 +161,18 @@ class _Draft:
         old = self.before
         more = set(old.digests) - {item.digest for item in self._items} if rest else ()
         rows = [row for row, digest in enumerate(old.digests) if digest in more]
-        vectors = [*self._vectors, *old.vectors[rows]]
-        texts = [BETWEEN.join(self._texts[item.key]) or None for item in self._items]
+        found = [
+            pair for pair in zip(self._items, self._vectors, strict=True) if pair[1] is not None
+        ]
+        vectors = [*(vector for _, vector in found), *old.vectors[rows]]
+        items = [item for item, _ in found]
+        texts = [BETWEEN.join(self._texts[item.key]) or None for item in items]
         return dataclasses.replace(
             old,
             vectors=np.stack(vectors) if vectors else old.vectors[:0],
-            names=[*(item.name for item in self._items), *(old.names[row] for row in rows)],
+            names=[*(item.name for item in items), *(old.names[row] for row in rows)],
             texts=[*texts, *(old.texts[row] for row in rows)],
-            digests=[*(item.digest for item in self._items), *(old.digests[row] for row in rows)],
+            digests=[*(item.digest for item in items), *(old.digests[row] for row in rows)],
         )
 
 
@@ -165,8 +180,8 @@ def _before(out: Path, place: Mapping[str, str]) -> Index:
     """The index that is there; an empty one if there is none."""
     try:
         before = Index.open(out)
-    except MissingFileError:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    except (MissingFileError, DamagedIndexError):
+        if out.exists() and not (out.is_dir() and all(map(is_own, out.iterdir()))):
             raise UserError(f"{out}: expected an index or a new folder, got another one") from None
         return Index(np.zeros((0, 1), np.float32), [], [], [], **place)
     for name, what in (("mark", "run"), ("modality", "modality"), ("source", "source")):
@@ -175,7 +190,14 @@ def _before(out: Path, place: Mapping[str, str]) -> Index:
             raise UserError(
                 f"{out}: is an index of another {what}, {got}; delete it or choose another -o"
             )
-    return before
+    return dataclasses.replace(before, run=place["run"])
+
+
+def _path(cell: Cell) -> str:
+    """Of the file that a cell may name."""
+    if isinstance(cell, dict) and cell.get("bytes") is None:
+        cell = cell.get("path")
+    return cell if isinstance(cell, str) else ""
 
 
 def _items(source: Path, base: Path, names: Choice, faults: list[Fault]) -> Iterator[Item]:
@@ -188,8 +210,8 @@ def _items(source: Path, base: Path, names: Choice, faults: list[Fault]) -> Iter
         if absent(cell):
             continue
         text = row.get(names.text) if names.text else None
-        path = cell if isinstance(cell, str) and names.modality not in names.texts else ""
+        path = "" if names.modality in names.texts else _path(cell)
         file = contents(base, path) if 0 < len(path) < 4096 else b""
-        digest = hashlib.sha256(file or repr(cell).encode()).hexdigest()
+        digest = hashlib.sha256(names.matrices + (file or content(cell))).hexdigest()
         name, shown = path if file else str(place), None if text is None else str(text)
         yield Item(name, shown, digest, cell, bool(file))

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mmjax.data.tables.origin import contents, matrices
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import MissingFileError, UserError
-from mmjax.io.tables import columns_of
+from mmjax.io.tables import base_folder, columns_of
 from mmjax.search.embedder import Embedder
 
 FILE_COLUMN = "file"  # of a folder
@@ -20,6 +21,7 @@ class Choice(NamedTuple):
     column: str
     text: str | None  # shown beside the item
     texts: Sequence[str]  # modalities
+    matrices: bytes = b""  # a hash of the files that the column itself names
 
 
 def choose(embedder: Embedder, source: Path, modality: str | None, column: str | None) -> Choice:
@@ -65,4 +67,6 @@ def choose(embedder: Embedder, source: Path, modality: str | None, column: str |
         raise UserError(f"{source}: no column {column!r}; choose from {', '.join(there)}")
     shown = modality if modality in texts else next(iter(texts), None)
     text = None if shown is None else column if shown == modality else names(shown)[0]
-    return Choice(modality, column, text if text in there else None, texts)
+    used = {modality: embedder.columns[modality]} if modality in embedder.columns else {}
+    whole = b"".join(contents(base_folder(source), name) for name in matrices(used))
+    return Choice(modality, column, text if text in there else None, texts, whole)

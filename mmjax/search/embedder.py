@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from mmjax.data.preprocessing import FILE, Preprocessing
 from mmjax.data.tables.columns import Column
+from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import MissingFileError, UserError
 from mmjax.evaluation.predictions import CHUNK, filled, table_columns
@@ -77,7 +78,7 @@ class Embedder:
         """A UserError unless the run has this modality."""
         if modality not in self.preprocessing.transforms:
             choices = ", ".join(sorted(self.preprocessing.transforms))
-            raise UserError(f"{self.run}: no modality {modality!r}; choose from {choices}")
+            raise UserError(f"{self.run.name}: no modality {modality!r}; choose from {choices}")
 
     def only(self, kind: type, flag: str) -> str:
         """The one modality whose transform is of this kind; `flag` says which of several."""
@@ -86,7 +87,7 @@ class Embedder:
         if len(names) != 1:
             what = kind.__name__.removesuffix("Transform").lower()
             raise UserError(
-                f"{self.run}: expected one {what} modality, got {', '.join(names) or 'none'}; "
+                f"{self.run.name}: expected one {what} modality, got {', '.join(names) or 'none'}; "
                 f"{flag} takes any of {', '.join(sorted(transforms))}"
             )
         return names[0]
@@ -102,10 +103,12 @@ class Embedder:
         if isinstance(transform, TextTransform) and not transform.known(str(cell)):
             raise UserError(
                 f"{modality} {str(cell)!r:.200}: none of its words is known; the run knows those "
-                f"of {self.run / f'vocabulary.{modality}.txt'}"
+                f"of its vocabulary.{modality}.txt"
             )
-        if modality in self.columns:
-            return self.columns[modality].read(cell, folder)
+        if isinstance(cell, Mapping) and isinstance(transform, TableTransform):
+            return cell
+        if (column := self.columns.get(modality)) is not None:
+            return column.row({column.names(modality)[0]: cell}, folder)
         return transform.read(cell, folder)
 
 
@@ -120,7 +123,7 @@ def of_index(
         run: where the run is; None: where it was
         checkpoint: as in `mmjax.restore`
     """
-    place = run or Path(os.path.normpath(folder / index.run))
+    place = run or Path(os.path.normpath(os.path.join(os.path.realpath(folder), index.run)))
     if not place.is_dir():
         raise MissingFileError(f"{folder}: its run is not at {place}; --run says where it is")
     embedder = Embedder(place, checkpoint)

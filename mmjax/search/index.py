@@ -31,6 +31,10 @@ BETWEEN = "; "  # the texts of one item
 SCORES = 2**24  # that are computed at a time
 
 
+class DamagedIndexError(UserError):
+    """The vectors of an index are not there, or not those that were saved."""
+
+
 class Hit(NamedTuple):
     """An item that was found."""
 
@@ -101,7 +105,12 @@ class Index:
         content = safetensors.numpy.save({"vectors": np.ascontiguousarray(self.vectors)})
         crc = f"{zlib.crc32(content):08x}"
         name = f"vectors-{crc}.safetensors"
-        (folder / name).write_bytes(content)
+        draft = folder / f".draft-{name}"
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / name)
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)[1:]}
         json_file.write(folder / FILE, {"format": FORMAT, "vectors": name, "crc": crc, **fields})
         for old in folder.glob("vectors-*.safetensors"):
@@ -154,14 +163,20 @@ def _nearest(vectors: Array, queries: Array, k: int) -> tuple[Array, Array]:
     return scores, numbers
 
 
+def is_own(path: Path) -> bool:
+    """Whether an index has a file of this name."""
+    name = path.name
+    return name in (FILE, "skipped.csv") or name.startswith(("vectors-", ".draft-"))
+
+
 def _read(file: Path, crc: str) -> np.ndarray:
     damaged = f"{file}: expected the vectors of an index"
     try:
         content = file.read_bytes()
     except FileNotFoundError:
-        raise MissingFileError(f"{damaged}, got no file") from None
+        raise DamagedIndexError(f"{damaged}, got no file; mmjax index makes it again") from None
     if f"{zlib.crc32(content):08x}" != crc:
-        raise UserError(f"{damaged}, got a damaged file; mmjax index makes it again")
+        raise DamagedIndexError(f"{damaged}, got a damaged file; mmjax index makes it again")
     try:
         vectors = safetensors.numpy.load(content)["vectors"]
     except (safetensors.SafetensorError, KeyError) as error:

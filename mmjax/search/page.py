@@ -4,6 +4,8 @@ import base64
 import html
 import io
 import json
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,7 @@ def write(path: Path, index: Index, folder: Path, embedder: Embedder) -> int:
 def content(index: Index, folder: Path, embedder: Embedder) -> str:
     """The page itself; arguments as of `write`."""
     transform = embedder.preprocessing.transforms[index.modality]
-    base = base_folder(folder / index.source)
+    base = base_folder(Path(os.path.realpath(folder), index.source))
     is_picture = isinstance(transform, ImageTransform)
     pictures = _thumbnails(base, index.names) if is_picture else []
     phrases, vectors = _phrases(index, embedder)
@@ -67,13 +69,16 @@ def content(index: Index, folder: Path, embedder: Embedder) -> str:
     data = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     page = TEMPLATE.read_text(encoding="utf-8")
     title = html.escape(f"Search: {index.source}")
-    return page.replace("{{title}}", title).replace("{{data}}", data)
+    parts = {"{{title}}": title, "{{data}}": data}
+    whole = re.sub("|".join(map(re.escape, parts)), lambda found: parts[found[0]], page)
+    return whole.encode(errors="replace").decode()  # names of folders need not be UTF-8
 
 
 def _phrases(index: Index, embedder: Embedder) -> tuple[list[str], np.ndarray]:
     """The texts of the index and the words of the run, with their vectors; none without texts."""
     transforms = embedder.preprocessing.transforms
     texts = [name for name, one in transforms.items() if isinstance(one, TextTransform)]
+    texts = [index.modality] if index.modality in texts else texts
     if len(texts) != 1:
         return [], np.zeros((0, index.vectors.shape[1]), np.float32)
     transform: Any = transforms[texts[0]]

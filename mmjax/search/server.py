@@ -5,15 +5,11 @@ import base64
 import binascii
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -23,12 +19,11 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import UserError
-from mmjax.evaluation.predictions import CHUNK, Predictor, warnings
+from mmjax.evaluation.predictions import Predictor, warnings
 from mmjax.search.embedder import Embedder
 from mmjax.search.index import Hit, Index
+from mmjax.search.traffic import READING, Batches, Decoding, Limited
 
-WAITING = 1024  # requests; more are refused until some are answered
-READING = 10.0  # seconds that a client has to send its request
 MOST = 1000  # items of one search, or rows of one prediction
 
 
@@ -55,7 +50,7 @@ def search_app(index: Index, embedder: Embedder, page: str, *, max_bytes: int, r
                 vectors[row] = vector
         return [index.hits(vector, k) for vector, (_, _, k) in zip(vectors, queries, strict=True)]
 
-    batches = Batches(answers)
+    batches, decoding, whole = Batches(answers), Decoding(), page.encode()
 
     def read(content: Mapping[str, Any]) -> tuple[tuple[str, Any, int], list[str]]:
         k = content.get("k", 10)
@@ -74,12 +69,12 @@ def search_app(index: Index, embedder: Embedder, page: str, *, max_bytes: int, r
         return (modality, value, k), [f"{modality}: {note}" for note in notes]
 
     async def search(request: Request) -> Response:
-        query, notes = await run_in_threadpool(read, await _content(request, max_bytes))
+        query, notes = await decoding(read, await _content(request, max_bytes))
         hits = await batches(query)
         return JSONResponse({"hits": [hit._asdict() for hit in hits], "notes": notes})
 
     async def home(request: Request) -> Response:
-        return HTMLResponse(page)
+        return HTMLResponse(whole)
 
     routes = [Route("/", home), Route("/search", search, methods=["POST"])]
     return _app(routes, batches, rate)
@@ -93,7 +88,7 @@ def predict_app(predictor: Predictor, *, max_bytes: int, rate: int) -> Any:
     `search_app`.
     """
     preprocessing = predictor.preprocessing
-    batches = Batches(predictor)
+    batches, decoding = Batches(predictor), Decoding()
 
     def read(content: Mapping[str, Any]) -> list[dict[str, Any]]:
         rows = content.get("rows")
@@ -102,8 +97,8 @@ def predict_app(predictor: Predictor, *, max_bytes: int, rate: int) -> Any:
         return [_row(predictor, row) for row in rows]
 
     async def predict(request: Request) -> Response:
-        rows = await run_in_threadpool(read, await _content(request, max_bytes))
-        answers = await asyncio.gather(*map(batches, rows))
+        rows = await decoding(read, await _content(request, max_bytes))
+        answers = await batches.all(rows)
         notes = [warnings(preprocessing, row) for row in rows]
         return JSONResponse({"predictions": answers, "notes": notes})
 
@@ -113,40 +108,6 @@ def predict_app(predictor: Predictor, *, max_bytes: int, rate: int) -> Any:
 
     routes = [Route("/", home), Route("/predict", predict, methods=["POST"])]
     return _app(routes, batches, rate)
-
-
-class Batches:
-    """Calls a function with all that waits while it computes, up to `CHUNK` at a time."""
-
-    def __init__(self, function: Callable[[list[Any]], Sequence[Any]]) -> None:
-        self._function = function
-        self._waiting: asyncio.Queue[tuple[Any, asyncio.Future]] = asyncio.Queue(WAITING)
-
-    async def __call__(self, value: Any) -> Any:
-        """The result for one value."""
-        answer: asyncio.Future = asyncio.get_running_loop().create_future()
-        try:
-            self._waiting.put_nowait((value, answer))
-        except asyncio.QueueFull:
-            raise HTTPException(503, "busy: try again", {"Retry-After": "1"}) from None
-        return await answer
-
-    async def run(self) -> None:
-        """Answer for ever."""
-        while True:
-            batch = [await self._waiting.get()]
-            while not self._waiting.empty() and len(batch) < CHUNK:
-                batch.append(self._waiting.get_nowait())
-            try:
-                results = await run_in_threadpool(self._function, [value for value, _ in batch])
-            except Exception as error:
-                for _, answer in batch:
-                    if not answer.done():
-                        answer.set_exception(error)
-                continue
-            for (_, answer), result in zip(batch, results, strict=True):
-                if not answer.done():  # the client may have gone
-                    answer.set_result(result)
 
 
 def _app(routes: list[Route], batches: Batches, rate: int) -> Any:
@@ -168,23 +129,7 @@ def _app(routes: list[Route], batches: Batches, rate: int) -> Any:
         lifespan=running,
         exception_handlers={UserError: refused, HTTPException: failed, Exception: failed},
     )
-    return _Limited(app, rate)
-
-
-class _Limited:
-    """Refuses requests of an address that sends too many."""
-
-    def __init__(self, app: Any, rate: int) -> None:
-        self._app, self._rate = app, parse(f"{rate}/second")
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        address = (scope.get("client") or ("",))[0]
-        if scope["type"] == "http" and not self._limiter.hit(self._rate, address):
-            response = JSONResponse({"error": "too many requests"}, 429, {"Retry-After": "1"})
-            await response(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+    return Limited(app, rate)
 
 
 async def _content(request: Request, limit: int) -> dict[str, Any]:

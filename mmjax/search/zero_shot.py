@@ -58,16 +58,11 @@ class ZeroShot:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
         """{"class": {"value": name, "probability": p, "probabilities": {name: p}}} of each row.
 
-        Raises:
-            UserError: a row has nothing but a text.
+        Of a row without any modality all classes are equally probable.
         """
         total: Any = 0.0
-        for name in (others := list(self.preprocessing.transforms)):
+        for name in self.preprocessing.transforms:
             total = total + self._embedder(name, [row.get(name) for row in rows])
-        if empty := [row for row in rows if all(row.get(name) is None for name in others)]:
-            raise UserError(
-                f"expected {' or '.join(others)}, got {', '.join(sorted(empty[0])) or 'nothing'}"
-            )
         cosines = np.stack([_unit(vector) for vector in total]) @ self._vectors.T
         p = scipy.special.softmax(self._embedder.scale * cosines, axis=1)
         return [

@@ -10,7 +10,7 @@ from mmjax.search import Embedder, Index
 from mmjax.search import build as building
 from mmjax.search.build import build
 from mmjax.search.embedder import of_index
-from mmjax.search.index import FILE
+from mmjax.search.index import FILE, DamagedIndexError
 from tests.search.conftest import paint
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -56,7 +56,7 @@ def test_an_index_is_read_back_and_damage_is_named(tmp_path):
     with pytest.raises(UserError, match=r"safetensors: expected the vectors .* got a damaged file"):
         Index.open(tmp_path / "index")
     file.unlink()
-    with pytest.raises(MissingFileError, match=r"safetensors: .* got no file"):
+    with pytest.raises(DamagedIndexError, match=r"safetensors: .* got no file; mmjax index makes"):
         Index.open(tmp_path / "index")
     with pytest.raises(MissingFileError, match="mmjax index makes one"):
         Index.open(tmp_path / "other")
@@ -66,7 +66,7 @@ def test_an_index_is_read_back_and_damage_is_named(tmp_path):
     with pytest.raises(UserError, match=r"index.json: expected format 1, got 9"):
         Index.open(tmp_path / "index")
     path.write_text(json.dumps(content | {"format": 1, "vectors": "../../secret", "names": [1]}))
-    with pytest.raises(MissingFileError, match=r"index/secret: "):
+    with pytest.raises(DamagedIndexError, match=r"index/secret: "):
         Index.open(tmp_path / "index")
 
 
@@ -117,6 +117,50 @@ def test_only_what_is_new_or_changed_is_embedded(embedder, pictures, tmp_path):
     fresh = build(embedder, pictures, tmp_path / "fresh").index
     assert list(fresh.names) == list(third.index.names)
     np.testing.assert_allclose(fresh.vectors, third.index.vectors, atol=1e-6)
+
+
+def test_a_damaged_index_is_made_again(embedder, pictures, tmp_path):
+    build(embedder, pictures, tmp_path / "index")
+    (file,) = (tmp_path / "index").glob("*.safetensors")
+    file.write_bytes(b"x")
+    assert build(embedder, pictures, tmp_path / "index").embedded == 3
+    file.unlink()
+    (tmp_path / "index" / FILE).unlink()
+    file.write_bytes(b"x")  # as when the first save was killed
+    assert build(embedder, pictures, tmp_path / "index").embedded == 3
+    assert len(Index.open(tmp_path / "index")) == 3
+
+
+def test_pictures_that_are_arrays_in_a_table(embedder, tmp_path):
+    pictures = np.zeros((3, 32, 32, 3), np.uint8)
+    pictures[:, 12:20, 12:20] = [[[[250, 0, 0]]], [[[0, 250, 0]]], [[[0, 0, 250]]]]
+    np.savez(tmp_path / "a.npz", image=pictures)
+    first = build(embedder, tmp_path / "a.npz", tmp_path / "index")
+    assert len(first.index) == 3
+    pictures[1, 14, 14] = 99
+    np.savez(tmp_path / "a.npz", image=pictures)
+    assert build(embedder, tmp_path / "a.npz", tmp_path / "index").embedded == 1
+
+
+def test_a_path_in_an_object_is_followed(embedder, pictures, tmp_path):
+    (pictures / "a.jsonl").write_text('{"image": {"path": "red/0.png"}}\n')
+    assert build(embedder, pictures / "a.jsonl", tmp_path / "i").index.names == ["red/0.png"]
+    paint(pictures / "red" / "0.png", "blue")
+    assert build(embedder, pictures / "a.jsonl", tmp_path / "i").embedded == 1
+
+
+def test_a_vector_that_is_not_finite_is_a_fault(embedder, pictures, tmp_path, monkeypatch):
+    call = Embedder.__call__
+
+    def broken(self, modality, values):
+        vectors = call(self, modality, values)
+        vectors[1] = np.nan
+        return vectors
+
+    monkeypatch.setattr(Embedder, "__call__", broken)
+    built = build(embedder, pictures, tmp_path / "index")
+    assert (len(built.index), built.embedded) == (2, 2)
+    assert "its vector is not finite" in [fault.reason for fault in built.faults]
 
 
 def test_an_interrupted_index_goes_on(embedder, pictures, tmp_path, monkeypatch):

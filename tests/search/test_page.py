@@ -1,5 +1,6 @@
 """The page, in a real browser where there is one: it finds what the command finds."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -35,6 +36,8 @@ document.querySelector("form").requestSubmit(); opened();
 found.typed = [input.value, shown()];
 searchText("purple red BLUE"); found.remark = note.textContent;
 searchText("purple"); found.unknown = [note.textContent, shown()];
+location.hash = "#q=100%"; opened(); location.hash = "#i=length"; opened();
+searchText("  GREEN   square "); found.plain = shown();
 location.hash = "#q=green"; opened();
 found.overflow = document.documentElement.scrollWidth - innerWidth;
 found.back = getComputedStyle(document.body).backgroundColor;
@@ -94,9 +97,10 @@ def test_arguments_that_do_not_go_together():
 def test_nothing_in_the_data_ends_the_script_or_the_title(embedder, colours, tmp_path):
     index = build(embedder, colours[1], tmp_path / "index").index
     texts = ["</script><script>alert(1)</script>red", *index.texts[1:]]
-    evil = Index(**{f: getattr(index, f) for f in index.__dataclass_fields__} | {"texts": texts})
+    evil = dataclasses.replace(index, texts=texts, source="</title><script>{{data}}\udcff")
     text = page.content(evil, tmp_path / "index", embedder)
     assert text.count("</script>") == 2 and "alert(1)" in text
+    assert text.count("<script") == 2 and text.count('"phrases"') == 1
 
 
 @pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (apt install chromium)")
@@ -113,6 +117,7 @@ def test_the_page_finds_what_the_command_finds(indexed, embedder, tmp_path):
     assert found["suggested"] == ["red", "red square"]
     assert found["typed"][0] == "red" and found["typed"][1] == found["phrases"]["red"]
     assert found["remark"] == "The mean of “red”, “blue”. Unknown: “purple”."
+    assert found["plain"] == found["phrases"]["green square"]
     assert found["unknown"] == ["None of these words is known.", []]
     assert found["clicked"].startswith("#i=")
     assert found["back"] == "rgb(255, 255, 255)"

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from mmjax.cli.serve import serve
 from mmjax.errors import MissingPackageError
 from mmjax.evaluation.predictions import Predictor
-from mmjax.search import server
+from mmjax.search import server, traffic
 from mmjax.search.build import build
 
 pytestmark = [
@@ -73,10 +73,12 @@ def test_searches_are_those_of_the_index(client, index, embedder, colours):
         (b'{"text": "' + b"a" * 30_000 + b'"}', 413, "expected at most 20,000 bytes"),
     ],
 )
-def test_a_bad_request_is_told_why_and_the_next_is_answered(client, content, status, message):
+def test_a_bad_request_is_told_why_and_the_next_is_answered(
+    client, colours, content, status, message
+):
     got = client.post("/search", content=content)
     assert got.status_code == status and message in got.json()["error"]
-    assert "root:" not in got.text
+    assert "root:" not in got.text and str(colours[0].parent) not in got.text
     assert client.post("/search", json={"text": "red"}).status_code == 200
 
 
@@ -103,7 +105,7 @@ def test_what_waits_is_computed_together_and_a_failure_is_told_to_its_batch_only
         return [2 * value for value in values]
 
     async def asked():
-        batches = server.Batches(function)
+        batches = traffic.Batches(function)
         task = asyncio.create_task(batches.run())
         first = await asyncio.gather(*map(batches, range(300)))
         with pytest.raises(ValueError, match="bad"):
@@ -124,10 +126,10 @@ def test_without_the_extra_the_command_says_which(monkeypatch):
 
 
 def test_a_full_queue_is_refused(monkeypatch):
-    monkeypatch.setattr(server, "WAITING", 2)
+    monkeypatch.setattr(traffic, "WAITING", 2)
 
     async def asked():
-        batches = server.Batches(list)  # that nobody runs
+        batches = traffic.Batches(list)  # that nobody runs
         waiting = [asyncio.create_task(batches(value)) for value in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(HTTPException, match="busy"):

@@ -24,8 +24,8 @@ def test_pictures_are_what_they_are_called(colours):
     for answer in answers:
         assert sum(answer["probabilities"].values()) == pytest.approx(1)
         assert answer["probability"] == max(answer["probabilities"].values()) > 0.5
-    with pytest.raises(UserError, match="expected image, got words"):
-        classify([{"words": "red"}])
+    (missing,) = classify([{"image": None}])
+    assert list(missing["class"]["probabilities"].values()) == pytest.approx([1 / 3] * 3)
 
 
 def test_the_command(colours):

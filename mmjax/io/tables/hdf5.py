@@ -75,7 +75,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[dict[str, Any], list[s
                 )
             others += [f"{n}: {len(d)} rows" for n, d in found.items() if len(d) < length]
             found = {n: d for n, d in found.items() if len(d) == length}
-            yield found, others, max(1, min(BATCH_ROWS, BATCH_BYTES // row_bytes))
+            yield found, others, max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, row_bytes)))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except Exception as error:  # h5py raises many kinds of errors for damaged files

@@ -81,6 +81,7 @@ def test_texts_in_chunks_compressed_or_not(path, options):
     with h5py.File(path, "w") as file:
         texts = file.create_dataset("text", (5,), h5py.string_dtype(), chunks=(2,), **options)
         texts[:] = ["a", "größe", "", "d", "e" * 300]
+        file["empty"] = [""] * 5
         file.create_dataset("odd", (5,), h5py.string_dtype(), chunks=(2,), compression="lzf")[:] = (
             "a"
         )

@@ -134,21 +134,27 @@ class Index:
         scores = np.zeros((len(queries), k), np.float32)
         numbers = np.zeros((len(queries), k), np.int32)
         size = max(1, SCORES // max(len(self), 1))
+        power = min(1 << (k - 1).bit_length(), len(self)) if k else 0  # few programs are compiled
         with jax.enable_x64(False):
             for first in range(0, len(queries) if k else 0, size):
                 part = slice(first, first + size)
                 few = list(queries[part].astype(np.float32))
-                found = _nearest(self._placed, np.stack(filled(few)), k)
-                scores[part], numbers[part] = (np.asarray(x)[: len(few)] for x in found)
+                found = _nearest(self._placed, np.stack(filled(few)), power)
+                scores[part], numbers[part] = (np.asarray(x)[: len(few), :k] for x in found)
         return scores, numbers
 
     def hits(self, query: Float[np.ndarray, "dim"], k: int = 10) -> list[Hit]:
         """The k best items for one query."""
-        scores, numbers = self.search(query[None], k)
-        found = zip(scores[0].tolist(), numbers[0].tolist(), strict=True)
+        return self.all_hits(query[None], k)[0]
+
+    def all_hits(self, queries: Float[np.ndarray, "query dim"], k: int = 10) -> list[list[Hit]]:
+        """The k best items for each query."""
         return [
-            Hit(rank, score, self.names[int(number)], self.texts[int(number)])
-            for rank, (score, number) in enumerate(found, start=1)
+            [
+                Hit(rank, score, self.names[int(number)], self.texts[int(number)])
+                for rank, (score, number) in enumerate(zip(*row, strict=True), start=1)
+            ]
+            for row in zip(*(x.tolist() for x in self.search(queries, k)), strict=True)
         ]
 
     @cached_property

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -48,7 +49,8 @@ def search_app(index: Index, embedder: Embedder, page: str, *, max_bytes: int, r
             found = embedder(modality, [queries[row][1] for row in rows])
             for row, vector in zip(rows, found, strict=True):
                 vectors[row] = vector
-        return [index.hits(vector, k) for vector, (_, _, k) in zip(vectors, queries, strict=True)]
+        hits = index.all_hits(np.stack(vectors), max(k for _, _, k in queries))
+        return [found[:k] for found, (_, _, k) in zip(hits, queries, strict=True)]
 
     batches, decoding, whole = Batches(answers), Decoding(), page.encode()
 

@@ -1,6 +1,6 @@
 """Zero-shot classes by their names."""
 
-import re
+import csv
 
 import pytest
 
@@ -28,11 +28,17 @@ def test_pictures_are_what_they_are_called(colours):
     assert list(missing["class"]["probabilities"].values()) == pytest.approx([1 / 3] * 3)
 
 
-def test_the_command(colours):
+def test_the_command_puts_answers_beside_the_rows_and_overwrites_none(colours, tmp_path):
     run, table = colours
     picture = table.parent / "pictures" / "blue" / "2.png"
-    shown = mmjax("predict", run, "--classes", "red, blue square", "--image", picture)
-    assert re.fullmatch(r"class blue square \(p = (0|1)\.\d{4}\)\n", shown)
+    (tmp_path / "a.csv").write_text(f"image,class\n{picture},blue square\n,none\n")
+    classes, out = "red, blue square", tmp_path / "out.csv"
+    mmjax("predict", run, "--classes", classes, "--batch", tmp_path / "a.csv", "--out", out)
+    with out.open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert first["class"] == first["predicted.class"] == "blue square"
+    assert second["class"] == "none" and float(second["class.probability"]) == 0.5
+    assert second["notes"] == "image was missing" and list(tmp_path.glob(".draft*")) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which picture does a word mean? Search of 1,900 emoji that were never seen, by their keywords.
+"""Which picture does a word mean? Emoji that were never seen are searched by their keywords.
 
 A dual encoder learns from pictures (Fluent Emoji 3D, 32 x 32) and their names and tags
 (emojibase). Two splits: by subgroup, so that nothing like a test picture is trained on, and by
@@ -9,7 +9,9 @@ picture by colour and HOG (Dalal and Triggs 2005), and ridge regression from the
     python experiments/emoji_search.py --manual-dir .
 
 writes rows.csv with its pictures, the runs and results.json to runs/emoji_search; the same command
-goes on where it was stopped. A run can then be searched: mmjax index, mmjax search.
+goes on where it was stopped. Other languages or styles need another --workdir. A run can then be
+searched: mmjax index, mmjax search. Mean average precision by concept: 0.219 ± 0.008 (3 seeds),
+ridge regression 0.219, nearest picture 0.199, chance 0.020; by subgroup 0.086, 0.082, 0.093, 0.021.
 """
 
 import json

@@ -40,6 +40,7 @@ location.hash = "#q=100%"; opened(); location.hash = "#i=length"; opened();
 searchText("  GREEN   square "); found.plain = shown();
 location.hash = "#q=green"; opened();
 found.overflow = document.documentElement.scrollWidth - innerWidth;
+document.body.style.width = "390px"; found.narrow = document.body.scrollWidth - 390;
 found.back = getComputedStyle(document.body).backgroundColor;
 results.children[0].click();
 setTimeout(() => {
@@ -107,7 +108,7 @@ def test_nothing_in_the_data_ends_the_script_or_the_title(embedder, colours, tmp
 def test_the_page_finds_what_the_command_finds(indexed, embedder, tmp_path):
     folder, path = indexed
     found = browsed(path, tmp_path, "--window-size=500,800")
-    assert found["problems"] == [] and found["overflow"] <= 0
+    assert found["problems"] == [] and found["overflow"] <= 0 and found["narrow"] <= 0
     index = Index.open(folder)
     assert set(found["phrases"]) == {*index.texts, "square"}
     for phrase, names in found["phrases"].items():
@@ -129,7 +130,7 @@ def test_texts_on_a_dark_page(embedder, colours, tmp_path):
     page.write(tmp_path / "page.html", index, tmp_path / "index", embedder)
     dark = "--blink-settings=preferredColorScheme=0"
     found = browsed(tmp_path / "page.html", tmp_path, "--window-size=500,800", dark)
-    assert found["problems"] == [] and found["overflow"] <= 0
+    assert found["problems"] == [] and found["overflow"] <= 0 and found["narrow"] <= 0
     assert found["back"] == "rgb(22, 22, 24)"
 
 

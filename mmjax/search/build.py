@@ -131,7 +131,6 @@ class _Draft:
         if row is None:
             try:
                 value = self._embedder.read(self.before.modality, item.cell, base)
-                self._embedder.preprocessing.transforms[self.before.modality]([value])
             except (ValueError, OSError) as error:
                 self._skip(item, str(error))
                 return

@@ -105,11 +105,15 @@ class Embedder:
                 f"{modality} {str(cell)!r:.200}: none of its words is known; the run knows those "
                 f"of its vocabulary.{modality}.txt"
             )
+        column = self.columns.get(modality)
         if isinstance(cell, Mapping) and isinstance(transform, TableTransform):
-            return cell
-        if (column := self.columns.get(modality)) is not None:
-            return column.row({column.names(modality)[0]: cell}, folder)
-        return transform.read(cell, folder)
+            value = cell
+        elif column is not None:
+            value = column.row({column.names(modality)[0]: cell}, folder)
+        else:
+            value = transform.read(cell, folder)
+        transform([value])  # what it refuses must not end a batch of others
+        return value
 
 
 def of_index(

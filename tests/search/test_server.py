@@ -4,11 +4,15 @@ import asyncio
 import base64
 import io
 import json
+import socket
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
@@ -123,6 +127,30 @@ def test_without_the_extra_the_command_says_which(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'mmjax\[serve\]' \(uvicorn is"):
         serve(Path("index"))
+
+
+def test_a_connection_without_a_whole_head_is_closed(monkeypatch):
+    monkeypatch.setattr(traffic, "READING", 0.3)
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    config = uvicorn.Config(app, port=0, http=traffic.Impatient, ws="none", lifespan="off")
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    address = running.servers[0].sockets[0].getsockname()
+    with socket.create_connection(address, timeout=10) as slow:
+        slow.sendall(b"POST /search HT")
+        assert slow.recv(100) == b""  # closed
+    with socket.create_connection(address, timeout=10) as whole:
+        whole.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert whole.recv(100).startswith(b"HTTP/1.1 204")
+    running.should_exit = True
+    thread.join(10)
 
 
 def test_a_full_queue_is_refused(monkeypatch):

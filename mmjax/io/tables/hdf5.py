@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from mmjax.io.tables.row import CELL_BYTES, Format, Header, Rows
 
 BATCH_ROWS = 1000
 BATCH_BYTES = 16_000_000
+_STORED = np.dtype([("length", "<u4"), ("heap", "<u8"), ("number", "<u4")])
 CACHE_BYTES = 64_000_000  # of decompressed chunks, of each dataset
 
 
@@ -103,30 +105,53 @@ def _check(dataset: Any, path: str | os.PathLike[str]) -> int:
     row_bytes = 0 if text else check(ragged or dataset.dtype, dataset.shape)
     if not ragged and not (text and text.length is None):
         return max(row_bytes, dataset.dtype.itemsize)
-    # HDF5 asks for the memory that a value's length names before it looks for the value.
-    lengths = np.concatenate(list(_lengths(dataset, path))) * (ragged.itemsize if ragged else 1)
+    # HDF5 asks for the memory that a value's length names before it looks for the value, and
+    # follows sizes of 0 in a heap for ever.
+    values = np.concatenate(list(_stored(dataset, path)))
+    lengths = values["length"].astype(np.int64) * (ragged.itemsize if ragged else 1)
     if lengths.sum() > os.path.getsize(path):
         raise UserError(f"expected {lengths.sum():,} bytes of values, got a smaller file")
+    _check_heaps(path, np.unique(values["heap"][lengths > 0]), dataset.file.userblock_size)
     return max(row_bytes, int(lengths.max(initial=0)))
 
 
-def _lengths(dataset: Any, path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
-    """How many elements the values of variable length say they have, part by part of the dataset.
+def _check_heaps(path: str | os.PathLike[str], places: np.ndarray, base: int) -> None:
+    """Raise a UserError unless the objects of these global heaps lie within them."""
+    with open(path, "rb") as file:
+        for place in places.tolist():
+            if base + place >= os.path.getsize(path):
+                raise UserError("expected values in the file, got a place outside of it")
+            file.seek(base + place)
+            head = file.read(16)
+            size = int.from_bytes(head[8:], "little")
+            heap = file.read(size - 16) if head[:4] == b"GCOL" and 16 <= size < 2**32 else b""
+            at = 0
+            while at + 16 <= len(heap):
+                number, length = struct.unpack_from("<H6xQ", heap, at)
+                step = 16 + -(-length // 8) * 8 if number else length  # 0: what is free
+                if not 0 < step <= len(heap) - at:
+                    raise UserError("expected values in a heap, got a damaged one")
+                at += step
+            if len(heap) != size - 16 or not heap:
+                raise UserError("expected values in a heap, got a damaged one")
 
-    What the file stores at their places is a length of 4 bytes, an address and a number.
+
+def _stored(dataset: Any, path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
+    """What the file stores at the places of values of variable length, part by part.
+
+    How many elements they have, and the address of the heap and the number in it of the value.
     """
     stored, filters = dataset.id, dataset.id.get_create_plist()
-    size = stored.get_type().get_size()
-
-    def lengths(content: bytes) -> np.ndarray:
-        return np.frombuffer(content, np.uint8).reshape(-1, size)[:, :4].copy().view("<u4")
+    size = _STORED.itemsize
+    if dataset.file.id.get_create_plist().get_sizes() != (8, 8):
+        raise UserError("expected addresses and sizes of 8 bytes")
 
     if dataset.chunks is None:
         if not (offset := stored.get_offset()):
             raise UserError("expected variable lengths in a contiguous or chunked dataset")
         with open(path, "rb") as file:
             file.seek(offset)
-            yield lengths(file.read(dataset.size * size)).astype(np.int64)
+            yield np.frombuffer(file.read(dataset.size * size), _STORED)
         return
     names = [filters.get_filter(index)[3] for index in range(filters.get_nfilters())]
     if names not in ([], [b"deflate"], [b"shuffle", b"deflate"]):
@@ -139,4 +164,4 @@ def _lengths(dataset: Any, path: str | os.PathLike[str]) -> Iterator[np.ndarray]
             content = zlib.decompressobj().decompress(content, chunk_bytes)
         if b"shuffle" in done:
             content = np.frombuffer(content, np.uint8).reshape(size, -1).T.tobytes()
-        yield lengths(content).astype(np.int64)
+        yield np.frombuffer(content, _STORED)

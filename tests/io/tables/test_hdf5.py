@@ -101,6 +101,20 @@ def test_a_length_that_lies_is_refused_before_memory_is_asked_for(path, chunks):
         next(read_rows(path))
 
 
+def test_a_heap_whose_free_space_is_empty_is_refused_and_not_followed_for_ever(path):
+    with h5py.File(path, "w") as file:
+        file["x"] = ["a", "größe"]
+    content = bytearray(path.read_bytes())
+    place = content.index(b"GCOL") + 16
+    while (number := int.from_bytes(content[place : place + 2], "little")) != 0:
+        assert number < 9
+        place += 16 + -(-int.from_bytes(content[place + 8 : place + 16], "little") // 8) * 8
+    content[place + 8 : place + 16] = bytes(8)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="x: expected values in a heap, got a damaged one"):
+        next(read_rows(path))
+
+
 def test_another_file_is_refused_by_name(path):
     for content in (b"", b"a,b\n"):
         path.write_bytes(content)

@@ -63,13 +63,7 @@ def predict(
     if batch is not None and skip:
         report = report or Path(f"{batch.stem}.skipped.csv")
     _check(batch, bool(given), out, skip, report)
-    if classes is None:
-        predictor: Answering = predictions.Predictor(run, checkpoint)
-    else:
-        from mmjax.search.zero_shot import ZeroShot
-
-        names = [name.strip() for name in classes.split(",") if name.strip()]
-        predictor = ZeroShot(run, names, templates, checkpoint)
+    predictor = _predictor(run, checkpoint, classes, templates)
     preprocessing = predictor.preprocessing
     faults: list[Fault] = []
     if batch is None:
@@ -91,6 +85,20 @@ def predict(
     if report is not None:
         count = "1 row was" if len(faults) == 1 else f"{len(faults)} rows were"
         print(f"{count} skipped; lines and reasons: {report}", file=sys.stderr)
+
+
+def _predictor(
+    run: Path, checkpoint: str, classes: str | None, templates: tuple[str, ...]
+) -> "Answering":
+    """The run as it was trained, or as a zero-shot classifier of the classes."""
+    if classes is None:
+        from mmjax.evaluation.predictions import Predictor
+
+        return Predictor(run, checkpoint)
+    from mmjax.search.zero_shot import ZeroShot
+
+    names = [name.strip() for name in classes.split(",") if name.strip()]
+    return ZeroShot(run, names, templates, checkpoint)
 
 
 def _check(

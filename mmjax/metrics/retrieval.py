@@ -36,7 +36,7 @@ def retrieval(
     for ranks in _ranks(queries, group, items, item_group):
         right = np.arange(1, len(ranks) + 1)
         best.append(ranks[0])
-        precision.append(np.mean(right / ranks))
+        precision.append(_precision(ranks))
         gain.append(np.sum(1 / np.log2(ranks + 1)) / np.sum(1 / np.log2(right + 1)))
     found = np.array(best)
     return {
@@ -50,16 +50,20 @@ def retrieval(
 def average_precision(
     scores: Float[np.ndarray, "query item"], right: Bool[np.ndarray, "query item"]
 ) -> Float[np.ndarray, "query"]:
-    """Of each query the mean over right items of (right items up to it) / (items up to it).
+    """Average precision of each query: the mean over its right items of precision at their ranks.
 
-    Of equal scores those that are not right come first. NaN for a query without a right item.
+    Precision at a rank is (right items up to it) / (items up to it). Of equal scores those that are not right come first. NaN for a query without a right item.
     """
     found = np.full(len(scores), np.nan)
     for query, (row, own) in enumerate(zip(scores, right, strict=True)):
         if own.any():
-            ranks = _ranks_of(row, own)
-            found[query] = np.mean(np.arange(1, len(ranks) + 1) / ranks)
+            found[query] = _precision(_ranks_of(row, own))
     return found
+
+
+def _precision(ranks: np.ndarray) -> float:
+    """Average precision of a query whose right items have these ascending ranks, from 1."""
+    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks))
 
 
 def _numbered(group: np.ndarray) -> np.ndarray:

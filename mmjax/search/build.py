@@ -193,7 +193,7 @@ def _before(out: Path, place: Mapping[str, str]) -> Index:
 
 
 def _path(cell: Cell) -> str:
-    """Of the file that a cell may name."""
+    """The path in a cell that may name a file; "" if it holds none."""
     if isinstance(cell, dict) and cell.get("bytes") is None:
         cell = cell.get("path")
     return cell if isinstance(cell, str) else ""

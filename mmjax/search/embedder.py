@@ -80,15 +80,15 @@ class Embedder:
             choices = ", ".join(sorted(self.preprocessing.transforms))
             raise UserError(f"{self.run.name}: no modality {modality!r}; choose from {choices}")
 
-    def only(self, kind: type, flag: str) -> str:
-        """The one modality whose transform is of this kind; `flag` says which of several."""
+    def only(self, kind: type, flag: str | None = None) -> str:
+        """The one modality whose transform is of this kind; `flag`: what takes any other."""
         transforms = self.preprocessing.transforms
         names = [name for name, transform in transforms.items() if isinstance(transform, kind)]
         if len(names) != 1:
             what = kind.__name__.removesuffix("Transform").lower()
             raise UserError(
-                f"{self.run.name}: expected one {what} modality, got {', '.join(names) or 'none'}; "
-                f"{flag} takes any of {', '.join(sorted(transforms))}"
+                f"{self.run.name}: expected one {what} modality, got {', '.join(names) or 'none'}"
+                + (f"; {flag} takes any of {', '.join(sorted(transforms))}" if flag else "")
             )
         return names[0]
 

@@ -41,7 +41,7 @@ class ZeroShot:
         if wrong or not templates:
             raise UserError(f"--templates: expected {{}} in each, got {wrong or 'none'}")
         self._embedder = Embedder(run, checkpoint)
-        self._text = self._embedder.only(TextTransform, "a model with one text modality")
+        self._text = self._embedder.only(TextTransform)
         others = dict(self._embedder.preprocessing.transforms)
         del others[self._text]
         self.preprocessing, self.columns = Preprocessing(others), self._embedder.columns

@@ -81,7 +81,7 @@ class Embedder:
             raise UserError(f"{self.run.name}: no modality {modality!r}; choose from {choices}")
 
     def only(self, kind: type, flag: str | None = None) -> str:
-        """The one modality whose transform is of this kind; `flag`: what takes any other."""
+        """The one modality with this kind of transform; `flag` is what takes any other."""
         transforms = self.preprocessing.transforms
         names = [name for name, transform in transforms.items() if isinstance(transform, kind)]
         if len(names) != 1:

@@ -52,7 +52,8 @@ def average_precision(
 ) -> Float[np.ndarray, "query"]:
     """Average precision of each query: the mean over its right items of precision at their ranks.
 
-    Precision at a rank is (right items up to it) / (items up to it). Of equal scores those that are not right come first. NaN for a query without a right item.
+    Precision at a rank is (right items up to it) / (items up to it). Of equal
+    scores those that are not right come first. NaN for a query without a right item.
     """
     found = np.full(len(scores), np.nan)
     for query, (row, own) in enumerate(zip(scores, right, strict=True)):

@@ -34,7 +34,7 @@ from mmjax.encoders import (
     WaveCnn,
 )
 from mmjax.fusion import FUSIONS
-from mmjax.heads import HEADS
+from mmjax.heads import HEADS, Decoder
 from mmjax.objectives import OBJECTIVES, BinaryCrossEntropy, SoftmaxCrossEntropy
 from mmjax.objectives.pairs import Pairs
 from mmjax.types import Masked
@@ -182,8 +182,11 @@ def fusions():
 
 
 def heads():
-    """(name, module) of every registered head, as it stands with its defaults, and variants."""
-    yield from ((name, cls()) for name, cls in HEADS.items())
+    """(name, module) of every registered head, small, and variants."""
+    for name, cls in HEADS.items():
+        yield name, cls(vocabulary_size=7, width=8) if issubclass(cls, Decoder) else cls()
+    prefix = {"width": 8, "heads": 2, "layers": 1, "context": "prefix"}
+    yield "transformer_decoder-prefix", HEADS["transformer_decoder"](vocabulary_size=7, **prefix)
     yield "logit-linear", HEADS["logit"](hidden=())
     yield "logit-multi-label", HEADS["logit"](labels=3)
     yield "classes-linear", HEADS["classes"](classes=3, hidden=())
@@ -219,8 +222,14 @@ def objectives():
         "absolute_error": (number, number[::-1].copy()),
         "huber": (number, number[::-1].copy()),
     }
+    logits = rng.normal(size=(6, 4, 5)).astype(np.float32)
+    words, shown = rng.integers(0, 5, (6, 4)).astype(np.int32), np.arange(4)[None] < 3
+    text = {"logits": logits}, Masked(words, mask[:, None] & shown)
     for name, cls in OBJECTIVES.items():
         if cls.mixes_examples:  # `pairs`
+            continue
+        if name == "text_cross_entropy":
+            yield name, cls(output="y", target="t", label_smoothing=0.1), *text
             continue
         output, values = given[name]
         yield name, cls(output="y", target="t"), output, Masked(values, mask)

@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from mmjax import encoders, heads, objectives
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.targets import Binary, Category, MultiLabel, Number, Target
+from mmjax.data.targets import Binary, Category, MultiLabel, Number, Target, Text
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.image import ImageTransform
@@ -65,6 +65,19 @@ def answer(name: str, target: Target) -> Answer:
         case Number():
             loss = objectives.SquaredError(output=name, target=name)
             return Answer(heads.Number(hidden=(DIM,)), loss, f"{name}/rmse", False)
+        case Text():
+            head = heads.TransformerDecoder(
+                target=name,
+                vocabulary_size=target.vocabulary_size,
+                end=target.end,
+                unknown=target.unknown,
+                length=target.max_words,
+                positions=target.max_words,
+                width=DIM,
+                dropout=0.1,
+            )
+            loss = objectives.TextCrossEntropy(output=name, target=name)
+            return Answer(head, loss, f"{name}/perplexity", False)
     raise UserError(f"target {name!r}: {type(target).__name__} cannot be predicted")
 
 

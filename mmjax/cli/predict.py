@@ -31,6 +31,14 @@ def predict(
     report: Path | None = None,
     classes: str | None = None,
     templates: tuple[str, ...] = ("{}",),
+    num: int | None = None,
+    beams: int | None = None,
+    length_penalty: float | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    prompt: str = "",
     checkpoint: str = "last",
     own: options.Own = (),
     json: bool = False,
@@ -50,6 +58,15 @@ def predict(
             <name of the batch>.skipped.csv in the current folder
         classes: of a run of a dual encoder: the classes to choose from, as "a cat,a dog"
         templates: of these: prompts whose vectors are averaged, such as "a photo of a {}"
+        num: of a run that writes texts: how many different ones to show, best first
+        beams: texts that are followed in the search for the most probable one (beam search); by
+            default as in the training, or as many as --num
+        length_penalty: of the search: above 0 prefers longer texts
+        temperature: draw the words instead of searching: below 1 safer, above 1 more surprising
+        top_k: draw only from the k most probable words
+        top_p: draw only from the most probable words that together reach this probability
+        seed: of drawing
+        prompt: words that the text begins with
         checkpoint: last, best (by the run's validation metric), whole (the newest that is not
             damaged), or a step
         json: print one JSON object per row
@@ -63,7 +80,17 @@ def predict(
     if batch is not None and skip:
         report = report or Path(f"{batch.stem}.skipped.csv")
     _check(batch, bool(given), out, skip, report)
-    predictor = _predictor(run, checkpoint, classes, templates)
+    writing = {
+        "num": num,
+        "beams": num if beams is None and temperature is None else beams,
+        "length_penalty": length_penalty,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+    }
+    writing = {name: value for name, value in writing.items() if value is not None}
+    predictor = _predictor(run, checkpoint, classes, templates, writing, prompt)
     preprocessing = predictor.preprocessing
     faults: list[Fault] = []
     if batch is None:
@@ -88,13 +115,20 @@ def predict(
 
 
 def _predictor(
-    run: Path, checkpoint: str, classes: str | None, templates: tuple[str, ...]
+    run: Path,
+    checkpoint: str,
+    classes: str | None,
+    templates: tuple[str, ...],
+    writing: Mapping[str, Any],
+    prompt: str,
 ) -> "Answering":
     """The run as it was trained, or as a zero-shot classifier of the classes."""
     if classes is None:
         from mmjax.evaluation.predictions import Predictor
 
-        return Predictor(run, checkpoint)
+        return Predictor(run, checkpoint, writing=writing, prompt=prompt)
+    if writing or prompt:
+        raise UserError(f"--classes: writes no text; leave {', '.join(writing) or '--prompt'} out")
     from mmjax.search.zero_shot import ZeroShot
 
     names = [name.strip() for name in classes.split(",") if name.strip()]
@@ -168,7 +202,10 @@ def _text(prediction: Mapping[str, Any]) -> str:
         text = f"{value:.6g}" if isinstance(value, float) else str(value)
     more = [prediction["unit"]] if "unit" in prediction else []
     more += [f"(p = {prediction['probability']:.4f})"] if "probability" in prediction else []
-    return " ".join([text, *more])
+    if "log_probability" in prediction:
+        more.append(f"(log p = {prediction['log_probability']:.2f})")
+    lines = [" ".join([text, *more])]
+    return "\n  or ".join(lines + [_text(other) for other in prediction.get("alternatives", ())])
 
 
 def _write(out: Path, answers: Iterable[Any]) -> None:

@@ -16,7 +16,7 @@ from mmjax.data.targets import TARGETS, Target
 from mmjax.encoders import ENCODERS
 from mmjax.errors import UserError
 from mmjax.fusion import FUSIONS
-from mmjax.heads import HEADS
+from mmjax.heads import HEADS, Decoder
 from mmjax.imputation import IMPUTATIONS
 from mmjax.models import MODELS, Model
 from mmjax.objectives import OBJECTIVES, Objective
@@ -38,6 +38,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 BASES = {
     "model": Model,
+    "head": Decoder,
     "objective": Objective,
     "data": Dataset,
     "column": Column,

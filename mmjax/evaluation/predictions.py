@@ -10,8 +10,11 @@ from mmjax.data.datasets import TableData
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.tables.columns import Column
 from mmjax.data.tables.columns.column import absent
+from mmjax.data.targets import Text
 from mmjax.errors import UserError, errors_name
+from mmjax.heads import Decoder
 from mmjax.io.tables import RowError, base_folder, read_rows
+from mmjax.models.base import Model
 from mmjax.runs import folder
 from mmjax.runs.restore import restore
 from mmjax.types import Outputs
@@ -20,12 +23,24 @@ CHUNK = 128  # rows per call
 
 
 class Predictor:
-    """A restored run that predicts; the arguments are those of `mmjax.restore`."""
+    """A restored run that predicts; the arguments are those of `mmjax.restore`.
+
+    `writing`: fields of decoders to change, such as {"beams": 5, "num": 5}; `prompt`: a
+    text that all written ones begin with. UserError where the run has no decoder.
+    """
 
     def __init__(
-        self, run: str | Path, checkpoint: str = "last", *, register: Sequence[type] = ()
+        self,
+        run: str | Path,
+        checkpoint: str = "last",
+        *,
+        register: Sequence[type] = (),
+        writing: Mapping[str, Any] | None = None,
+        prompt: str = "",
     ) -> None:
         model, self._variables, self.preprocessing = restore(run, checkpoint, register=register)
+        if writing or prompt:
+            model = _writing(model, self.preprocessing, dict(writing or {}), prompt)
         self._objectives = folder.require(Path(run)).objectives
         self.columns = table_columns(Path(run), self.preprocessing)
         self._apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
@@ -53,6 +68,27 @@ class Predictor:
         return [{name: p[row] for name, p in by_objective.items()} for row in range(len(rows))]
 
 
+def _writing(
+    model: Model, preprocessing: Preprocessing, fields: Mapping[str, Any], prompt: str
+) -> Model:
+    """The model with other fields of its decoders."""
+    heads = dict(model.heads_by_output)
+    decoders = {name: head for name, head in heads.items() if isinstance(head, Decoder)}
+    if not decoders:
+        raise UserError(
+            f"{', '.join([*fields, *(['prompt'] if prompt else [])])}: the run writes no text: "
+            f"it has no decoder, its heads are {', '.join(sorted(heads)) or 'none'}"
+        )
+    for name, head in decoders.items():
+        kind = preprocessing.targets[head.target]
+        words = tuple(kind.encoded(prompt)) if isinstance(kind, Text) else ()
+        if head.unknown in words:
+            raise UserError(f"prompt {prompt!r:.60}: has words that target {head.target!r} lacks")
+        heads[name] = head.clone(**fields, prompt=words)
+        heads[name].check_fields()
+    return model.clone(heads=heads)
+
+
 def table_columns(run: Path, preprocessing: Preprocessing) -> dict[str, Column]:
     """How the rows of a table are read, by modality; empty for a run that was trained on none."""
     data = folder.require(run).data
@@ -73,6 +109,9 @@ def flat(prediction: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             path = name if key == "value" else f"{name}.{key}"
             if isinstance(value, Mapping):
                 columns |= {f"{path}.{inner}": item for inner, item in value.items()}
+            elif value and isinstance(value, list) and isinstance(value[0], Mapping):
+                for place, other in enumerate(value, 2):  # further texts
+                    columns |= flat({f"{name}.{place}": other})
             else:
                 columns[path] = ";".join(value) if isinstance(value, list) else value
     return columns

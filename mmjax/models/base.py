@@ -101,14 +101,14 @@ class Model(nn.Module, kw_only=True):
             tokens[name] = one if learns or not train else jax.lax.stop_gradient(one)
         return tokens
 
-    def computed(self, method: Callable, inputs: Mapping[str, Masked], train: bool) -> Any:
+    def computed(self, method: Callable, *given: Any) -> Any:
         """The result of a method of this class in the model's precision, as float32."""
         if self.precision == "float32" or self.is_initializing():
-            return method(self, inputs, train)
+            return method(self, *given)
         # Modules compute in the type of their parameters: it is enough to show them others.
         cast = cast_floats(self.precision)
         compute = nn.map_variables(method, "params", trans_in_fn=cast)
-        return cast_floats("float32")(compute(self, inputs, train))
+        return cast_floats("float32")(compute(self, *given))
 
     def check_inputs(self, inputs: Mapping[str, Masked]) -> None:
         """UserError where an encoder reads another kind of input, with those that read this one."""

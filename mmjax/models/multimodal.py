@@ -1,7 +1,7 @@
 """Multimodal model: encoders -> fusion -> heads."""
 
 from collections.abc import Mapping
-from typing import final
+from typing import Any, final
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import PRNGKeyArray
 
+from mmjax.heads import Decoder
 from mmjax.imputation import Mask
 from mmjax.layers.fields import require_share
 from mmjax.layers.tokens.masking import clear
@@ -52,7 +53,7 @@ class Multimodal(Model, kw_only=True):
         train: bool,
         targets: Mapping[str, Masked] | None = None,
     ) -> Outputs:
-        """The outputs of every head; no head needs `targets`.
+        """The outputs of every head; decoders read the `targets` that they learn to write.
 
         Raises:
             UserError: the inputs' modalities are not the encoders', or a field is out of range.
@@ -63,7 +64,7 @@ class Multimodal(Model, kw_only=True):
         self.check_inputs(inputs)
         if train and self.modality_dropout:
             inputs = drop_modalities(inputs, self.modality_dropout, self.make_rng("dropout"))
-        return self.computed(Multimodal._outputs, inputs, train)
+        return self.computed(Multimodal._outputs, inputs, train, targets or {})
 
     @nn.compact
     def embed(self, inputs: Mapping[str, Masked], train: bool) -> dict[str, Array]:
@@ -73,16 +74,22 @@ class Multimodal(Model, kw_only=True):
         tokens = self.computed(Multimodal.encoded, inputs, train)
         return {name: masked_mean(t.values, t.mask) for name, t in tokens.items()}
 
-    def _outputs(self, inputs: Mapping[str, Masked], train: bool) -> Outputs:
+    def _outputs(
+        self, inputs: Mapping[str, Masked], train: bool, targets: Mapping[str, Masked]
+    ) -> Outputs:
         tokens = self.encoded(inputs, train)
         fused = self.fusion(self.imputation(tokens, train=train), train=train)
         return Outputs(
-            values={name: self.heads[name](fused, train=train) for name in self.outputs},
-            unimodal={} if self.unimodal == "none" else self._unimodal(tokens, train),
+            values={
+                name: _output(self.heads[name], fused, train, targets) for name in self.outputs
+            },
+            unimodal={} if self.unimodal == "none" else self._unimodal(tokens, train, targets),
             present={name: t.present() for name, t in sorted(tokens.items())},
         )
 
-    def _unimodal(self, modalities: Mapping[str, Tokens], train: bool) -> dict[str, dict]:
+    def _unimodal(
+        self, modalities: Mapping[str, Tokens], train: bool, targets: Mapping[str, Masked]
+    ) -> dict[str, dict]:
         """The outputs of heads of the same kind that read one modality alone."""
         found = {name: {} for name in self.outputs}
         for modality, tokens in modalities.items():
@@ -92,8 +99,14 @@ class Multimodal(Model, kw_only=True):
                 alone = self.heads[name].clone(
                     parent=self, name=f"{self.probe_prefix}{name}_{modality}"
                 )
-                found[name][modality] = alone(tokens, train=train)
+                found[name][modality] = _output(alone, tokens, train, targets)
         return found
+
+
+def _output(head: nn.Module, tokens: Tokens, train: bool, targets: Mapping[str, Masked]) -> Any:
+    if isinstance(head, Decoder):
+        return head(tokens, train=train, target=targets.get(head.target))
+    return head(tokens, train=train)
 
 
 def drop_modalities(

@@ -8,6 +8,7 @@ from mmjax.objectives.objective import Objective as Objective
 from mmjax.objectives.pairwise_sigmoid import PairwiseSigmoid as PairwiseSigmoid
 from mmjax.objectives.softmax_cross_entropy import SoftmaxCrossEntropy as SoftmaxCrossEntropy
 from mmjax.objectives.squared_error import SquaredError as SquaredError
+from mmjax.objectives.text_cross_entropy import TextCrossEntropy as TextCrossEntropy
 from mmjax.objectives.triplet import Triplet as Triplet
 
 OBJECTIVES = {
@@ -19,4 +20,5 @@ OBJECTIVES = {
     "info_nce": InfoNce,
     "pairwise_sigmoid": PairwiseSigmoid,
     "triplet": Triplet,
+    "text_cross_entropy": TextCrossEntropy,
 }

@@ -5,13 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from mmjax.heads import Decoder
 from mmjax.testing import checks
 from mmjax.testing.samples import garbage, tokens_of
-from mmjax.types import Tokens
+from mmjax.types import Masked, Tokens
 
 
 def check_head(head: nn.Module) -> None:
     """Check a head, `(tokens, train) -> output`, on tokens of which some are masked.
+
+    Of a decoder the logits are checked, with the same text for every example.
 
     Raises:
         AssertionError: the head breaks a contract; says which.
@@ -19,10 +22,15 @@ def check_head(head: nn.Module) -> None:
     given = tokens_of(("a", "b"))["b"]
     params = checks.init(head, given).get("params", {})
 
+    taught = {}
+    if isinstance(head, Decoder):
+        words = np.tile(np.array([[3, 2, 0]], np.int32), (len(given.mask), 1))
+        taught = {"target": Masked(words, np.ones(words.shape, bool)), "write": False}
+
     @jax.jit
     def measure(params, tokens):
         def loss(params):
-            output = head.apply({"params": params}, tokens, train=False)
+            output = head.apply({"params": params}, tokens, train=False, **taught)
             return checks.scalar(output), output
 
         return jax.grad(loss, has_aux=True)(params)

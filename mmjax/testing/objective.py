@@ -16,15 +16,15 @@ def check_objective(objective: Objective, output: Any, target: Masked) -> None:
     """Check an objective: missing targets and rows of weight 0 must count for nothing.
 
     Args:
-        output: `[batch, ...]`, the output of the head
+        output: `[batch, ...]`, the output of the head, or a dict of such arrays
         target: present in some examples and missing in others
 
     Raises:
         AssertionError: the objective breaks a contract; says which.
     """
-    output, mask = jnp.asarray(output), jnp.asarray(target.mask)
-    weight = jnp.ones(output.shape[0]).at[1].set(0.0)
-    ids = jnp.arange(output.shape[0])
+    output, mask = jax.tree.map(jnp.asarray, output), jnp.asarray(target.mask)
+    weight = jnp.ones(len(mask)).at[1].set(0.0)
+    ids = jnp.arange(len(mask))
 
     def loss(output, values):
         targets = {objective.target or "": Masked(values, mask)}
@@ -37,17 +37,23 @@ def check_objective(objective: Objective, output: Any, target: Masked) -> None:
     original = measure(output, values)
     checks.require_finite(original)
     hidden = ~np.asarray(mask) | (np.asarray(weight) == 0).reshape(-1, *[1] * (mask.ndim - 1))
-    gradient = np.asarray(original[0])
-    lost = np.broadcast_to(checks.like(hidden, gradient.ndim), gradient.shape)
-    checks.require(not np.any(gradient[lost]), "an output without a target receives a gradient")
-    checks.require(bool(np.any(gradient[~lost])), "the loss has no gradient")
+
+    def lost(x: Any) -> np.ndarray:
+        return np.broadcast_to(checks.like(hidden, x.ndim), x.shape)
+
+    gradients = [np.asarray(x) for x in jax.tree.leaves(original[0])]
+    checks.require(
+        not any(np.any(x[lost(x)]) for x in gradients),
+        "an output without a target receives a gradient",
+    )
+    checks.require(all(np.any(x[~lost(x)]) for x in gradients), "the loss has no gradient")
     checks.require(int(np.sum(~hidden)) > 0, "every target of the check is missing")
     others = [garbage(values, ~hidden)]
     if jnp.issubdtype(values.dtype, jnp.floating):
         others.append(jnp.where(checks.like(~hidden, values.ndim), values, jnp.nan))
     for other in others:
         checks.require_equal(measure(output, other), original, "a missing target affects the loss")
-    nan = jnp.where(lost, jnp.nan, output)
+    nan = jax.tree.map(lambda x: jnp.where(lost(x), jnp.nan, x), output)
     checks.require_equal(
         measure(nan, values), original, "an output without a target affects the loss"
     )

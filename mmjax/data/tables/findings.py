@@ -6,9 +6,9 @@ from typing import Any
 
 from mmjax.data.dataset import SPLITS
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.tables.columns import Column, TextColumn
+from mmjax.data.tables.columns import Column, TextColumn, TextTargetColumn
 from mmjax.data.tables.splits import Splits, content
-from mmjax.data.targets import Binary, Category, MultiLabel
+from mmjax.data.targets import Binary, Category, MultiLabel, Text
 from mmjax.data.transforms.table import Categorical, TableTransform
 from mmjax.data.transforms.table_fit import MOST_CATEGORIES
 from mmjax.data.transforms.text import TextTransform
@@ -45,15 +45,12 @@ class Findings:
             if value is None:
                 continue
             try:
-                if name in self._preprocessing.targets:
-                    self._preprocessing.targets[name]([value])
-                else:
-                    self._flaws[name].update(
-                        {
-                            remark.kind
-                            for remark in self._preprocessing.transforms[name].remarks(value)
-                        }
-                    )
+                target = self._preprocessing.targets.get(name)
+                if target is not None:
+                    target([value])
+                if target is None or isinstance(target, Text):
+                    part = target or self._preprocessing.transforms[name]
+                    self._flaws[name].update({remark.kind for remark in part.remarks(value)})
             except UserError as error:
                 advice = ""
                 if isinstance(self._preprocessing.targets.get(name), Category):
@@ -109,8 +106,8 @@ class Findings:
 
     def _about(self, name: str) -> str:
         """What was fitted to a column, in a few words."""
-        part = self._preprocessing.transforms.get(name)
-        if isinstance(part, TextTransform):
+        part = self._preprocessing.transforms.get(name, self._preprocessing.targets.get(name))
+        if isinstance(part, (TextTransform, Text)):
             return f"{part.vocabulary_size:,} words, {part.max_words} a text"
         if isinstance(part, TableTransform):
             kinds = ["categories" if n else "numbers" for n in part.categories]
@@ -178,7 +175,7 @@ def _advice(flaw: str, name: str, column: Column) -> str | None:
         field = next(field for field in fields if hasattr(column, field))
         return f"a larger {flag}.{field.replace('_', '-')}"
     if flaw == "unknown":
-        if isinstance(column, TextColumn):
+        if isinstance(column, (TextColumn, TextTargetColumn)):
             return f"{flag}.tokens bpe, or a larger vocabulary-size"
         return "categories that no training row has are read as missing: leave such columns out"
     return "are they of another kind? --data.columns says it" if flaw == "empty" else None

@@ -20,6 +20,7 @@ from mmjax.data.tables.columns import (
     SoundColumn,
     TableColumn,
     TextColumn,
+    TextTargetColumn,
 )
 from mmjax.data.tables.columns.column import Cell
 from mmjax.data.tables.splits import is_split
@@ -165,7 +166,7 @@ def modality(cells: Sequence[Cell]) -> Column | None:
 
 
 def target(name: str, cells: Sequence[Cell]) -> Column:
-    """The column of a target: yes or no, a number, labels or a class."""
+    """The column of a target: yes or no, a number, labels, a class or a text."""
     if not cells:
         raise UserError(f"target {name!r}: expected a cell that is not missing, got none")
     if isinstance(cells[0], list):
@@ -180,6 +181,9 @@ def target(name: str, cells: Sequence[Cell]) -> Column:
             return NumberColumn()
     if sum(";" in text for text in texts) > 0.1 * len(texts):
         return MultiLabelColumn()
+    words = np.mean([len(text.split()) for text in texts])
+    if words > 1.5 and len(different) > 0.5 * len(texts) > 10:
+        return TextTargetColumn()
     return ClassColumn()
 
 

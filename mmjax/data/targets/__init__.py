@@ -6,6 +6,7 @@ from mmjax.data.targets.group import Group as Group
 from mmjax.data.targets.multi_label import MultiLabel as MultiLabel
 from mmjax.data.targets.number import Number as Number
 from mmjax.data.targets.target import Target as Target
+from mmjax.data.targets.text import Text as Text
 
 TARGETS: dict[str, type[Target]] = {
     "binary": Binary,
@@ -13,4 +14,5 @@ TARGETS: dict[str, type[Target]] = {
     "multi_label": MultiLabel,
     "number": Number,
     "group": Group,
+    "text": Text,
 }

@@ -23,6 +23,7 @@ from mmjax.io.safe_open import read_file
 Kind = Literal["words", "bpe", "wordpiece"]
 
 PAD, UNKNOWN = "<pad>", "<unk>"  # words 0 and 1 of a tokenizer that is trained here
+ENDS = ("<|endoftext|>", "</s>", "[SEP]", PAD)  # words that end a text, the first that there is
 BYTE_LIMIT = 50_000_000  # of a file; the largest multilingual tokenizers have 35 MB
 GROWTH_LIMIT = 1000  # letters that a normalizer may make of one; Unicode's own make up to 18
 
@@ -93,6 +94,21 @@ def unknown(tokenizer: Tokenizer) -> int | None:
     if model.get("unk_token") is not None:
         number = tokenizer.token_to_id(model["unk_token"])
     return None if number in tokenizer.encode("").ids else number
+
+
+def end(tokenizer: Tokenizer) -> int:
+    """The number of the word that ends a text: the tokenizer's own, or else its padding.
+
+    Raises:
+        UserError: the tokenizer has none.
+    """
+    added = tokenizer.encode("").ids
+    if added:
+        return added[-1]
+    for word in ENDS:
+        if (number := tokenizer.token_to_id(word)) is not None:
+            return number
+    raise UserError(f"tokenizer: expected a word that ends a text, such as {', '.join(ENDS)}")
 
 
 @contextlib.contextmanager

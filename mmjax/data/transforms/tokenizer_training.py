@@ -8,7 +8,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    trainers,
+)
 
 from mmjax.data.transforms.tokenizer import PAD, UNKNOWN, Kind, printable
 from mmjax.errors import UserError
@@ -113,6 +121,7 @@ def _bpe(texts: list[str], vocabulary_size: int) -> Tokenizer:
     spaces = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     splitter = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer = _new(models.BPE(unk_token=UNKNOWN), splitter, *spaces)
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,
         special_tokens=[PAD, UNKNOWN],
@@ -125,6 +134,7 @@ def _bpe(texts: list[str], vocabulary_size: int) -> Tokenizer:
 
 def _wordpiece(texts: list[str], vocabulary_size: int) -> Tokenizer:
     tokenizer = _new(models.WordPiece(unk_token=UNKNOWN), pre_tokenizers.Whitespace())
+    tokenizer.decoder = decoders.WordPiece()
     words = {word for text in texts for word in split_words(text)}
     # The library numbers inner letters in the order of a hash table, which differs between
     # processes, and the numbers decide ties. Special words keep the order in which they are given.

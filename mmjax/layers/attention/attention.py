@@ -8,6 +8,8 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
+Projected = tuple[Array, Array]  # keys and values [batch, key, head, dim]
+
 _INIT = nn.initializers.xavier_uniform()
 
 
@@ -102,18 +104,21 @@ def multi_head(
     dim: int,
     heads: int,
     out_bias: bool = False,
-    keep: Callable[[str, Array], Array] | None = None,
+    keep: Callable[[Callable[[], Projected]], Projected] | None = None,
 ) -> Array:
     """`MultiHeadAttention` whose parameters belong to the calling module: `<prefix>query` ...
 
-    `keep(name, x)` exchanges the projected keys ("cached_key") and values ("cached_value").
+    `keep(project)` returns the keys and values, where some of them are cached; `project()` those of
+    the context.
     """
     require_heads(heads, dim)
     query = ToHeads(dim, heads, name=f"{prefix}query")(queries)
-    # No key bias: it shifts all logits of a query alike, so its gradient would be zero.
-    key = ToHeads(dim, heads, use_bias=False, name=f"{prefix}key")(context)
-    value = ToHeads(dim, heads, name=f"{prefix}value")(context)
-    if keep is not None:
-        key, value = keep("cached_key", key), keep("cached_value", value)
+
+    def project() -> Projected:
+        # No key bias: it shifts all logits of a query alike, so its gradient would be zero.
+        key = ToHeads(dim, heads, use_bias=False, name=f"{prefix}key")(context)
+        return key, ToHeads(dim, heads, name=f"{prefix}value")(context)
+
+    key, value = project() if keep is None else keep(project)
     # Without an output bias a query without visible keys stays exactly zero.
     return FromHeads(out_bias, name=f"{prefix}out")(attend(query, key, value, mask))

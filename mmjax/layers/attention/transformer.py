@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from mmjax.layers.attention.attention import multi_head
+from mmjax.layers.attention.attention import Projected, multi_head
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_share
 from mmjax.layers.normalisation import layer_norm
@@ -34,7 +34,8 @@ class TransformerBlock(nn.Module):
     and so on, and the context is not normalised. Masked tokens are no keys; their own results are
     finite and have no meaning.
 
-    With `position`, x continues a sequence whose keys and values are in the collection `cache`:
+    With `position`, x continues a sequence whose keys and values are in the collection `cache`,
+    and so are those of the context after the first call:
     `block.apply(variables, x, visible, False, position=position, mutable=["cache"])`.
     """
 
@@ -75,8 +76,9 @@ class TransformerBlock(nn.Module):
                 context = layer_norm("context_norm", self.epsilon)(context)
             if context_visible is None:
                 context_visible = jnp.ones((x.shape[0], 1, context.shape[1]), bool)
+            keep = None if position is None else self._once
             x = sublayer(
-                "cross_norm", x, lambda x: self._attend("cross_", x, context, context_visible)
+                "cross_norm", x, lambda x: self._attend("cross_", x, context, context_visible, keep)
             )
         return sublayer("mlp_norm", x, self._mlp)
 
@@ -89,16 +91,28 @@ class TransformerBlock(nn.Module):
         if position is None:
             return self._attend("", x, x, visible)
 
-        def keep(name: str, new: Array) -> Array:
+        def kept(name: str, new: Array) -> Array:
             """All that is cached, with what is new at its place; then `nothing`."""
             new, nothing = new[:, : x.shape[1]], new[:, x.shape[1] :]
             shape = (*visible.shape[::2], *new.shape[2:])
             cache = self.variable("cache", name, jnp.zeros, shape, new.dtype)
             place = (0, position, 0, 0)
             cache.value = jax.lax.dynamic_update_slice(cache.value, new, place)
-            return jnp.concatenate([cache.value, nothing], axis=1)
+            return jnp.concatenate([cache.value, nothing], axis=1) if self.nothing else cache.value
+
+        def keep(project: Callable[[], Projected]) -> Projected:
+            key, value = project()
+            return kept("cached_key", key), kept("cached_value", value)
 
         return self._attend("", x, x, visible, keep)
+
+    def _once(self, project: Callable[[], Projected]) -> Projected:
+        """Keys and values of the context, computed in the first call."""
+        if not self.has_variable("cache", "cross_key"):
+            key, value = project()
+            self.put_variable("cache", "cross_key", key)
+            self.put_variable("cache", "cross_value", value)
+        return tuple(self.get_variable("cache", f"cross_{name}") for name in ("key", "value"))
 
     def _attend(
         self,
@@ -106,7 +120,7 @@ class TransformerBlock(nn.Module):
         x: Array,
         source: Array,
         visible: Array,
-        keep: Callable[[str, Array], Array] | None = None,
+        keep: Callable[[Callable[[], Projected]], Projected] | None = None,
     ) -> Array:
         if self.nothing:
             width = source.shape[-1]

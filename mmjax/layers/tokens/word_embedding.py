@@ -1,5 +1,6 @@
 """Embeddings of the words of a padded text and of their positions."""
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -34,13 +35,18 @@ class WordEmbedding(nn.Module):
 
 
 class PositionEmbedding(nn.Module):
-    """x_i = x_i + P[i]; i counts padding too."""
+    """x_i = x_i + P[first + i]; i counts padding too."""
 
     positions: int  # rows of P: words of the longest text
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch word width"]) -> Float[Array, "batch word width"]:
-        """Raises ValueError for a text longer than `positions`, padding included."""
+    def __call__(
+        self, x: Float[Array, "batch word width"], first: Int[Array, ""] | None = None
+    ) -> Float[Array, "batch word width"]:
+        """Raises ValueError for a text longer than `positions`, padding included.
+
+        `first`: the position of the first word; None: 0.
+        """
         _, length, width = x.shape
         table = self.param("table", nn.initializers.normal(0.02), (self.positions, width))
         if length > self.positions:
@@ -48,4 +54,7 @@ class PositionEmbedding(nn.Module):
                 f"a text may have at most {self.positions} words, padding counted, got {length}; "
                 "shorten the texts or raise the encoder's positions"
             )
-        return x + table[None, :length].astype(x.dtype)
+        if first is None:
+            return x + table[None, :length].astype(x.dtype)
+        rows = jax.lax.dynamic_slice_in_dim(jnp.asarray(table), first, length)
+        return x + rows[None].astype(x.dtype)

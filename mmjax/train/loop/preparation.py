@@ -9,13 +9,14 @@ from jax.sharding import Mesh
 
 from mmjax.config import Experiment
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.targets import Category, MultiLabel
+from mmjax.data.targets import Category, MultiLabel, Text
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.devices import cpu, parallel
 from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
+from mmjax.heads import Decoder
 from mmjax.models.train_state import TrainState
 from mmjax.runs import checkpoint_reader, folder
 from mmjax.train.loop.stream import BatchStream
@@ -104,6 +105,8 @@ def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> N
             )
         kind = preprocessing.targets[objective.target]
         head = experiment.model.heads_by_output.get(objective.output)
+        if isinstance(kind, Text) and isinstance(head, Decoder):
+            _require_words(f"--model.heads.{objective.output}", head, kind)
         for field, wanted in (("classes", Category), ("labels", MultiLabel)):
             got = getattr(head, field, None)
             if isinstance(kind, wanted) and got is not None and got != len(kind.names):
@@ -111,3 +114,18 @@ def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> N
                     f"--model.heads.{objective.output}.{field} {got}: target "
                     f"{objective.target!r} has {len(kind.names)}: {', '.join(kind.names[:10])}"
                 )
+
+
+def _require_words(flag: str, head: Decoder, kind: Text) -> None:
+    """UserError where a decoder does not know the words of its target."""
+    if head.vocabulary_size < kind.vocabulary_size:
+        raise UserError(
+            f"{flag}.vocabulary-size {head.vocabulary_size}: the target's tokenizer has "
+            f"{kind.vocabulary_size} words; allow as many"
+        )
+    for field in ("end", "unknown"):
+        if getattr(head, field) != getattr(kind, field):
+            raise UserError(
+                f"{flag}.{field} {getattr(head, field)}: the number of this word in the target's "
+                f"tokenizer is {getattr(kind, field)}"
+            )

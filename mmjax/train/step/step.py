@@ -87,7 +87,8 @@ def eval_step(
     objectives: Mapping[str, Objective],
 ) -> tuple[dict[MetricName, WeightedMean], dict[str, dict[str, Array]]]:
     """The means over a batch, and what each objective records of every example."""
-    outputs = cast(Outputs, model.apply(variables, batch.inputs, train=False))
+    outputs = model.apply(variables, batch.inputs, train=False, targets=batch.targets)
+    outputs = cast(Outputs, outputs)
     records = {name: o.record(outputs, batch) for name, o in objectives.items()}
     return measure(objectives, outputs, batch), records
 

@@ -5,6 +5,7 @@ from mmjax.data.tables.columns.answers import ClassColumn as ClassColumn
 from mmjax.data.tables.columns.answers import GroupColumn as GroupColumn
 from mmjax.data.tables.columns.answers import MultiLabelColumn as MultiLabelColumn
 from mmjax.data.tables.columns.answers import NumberColumn as NumberColumn
+from mmjax.data.tables.columns.answers import TextTargetColumn as TextTargetColumn
 from mmjax.data.tables.columns.column import Column as Column
 from mmjax.data.tables.columns.inputs import ImageColumn as ImageColumn
 from mmjax.data.tables.columns.inputs import SoundColumn as SoundColumn
@@ -29,4 +30,5 @@ COLUMNS: dict[str, type[Column]] = {
     "multi_label": MultiLabelColumn,
     "number": NumberColumn,
     "group": GroupColumn,
+    "text_target": TextTargetColumn,
 }

@@ -10,7 +10,10 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 
 from mmjax.data.tables.columns.column import Cell, Column, Fit
-from mmjax.data.targets import Binary, Category, Group, MultiLabel, Number, Target
+from mmjax.data.targets import Binary, Category, Group, MultiLabel, Number, Target, Text
+from mmjax.data.transforms.text import TextFit, TextTransform
+from mmjax.data.transforms.tokenizer import Kind
+from mmjax.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -120,3 +123,45 @@ class GroupColumn(_Answer):
     """Which examples belong together: equal texts are one group."""
 
     kind: ClassVar[type[Target]] = Group
+
+
+@final
+@dataclass(frozen=True)
+class TextTargetColumn(_Answer):
+    """A text to be written: a caption, an answer, a transcript."""
+
+    kind: ClassVar[type[Target]] = Text
+    max_words: int = 0  # longer texts are cut; the end counts; 0: as the longest training text
+    # Largest number of different words, with the padding and the unknown word.
+    vocabulary_size: int = 10_000
+    tokens: Kind = "words"  # how texts are split: "words", "bpe" or "wordpiece"
+    # A published tokenizer.json or vocab.txt, instead of a vocabulary of the training texts.
+    tokenizer: str | None = None
+
+    def read(self, cell: Cell, folder: Path) -> str:
+        """The text itself; numbers as they are written."""
+        return cell if isinstance(cell, str) else str(cell)
+
+    def fitting(self) -> Fit:
+        """A vocabulary, unless the tokenizer is a published one."""
+        if self.tokenizer is not None and not self.max_words:
+            raise UserError("max_words: a published tokenizer needs a number above 0, got 0")
+        return _Texts(self)
+
+
+class _Texts(Fit):
+    def __init__(self, column: TextTargetColumn) -> None:
+        self._column = column
+        words = max(column.max_words - 1, 0)
+        self._fit = TextFit(column.vocabulary_size, words, column.tokens)
+
+    def add(self, row: Any, /) -> None:
+        if self._column.tokenizer is None:
+            self._fit.add(row)
+
+    def result(self) -> Text:
+        if self._column.tokenizer is not None:
+            file, words = self._column.tokenizer, self._column.max_words
+            return Text(words, TextTransform.load(file, max_words=words).tokenizer)
+        transform = self._fit.result()
+        return Text(transform.max_words + 1, transform.tokenizer)

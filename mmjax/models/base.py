@@ -70,6 +70,11 @@ class Model(nn.Module, kw_only=True):
         """What the parameters of a modality's encoder are called in the model's variables."""
         return f"encoders_{modality}"
 
+    @staticmethod
+    def path_of_head(output: str) -> str:
+        """What the parameters of the head of an output are called in the model's variables."""
+        return f"heads_{output}"
+
     @property
     def frozen_paths(self) -> tuple[str, ...]:
         """What the parameters that do not learn are called in the model's variables."""

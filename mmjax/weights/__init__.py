@@ -12,6 +12,7 @@ from mmjax.encoders.gpt2 import Gpt2
 from mmjax.encoders.resnet import ResNet
 from mmjax.encoders.vgg import Vgg
 from mmjax.encoders.vit import Vit
+from mmjax.heads import TransformerDecoder
 from mmjax.weights import bert, gpt2, resnet, vgg, vit
 
 PUBLISHED: dict[type[nn.Module], ModuleType] = {
@@ -20,4 +21,5 @@ PUBLISHED: dict[type[nn.Module], ModuleType] = {
     Vit: vit,
     Bert: bert,
     Gpt2: gpt2,
+    TransformerDecoder: gpt2,
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mmjax.encoders.gpt2 import SIZES, Gpt2
+from mmjax.heads import TransformerDecoder
 from mmjax.layers.fields import size_of
 from mmjax.weights.place import Place, Places, cut, layer_norm
 
@@ -15,18 +16,20 @@ UNUSED = (
 )
 
 
-def places(encoder: Gpt2) -> Places:
-    """The places for an encoder of the same depth, with as many positions or fewer.
+def places(encoder: Gpt2 | TransformerDecoder) -> Places:
+    """The places for an encoder or decoder of the same depth, with as many positions or fewer.
 
     Published kernels are [in, out], like ours; one holds query, key and value.
     """
-    _, layers, _ = size_of(encoder, SIZES)
+    layers = encoder.layers
+    if isinstance(encoder, Gpt2):
+        _, layers, _ = size_of(encoder, SIZES)
     result = {
         "wte.weight": [Place(("params", "word", "embedding"))],
         "wpe.weight": [Place(("params", "position", "table"), fit=cut)],
         **layer_norm("ln_f", "norm"),
     }
-    for layer in range(layers):
+    for layer in range(layers or 0):
         theirs, ours = f"h.{layer}", f"block_{layer}"
         result |= layer_norm(f"{theirs}.ln_1", ours, "attention_norm")
         result |= layer_norm(f"{theirs}.ln_2", ours, "mlp_norm")

@@ -1,4 +1,4 @@
-"""Where a training starts: from published weights of encoders, or from the variables of a run."""
+"""Where a training starts: from published weights, or from the variables of a run."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -29,29 +29,34 @@ def from_run(state: TrainState, run: str) -> TrainState:
 
 
 def from_files(state: TrainState, model: Model) -> tuple[TrainState, dict[str, str]]:
-    """The fresh state with published weights of encoders, and {modality: its file}.
+    """The fresh state with published weights of encoders and decoders, and {part: its file}.
+
+    A part is a modality, or the name of a head.
 
     Raises:
-        UserError: a file does not fit its encoder, or cannot be read; names the flag.
+        UserError: a file does not fit its part, or cannot be read; names the flag.
         MissingFileError: there is no such file; names the flag.
     """
+    parts = {n: (f"encoders.{n}", model.path_of(n), part) for n, part in model.encoders.items()}
+    parts |= {
+        n: (f"heads.{n}", model.path_of_head(n), part) for n, part in model.heads_by_output.items()
+    }
     files = {}
     variables = {kind: dict(tree) for kind, tree in state.variables.items()}
-    for modality, encoder in sorted(model.encoders.items()):
-        file = getattr(encoder, "weights", None)
+    for name, (flag, path, part) in sorted(parts.items()):
+        file = getattr(part, "weights", None)
         if file is None:
             continue
-        name = model.path_of(modality)
-        trees = {kind: tree[name] for kind, tree in variables.items() if name in tree}
+        trees = {kind: tree[path] for kind, tree in variables.items() if path in tree}
         try:
-            loaded = load(encoder, file, trees)
+            loaded = load(part, file, trees)
         except FileNotFoundError as error:
-            raise MissingFileError(f"--model.encoders.{modality}.weights {error}") from error
+            raise MissingFileError(f"--model.{flag}.weights {error}") from error
         except (ValueError, OSError) as error:
-            raise UserError(f"--model.encoders.{modality}.weights {error}") from error
+            raise UserError(f"--model.{flag}.weights {error}") from error
         for kind, tree in loaded.items():
-            variables[kind][name] = tree
-        files[modality] = file
+            variables[kind][path] = tree
+        files[name] = file
     return _with(state, variables) if files else state, files
 
 

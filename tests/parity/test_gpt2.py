@@ -1,11 +1,17 @@
+import functools
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mmjax.encoders.gpt2 import Gpt2
+from mmjax.heads import TransformerDecoder
+from mmjax.types import Tokens
+from mmjax.weights.load import convert
 from tests.parity.closeness import assert_close
-from tests.parity.encoded import compare
+from tests.parity.encoded import compare, folder
 
 _FIXTURE = Path(__file__).with_name("gpt2.npz")
 _WHY = "transformers is not installed: only the stored gpt2.npz is compared (pip install it)"
@@ -26,6 +32,32 @@ def _compare(theirs):
 def test_the_stored_network_of_transformers_has_our_tokens():
     with np.load(_FIXTURE) as stored:
         _compare(dict(stored))
+
+
+def test_a_decoder_without_tokens_has_the_logits_of_transformers():
+    with np.load(_FIXTURE) as stored:
+        theirs = dict(stored)
+    table = theirs["weight/wte.weight"]
+    decoder = TransformerDecoder(
+        vocabulary_size=len(table),
+        positions=len(theirs["weight/wpe.weight"]),
+        length=2,
+        width=table.shape[1],
+        layers=sum(name.endswith(".attn.c_attn.weight") for name in theirs),
+        heads=int(theirs["heads"]),
+        context="prefix",
+    )
+    words = jnp.asarray(theirs["word"], jnp.int32)
+    nothing = Tokens(jnp.zeros((len(words), 1, 5)), jnp.zeros((len(words), 1), bool))
+    start = functools.partial(decoder.init, jax.random.key(0), train=False)
+    shapes = dict(jax.eval_shape(start, nothing))
+    zeros = jax.tree.map(lambda x: np.zeros(x.shape, np.float32), shapes)
+    variables = convert(decoder, folder(theirs, "weight/"), zeros)
+    logits = decoder.apply(variables, nothing, words, False, method="logits")
+    seen = theirs["mask"]
+    np.testing.assert_allclose(
+        np.asarray(logits)[seen], (theirs["eval"] @ table.T)[seen], rtol=1e-3, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(

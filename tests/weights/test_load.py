@@ -9,14 +9,21 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mmjax.encoders import Cnn
+from mmjax.encoders import Cnn, Features
 from mmjax.encoders.bert import Bert
 from mmjax.encoders.gpt2 import Gpt2
 from mmjax.encoders.resnet import ResNet
 from mmjax.encoders.vgg import Vgg
 from mmjax.encoders.vit import Vit
+from mmjax.fusion import Sum
+from mmjax.heads import TransformerDecoder
+from mmjax.models.multimodal import Multimodal
+from mmjax.models.train_state import create_state
+from mmjax.optim import Adam
+from mmjax.types import Batch, Masked
 from mmjax.weights import PUBLISHED
 from mmjax.weights.load import load
+from mmjax.weights.start import from_files
 from tests.parity.closeness import assert_close
 from tests.parity.encoded import folder, inputs
 
@@ -72,7 +79,8 @@ def encoded(encoder, name, variables):
 
 
 def test_every_published_network_is_tested():
-    assert {type(encoder) for encoder in ENCODERS.values()} == set(PUBLISHED)
+    decoder = TransformerDecoder  # in tests/parity/test_gpt2.py, and below
+    assert {type(encoder) for encoder in ENCODERS.values()} | {decoder} == set(PUBLISHED)
 
 
 @ALL
@@ -246,3 +254,29 @@ def test_a_damaged_file_is_loaded_or_refused(tmp_path, trial):
             assert str(file) in str(error)
             refused += 1
     assert refused
+
+
+def test_a_decoder_in_a_model_starts_from_the_file_of_gpt2(tmp_path):
+    file = saved(tmp_path, published("gpt2"))
+    words, width = published("gpt2")["wte.weight"].shape
+    head = TransformerDecoder(
+        vocabulary_size=words,
+        width=width,
+        layers=ENCODERS["gpt2"].layers,
+        heads=ENCODERS["gpt2"].heads,
+        positions=6,
+        length=6,
+        context="prefix",
+        weights=str(file),
+    )
+    model = Multimodal(encoders={"x": Features(8)}, fusion=Sum(), heads={"text": head})
+    inputs = {"x": Masked(np.ones((2, 3, 4), np.float32), np.ones((2, 3), bool))}
+    batch = Batch(inputs, {}, np.ones(2, np.float32), np.arange(2))
+    fresh = create_state(model, Adam().chain(10), batch, seed=0)
+    state, files = from_files(fresh, model)
+    assert files == {"text": str(file)}
+    table = state.params["heads_text"]["word"]["embedding"]
+    np.testing.assert_array_equal(table, published("gpt2")["wte.weight"])
+    jax.tree.map(
+        np.testing.assert_array_equal, state.params["encoders_x"], fresh.params["encoders_x"]
+    )

@@ -5,6 +5,7 @@ from mmjax.heads.decoder import Decoder as Decoder
 from mmjax.heads.logit import Logit as Logit
 from mmjax.heads.lstm_decoder import LstmDecoder as LstmDecoder
 from mmjax.heads.number import Number as Number
+from mmjax.heads.token_words import TokenWords as TokenWords
 from mmjax.heads.transformer_decoder import TransformerDecoder as TransformerDecoder
 
 HEADS = {
@@ -13,4 +14,5 @@ HEADS = {
     "number": Number,
     "lstm_decoder": LstmDecoder,
     "transformer_decoder": TransformerDecoder,
+    "token_words": TokenWords,
 }

@@ -2,6 +2,7 @@
 
 from mmjax.objectives.absolute_error import AbsoluteError as AbsoluteError
 from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
+from mmjax.objectives.ctc import Ctc as Ctc
 from mmjax.objectives.huber import Huber as Huber
 from mmjax.objectives.info_nce import InfoNce as InfoNce
 from mmjax.objectives.objective import Objective as Objective
@@ -21,4 +22,5 @@ OBJECTIVES = {
     "pairwise_sigmoid": PairwiseSigmoid,
     "triplet": Triplet,
     "text_cross_entropy": TextCrossEntropy,
+    "ctc": Ctc,
 }

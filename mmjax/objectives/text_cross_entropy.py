@@ -11,24 +11,21 @@ from jax import Array
 
 from mmjax.errors import UserError
 from mmjax.layers.tokens.masking import clear
-from mmjax.metrics.text import text_metrics
-from mmjax.objectives.objective import INVALID, Objective, mean_of, target_of
+from mmjax.objectives.objective import INVALID, mean_of, target_of
 from mmjax.objectives.softmax_cross_entropy import softmax_cross_entropy
+from mmjax.objectives.text import TextObjective
 from mmjax.types import Batch, Outputs, WeightedMean
 
 
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextCrossEntropy(Objective):
+class TextCrossEntropy(TextObjective):
     """loss = -sum_i w_i sum_t log p(word_it) / sum_i w_i words_i, the end of a text counted.
 
     Reads the output of a decoder. Longer texts weigh more: every word counts the same.
     """
 
     label_smoothing: float = 0.0  # 0..1: share of the target spread over all words
-    # A group target: texts of one group, such as five captions of a picture, are all references
-    # of what is written for its first example; the others' texts are not scored.
-    references: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,62 +49,25 @@ class TextCrossEntropy(Objective):
             INVALID: invalid,
         }
 
+    def counted(self, outputs: Outputs, batch: Batch) -> Array:
+        """Words that are there and in the decoder's vocabulary."""
+        return self._compared(outputs, batch)[2] > 0
+
     def record(self, outputs: Outputs, batch: Batch) -> dict[str, Array]:
         """True and written words, and the log-probability of the true ones: never logits."""
         logits, words, weight, _ = self._compared(outputs, batch)
         log_p = jax.nn.log_softmax(logits, axis=-1)
         own = jnp.take_along_axis(log_p, words[:, :, None], axis=-1)[:, :, 0]
-        counted = weight > 0
-        records = {
-            "target": words,
-            "counted": counted,
-            "log_probability": jnp.sum(jnp.where(counted, own, 0.0), axis=1),
-            "written": outputs.values[self.output]["words"][:, 0],
-        }
-        if self.references is not None:
-            group = batch.targets[self.references]
-            records["group"] = clear(group.values, group.mask)
-            records["grouped"] = jnp.asarray(group.mask)
-        return records
+        total = jnp.sum(jnp.where(weight > 0, own, jnp.zeros_like(own)), axis=1)
+        return super().record(outputs, batch) | {"log_probability": total}
 
     def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
-        """`perplexity`, exp of the mean loss of a word, and those of `text_metrics`.
-
-        Unknown words of true texts are never written, so they count as wrong.
-        """
-        counted = records["counted"]
-        rows = np.flatnonzero(counted.any(axis=1))
-        if not rows.size:
+        """`perplexity`, exp of the mean loss of a word, and those of `text_metrics`."""
+        words = int(records["counted"].sum())
+        if not words:
             return {}
-        mean = records["log_probability"].astype(np.float64).sum() / counted.sum()
-        found = {"perplexity": float(np.exp(-mean))}
-        if kind is None:
-            return found
-        groups: dict[Any, list[int]] = {}
-        for row in rows.tolist():
-            whole = self.references is not None and records["grouped"][row]
-            group = tuple(records["group"][row]) if whole else ("alone", row)
-            groups.setdefault(group, []).append(row)
-        written = [kind.decoded(records["written"][own[0]]) for own in groups.values()]
-        true = [
-            [kind.decoded(records["target"][row][counted[row]]) for row in own]
-            for own in groups.values()
-        ]
-        return found | text_metrics(written, true)
-
-    def predictions(self, outputs: Outputs, kind: Any) -> list[dict[str, Any]]:
-        """The text, its log-probability, and further texts where the decoder gives some."""
-        output = outputs.values[self.output]
-        found = []
-        for words, log_p in zip(output["words"], output["log_probability"], strict=True):
-            texts = [
-                {"value": _text(kind, own), "log_probability": float(p)}
-                for own, p in zip(words, log_p, strict=True)
-                if np.isfinite(p)
-            ]
-            more = {"alternatives": texts[1:]} if len(texts) > 1 else {}
-            found.append(texts[0] | more)
-        return found
+        mean = records["log_probability"].astype(np.float64).sum() / words
+        return {"perplexity": float(np.exp(-mean))} | super().metrics(records, kind)
 
     def _compared(self, outputs: Outputs, batch: Batch) -> tuple[Array, Array, Array, WeightedMean]:
         """Logits, words, weights of the words, and the share of words that the logits lack."""
@@ -131,6 +91,3 @@ class TextCrossEntropy(Objective):
         counted = weight > 0
         return clear(logits, counted), clear(words, counted), weight, invalid
 
-
-def _text(kind: Any, words: np.ndarray) -> str:
-    return " ".join(map(str, words)) if kind is None else kind.decoded(words)

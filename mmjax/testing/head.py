@@ -14,7 +14,7 @@ from mmjax.types import Masked, Tokens
 def check_head(head: nn.Module) -> None:
     """Check a head, `(tokens, train) -> output`, on tokens of which some are masked.
 
-    Of a decoder the logits are checked, with the same text for every example.
+    Of a head that writes texts the logits are checked; a decoder reads the same text each time.
 
     Raises:
         AssertionError: the head breaks a contract; says which.
@@ -31,6 +31,7 @@ def check_head(head: nn.Module) -> None:
     def measure(params, tokens):
         def loss(params):
             output = head.apply({"params": params}, tokens, train=False, **taught)
+            output = output["logits"] if isinstance(output, dict) else output
             return checks.scalar(output), output
 
         return jax.grad(loss, has_aux=True)(params)

@@ -32,16 +32,16 @@ def check_objective(objective: Objective, output: Any, target: Masked) -> None:
         means = objective(Outputs({objective.output: output}), batch)
         return means["loss"].mean(), means
 
-    measure = jax.jit(jax.grad(loss, has_aux=True))
+    measure = jax.jit(jax.grad(loss, has_aux=True, allow_int=True))
     values = jnp.asarray(target.values)
     original = measure(output, values)
-    checks.require_finite(original)
+    checks.require_finite((_floats(original[0]), original[1]))
     hidden = ~np.asarray(mask) | (np.asarray(weight) == 0).reshape(-1, *[1] * (mask.ndim - 1))
 
     def lost(x: Any) -> np.ndarray:
         return np.broadcast_to(checks.like(hidden, x.ndim), x.shape)
 
-    gradients = [np.asarray(x) for x in jax.tree.leaves(original[0])]
+    gradients = _floats(original[0])
     checks.require(
         not any(np.any(x[lost(x)]) for x in gradients),
         "an output without a target receives a gradient",
@@ -53,7 +53,15 @@ def check_objective(objective: Objective, output: Any, target: Masked) -> None:
         others.append(jnp.where(checks.like(~hidden, values.ndim), values, jnp.nan))
     for other in others:
         checks.require_equal(measure(output, other), original, "a missing target affects the loss")
-    nan = jax.tree.map(lambda x: jnp.where(lost(x), jnp.nan, x), output)
+    nan = jax.tree.map(lambda x: jnp.where(lost(x), jnp.nan, x) if _is_float(x) else x, output)
     checks.require_equal(
         measure(nan, values), original, "an output without a target affects the loss"
     )
+
+
+def _is_float(x: Any) -> bool:
+    return jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def _floats(tree: Any) -> list[np.ndarray]:
+    return [np.asarray(x) for x in jax.tree.leaves(tree) if _is_float(x)]

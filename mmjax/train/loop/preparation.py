@@ -16,7 +16,7 @@ from mmjax.data.transforms.text import TextTransform
 from mmjax.devices import cpu, parallel
 from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
-from mmjax.heads import Decoder
+from mmjax.heads import Decoder, TokenWords
 from mmjax.models.train_state import TrainState
 from mmjax.runs import checkpoint_reader, folder
 from mmjax.train.loop.stream import BatchStream
@@ -105,7 +105,7 @@ def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> N
             )
         kind = preprocessing.targets[objective.target]
         head = experiment.model.heads_by_output.get(objective.output)
-        if isinstance(kind, Text) and isinstance(head, Decoder):
+        if isinstance(kind, Text) and isinstance(head, (Decoder, TokenWords)):
             _require_words(f"--model.heads.{objective.output}", head, kind)
         for field, wanted in (("classes", Category), ("labels", MultiLabel)):
             got = getattr(head, field, None)
@@ -116,13 +116,20 @@ def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> N
                 )
 
 
-def _require_words(flag: str, head: Decoder, kind: Text) -> None:
-    """UserError where a decoder does not know the words of its target."""
+def _require_words(flag: str, head: Decoder | TokenWords, kind: Text) -> None:
+    """UserError where a head does not know the words of its target."""
     if head.vocabulary_size < kind.vocabulary_size:
         raise UserError(
             f"{flag}.vocabulary-size {head.vocabulary_size}: the target's tokenizer has "
             f"{kind.vocabulary_size} words; allow as many"
         )
+    if isinstance(head, TokenWords):
+        if kind.end != 0:
+            raise UserError(
+                f"{flag}: token_words takes word 0 as the blank, and the target's tokenizer ends "
+                f"texts with word {kind.end}; train one on its texts instead"
+            )
+        return
     for field in ("end", "unknown"):
         if getattr(head, field) != getattr(kind, field):
             raise UserError(

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import importlib.util
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -12,8 +13,10 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from PIL import Image
+from scipy.io import wavfile
 
 import mmjax
 from mmjax.config import Experiment, storage
@@ -203,6 +206,66 @@ def test_the_emoji_search_is_trained_and_printed(emoji, capsys):
     assert "| concept | " in printed and "| concept, image | " in printed
     results = json_file.read(emoji / "out" / "results.json")["splits"]["concept"]
     assert len(results["map"]["dual encoder"]) == 2 == len(results["names and tags"])
+
+
+def test_emoji_captions_have_a_row_for_each_picture_and_a_baseline(emoji):
+    captions = load(FOLDER / "emoji_captions.py")
+    captions.write_table(emoji, emoji / "out")
+    with (emoji / "out" / "names.csv").open(newline="") as file:
+        assert [row["words"] for row in csv.DictReader(file)] == [
+            f"thing {n}" for n in range(1, 120)
+        ]
+    data = captions.table(emoji / "out", "subgroup")
+    data.prepare()
+    pixels, names = captions.pictures(data, "train")
+    assert captions.nearest(data, pixels) == names
+    captions.draw(emoji / "sheet.png", pixels[:30], names[:30], names[30:60])
+    with Image.open(emoji / "sheet.png") as sheet:
+        assert sheet.width > 1000
+
+
+@pytest.mark.slow
+def test_the_emoji_captions_are_trained_and_printed(emoji, capsys):
+    captions = load(FOLDER / "emoji_captions.py")
+    captions.main(emoji, decoders=("lstm",), seeds=2, steps=2, workdir=emoji / "out")
+    assert "| lstm | " in capsys.readouterr().out
+    assert len(json_file.read(emoji / "out" / "results.json")["results"]["lstm"]) == 2
+    assert (emoji / "out" / "captions.png").exists()
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """An archive of two people who hum: digit d is d + 1 hundred Hz."""
+    with tarfile.open(tmp_path / "free-spoken-digit-dataset.tar.gz", "w:gz") as archive:
+        for digit, person, index in itertools.product(range(10), ("ann", "bob"), range(10)):
+            file = io.BytesIO()
+            tone = np.sin(np.arange(2000) / 8000 * 2 * np.pi * 100 * (digit + 1))
+            wavfile.write(file, 8000, (10_000 * tone).astype(np.int16))
+            name = f"free/recordings/{digit}_{person}_{index}.wav"
+            add(archive, name, file.getvalue())
+    return tmp_path
+
+
+def test_spoken_numbers_are_joined_recordings(digits, monkeypatch, capsys):
+    spoken = load(FOLDER / "spoken_numbers.py")
+    monkeypatch.setattr(spoken, "ROWS", {"train": 60, "validation": 8, "test": 20})
+    spoken.write_table(digits, digits / "out")
+    rows = pyarrow.parquet.read_table(digits / "out" / "rows.parquet").to_pylist()
+    assert [row["split"] for row in rows].count("test") == 20
+    for row in rows:
+        rate, samples = wavfile.read(io.BytesIO(row["sound"]))
+        words = row["said"].split()
+        assert rate == 8000 and 2000 * len(words) <= len(samples) <= 2800 * len(words)
+        crossings = np.sum(np.diff(samples[:2000] > 0)) / 2
+        assert abs(crossings - 25 * (spoken.DIGITS.index(words[0]) + 1)) < 3
+
+
+@pytest.mark.slow
+def test_the_spoken_numbers_are_trained_and_printed(digits, monkeypatch, capsys):
+    spoken = load(FOLDER / "spoken_numbers.py")
+    monkeypatch.setattr(spoken, "ROWS", {"train": 80, "validation": 8, "test": 20})
+    spoken.main(digits, writers=("ctc",), seeds=2, steps=2, workdir=digits / "out")
+    assert "| ctc | " in capsys.readouterr().out
 
 
 def test_fit_is_compared_with_scikit_learn_on_the_same_rows(tmp_path, monkeypatch, capsys):

@@ -32,7 +32,7 @@ class Row(NamedTuple):
     """The same work by ours and by plain flax."""
 
     name: str
-    work: str  # step, evaluation, encoder or fusion
+    work: str  # step, evaluation, encoder, fusion, or word: one more word of each text
     batch: Callable[[int], Any]  # number of examples -> what the function takes
     size: int  # examples of a chip
     ours: nn.Module
@@ -187,6 +187,19 @@ def _plain_gradient(model: Any, variables: Any, given: Any) -> Any:
     return jax.grad(loss, has_aux=True)(variables.get("params", {}), rest)
 
 
+def _our_writer(model: Any, given: Any) -> Any:
+    variables = model.init(jax.random.key(0), given["tokens"], train=False)
+    return jax.tree.map(lambda x: x.astype(jnp.bfloat16), dict(variables))
+
+
+def _our_word(model: Any, variables: Any, given: Any) -> Any:
+    place = jnp.asarray(model.length // 2, jnp.int32)
+    return model.apply(
+        {**variables, "cache": given["cache"]}, given["tokens"], given["words"], place,
+        model.length, method="following", mutable=["cache"],
+    )  # fmt: skip
+
+
 def _mean_square(x: Any) -> Any:
     return jnp.mean(jnp.square(x.astype(jnp.float32)))
 
@@ -194,6 +207,7 @@ def _mean_square(x: Any) -> Any:
 _WORK = {
     ("ours", "step"): (_our_state, _our_step),
     ("ours", "evaluation"): (_our_variables, _our_evaluation),
+    ("ours", "word"): (_our_writer, _our_word),
     ("ours", "encoder"): (_our_part, _our_gradient),
     ("ours", "fusion"): (_our_part, _our_gradient),
     ("plain", "step"): (_plain_state, _plain_step),
@@ -256,6 +270,7 @@ def rows(small: bool = False) -> Iterator[Row]:
     yield from _networks(small)
     for row in (*_encoders(small), *_fusions(small)):
         yield row._replace(precision="float32") if small else row
+    yield from _writers()
 
 
 def _networks(small: bool) -> Iterator[Row]:
@@ -381,3 +396,23 @@ def _fusions(small: bool) -> Iterator[Row]:
         fusion = cls(**{"dim": width} if "dim" in fields else {})
         peer = peers.get(name)
         yield Row(name, "fusion", batch, 64, fusion, peer, fast=name == "cross_attention")
+
+
+def _writers() -> Iterator[Row]:
+    """GPT-2 small that writes about 64 tokens, with cached keys and values."""
+    for context in ("prefix", "cross"):
+        writer = mmjax.heads.TransformerDecoder(
+            vocabulary_size=50_257, width=768, layers=12, heads=12, positions=256, length=256,
+            context=context,
+        )  # fmt: skip
+
+        def batch(size: int, writer: Any = writer) -> Any:
+            values = np.zeros((size, 64, 768), np.float32).astype(jnp.bfloat16)
+            tokens = Tokens(jnp.asarray(values), jnp.ones((size, 64), bool))
+            begun = functools.partial(writer.apply, method="begin", mutable=["cache"])
+            variables = jax.eval_shape(functools.partial(_our_writer, writer), {"tokens": tokens})
+            _, made = jax.eval_shape(lambda v, t: begun(v, t, writer.length), variables, tokens)
+            cache = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), made["cache"])
+            return {"tokens": tokens, "words": jnp.zeros((size,), jnp.int32), "cache": cache}
+
+        yield Row(f"GPT-2 small, {context}", "word", batch, 32, writer)

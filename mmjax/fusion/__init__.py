@@ -25,7 +25,6 @@ from mmjax.fusion.multiplicative import Multiplicative as Multiplicative
 from mmjax.fusion.mutan import Mutan as Mutan
 from mmjax.fusion.perceiver import Perceiver as Perceiver
 from mmjax.fusion.product_of_experts import ProductOfExperts as ProductOfExperts
-from mmjax.fusion.relation import Relation as Relation
 from mmjax.fusion.sum import Sum as Sum
 from mmjax.fusion.tensor import Tensor as Tensor
 
@@ -51,8 +50,6 @@ FUSIONS = {
     "mlb": Mlb,
     "mutan": Mutan,
     "mfb": Mfb,
-    # one token from pairs of tokens
-    "relation": Relation,
     # many tokens, joined step by step
     "aligned": Aligned,
     # many tokens, by attention

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from mmjax.layers.attention.attention import Projected, multi_head
+from mmjax.layers.attention.attention import Cached, Projected, multi_head
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_share
 from mmjax.layers.normalisation import layer_norm
@@ -92,27 +92,30 @@ class TransformerBlock(nn.Module):
             return self._attend("", x, x, visible)
 
         def kept(name: str, new: Array) -> Array:
-            """All that is cached, with what is new at its place; then `nothing`."""
+            """All that is cached, with what is new at its place; at the end `nothing`."""
+            new = jnp.reshape(new, (*new.shape[:2], new.shape[2] * new.shape[3]))
             new, nothing = new[:, : x.shape[1]], new[:, x.shape[1] :]
-            shape = (*visible.shape[::2], *new.shape[2:])
+            shape = (x.shape[0], visible.shape[2] + nothing.shape[1], new.shape[2])
             cache = self.variable("cache", name, jnp.zeros, shape, new.dtype)
-            place = (0, position, 0, 0)
-            cache.value = jax.lax.dynamic_update_slice(cache.value, new, place)
-            return jnp.concatenate([cache.value, nothing], axis=1) if self.nothing else cache.value
+            found = jax.lax.dynamic_update_slice(cache.value, new, (0, position, 0))
+            if self.nothing:
+                found = jax.lax.dynamic_update_slice(found, nothing, (0, visible.shape[2], 0))
+            cache.value = found
+            return found
 
-        def keep(project: Callable[[], Projected]) -> Projected:
+        def keep(project: Callable[[], Projected]) -> Cached:
             key, value = project()
             return kept("cached_key", key), kept("cached_value", value)
 
         return self._attend("", x, x, visible, keep)
 
-    def _once(self, project: Callable[[], Projected]) -> Projected:
+    def _once(self, project: Callable[[], Projected]) -> Cached:
         """Keys and values of the context, computed in the first call."""
         if not self.has_variable("cache", "cross_key"):
-            key, value = project()
-            self.put_variable("cache", "cross_key", key)
-            self.put_variable("cache", "cross_value", value)
-        return tuple(self.get_variable("cache", f"cross_{name}") for name in ("key", "value"))
+            for name, x in zip(("cross_key", "cross_value"), project(), strict=True):
+                flat = jnp.reshape(x, (*x.shape[:2], x.shape[2] * x.shape[3]))
+                self.put_variable("cache", name, flat)
+        return self.get_variable("cache", "cross_key"), self.get_variable("cache", "cross_value")
 
     def _attend(
         self,
@@ -120,7 +123,7 @@ class TransformerBlock(nn.Module):
         x: Array,
         source: Array,
         visible: Array,
-        keep: Callable[[Callable[[], Projected]], Projected] | None = None,
+        keep: Callable[[Callable[[], Projected]], Cached] | None = None,
     ) -> Array:
         if self.nothing:
             width = source.shape[-1]

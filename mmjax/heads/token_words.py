@@ -30,7 +30,7 @@ class TokenWords(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: Tokens, train: bool) -> dict[str, Array]:
-        """"logits" `[batch, token, vocabulary]` and "mask" `[batch, token]`; in evaluation "words"
+        """ "logits" `[batch, token, vocabulary]` and "mask" `[batch, token]`; in evaluation "words"
         `[batch, 1, token]`, 0 after the end, and "log_probability" of the path, `[batch, 1]`."""
         mlp = Mlp(hidden=self.hidden, dim=self.vocabulary_size, dropout=self.dropout)
         logits = mlp(clear(tokens.values, tokens.mask), train=train)

@@ -99,13 +99,19 @@ class Multimodal(Model, kw_only=True):
                 alone = self.heads[name].clone(
                     parent=self, name=f"{self.probe_prefix}{name}_{modality}"
                 )
-                found[name][modality] = _output(alone, tokens, train, targets)
+                found[name][modality] = _output(alone, tokens, train, targets, write=False)
         return found
 
 
-def _output(head: nn.Module, tokens: Tokens, train: bool, targets: Mapping[str, Masked]) -> Any:
+def _output(
+    head: nn.Module,
+    tokens: Tokens,
+    train: bool,
+    targets: Mapping[str, Masked],
+    write: bool = True,
+) -> Any:
     if isinstance(head, Decoder):
-        return head(tokens, train=train, target=targets.get(head.target))
+        return head(tokens, train=train, target=targets.get(head.target), write=write)
     return head(tokens, train=train)
 
 

@@ -90,4 +90,3 @@ class TextCrossEntropy(TextObjective):
         # Logits that do not count may be NaN; their gradient must be exactly zero.
         counted = weight > 0
         return clear(logits, counted), clear(words, counted), weight, invalid
-

@@ -48,7 +48,7 @@ def attend_cached(
     (experiments/benchmarks/README.md): it would change the layout of the whole cache otherwise.
     """
     batch, queries, heads, dim = query.shape
-    if queries > 1:
+    if queries != 1:
         shape = (batch, -1, heads, dim)
         return attend(query, jnp.reshape(key, shape), jnp.reshape(value, shape), mask)
     own = jnp.eye(heads, dtype=query.dtype)

@@ -1,4 +1,4 @@
-"""Loads published weights into the variables of an encoder or decoder; every tensor must have its place."""
+"""Loads published weights into variables of encoders and decoders; every tensor has its place."""
 
 import re
 from collections.abc import Collection, Mapping

@@ -37,6 +37,7 @@ from mmjax.io import json_file
 from mmjax.reports.comparison import Comparison
 
 WIDTH = 32  # of every encoder's tokens and, where it can be chosen, of the fusion
+PLANTED = (mmjax.data.Planted, mmjax.data.PlantedChain)
 TASKS = ("redundant", "unique", "synergy", "missing", "noisy", "misaligned")
 Group = tuple[str, tuple["Column", ...], tuple[int, ...]]  # a row, some columns, the seeds
 SHAPES = (
@@ -62,12 +63,12 @@ class Column:
     @property
     def optimum(self) -> float | None:
         """The best possible accuracy, where it is known."""
-        return self.data.best_accuracy() if isinstance(self.data, mmjax.data.Planted) else None
+        return self.data.best_accuracy() if isinstance(self.data, PLANTED) else None
 
     @property
     def best_score(self) -> float | None:
         """What the best decisions score on these very test examples."""
-        return self.data.best_score("test") if isinstance(self.data, mmjax.data.Planted) else None
+        return self.data.best_score("test") if isinstance(self.data, PLANTED) else None
 
     @property
     def shape(self) -> str:
@@ -77,7 +78,7 @@ class Column:
     @property
     def label(self) -> str:
         """The name of the label, and so of the head."""
-        return "label" if isinstance(self.data, mmjax.data.Planted) else "match"
+        return "label" if isinstance(self.data, PLANTED) else "match"
 
 
 def columns(fast: bool) -> list[Column]:
@@ -89,6 +90,8 @@ def columns(fast: bool) -> list[Column]:
     found = [planted(task, task, "vision_touch", 300 if fast else 1500) for task in TASKS]
     if not fast:
         found += [planted(f"synergy: {s.replace('_', ' ')}", "synergy", s, 500) for s in SHAPES]
+    chain = mmjax.data.PlantedChain(test_size=TEST)
+    found.append(Column("chain", chain, 500 if fast else 3000))
     digits = mmjax.data.DigitsMatch(word_dropout=0.05)
     return [*found, Column("digits_match", digits, 200 if fast else 600)]
 
@@ -249,6 +252,7 @@ def main(
     fast: bool = False,
     seeds: int | None = None,
     fusions: tuple[str, ...] = tuple(FUSIONS),
+    tasks: tuple[str, ...] = (),
     out: Path | None = None,
     jobs: int = os.cpu_count() or 1,
 ) -> None:
@@ -258,6 +262,7 @@ def main(
         fast: fewer steps, shapes and seeds; under 10 minutes on 2 cores
         seeds: trainings of each cell, at least 2; none: 3, and 2 with --fast
         fusions: only these
+        tasks: only these columns of the table; none: all
         out: the folder for the table; runs/fusion_table or runs/fusion_table_fast by default
         jobs: processes at a time
     """
@@ -269,7 +274,11 @@ def main(
         raise SystemExit(f"error: --fusions {' '.join(unknown)}: choose from {', '.join(FUSIONS)}")
     out = out or Path("runs") / ("fusion_table_fast" if fast else "fusion_table")
     out.mkdir(parents=True, exist_ok=True)
-    todo = columns(fast)
+    every = columns(fast)
+    if unknown := sorted(set(tasks) - {column.name for column in every}):
+        names = ", ".join(repr(column.name) for column in every)
+        raise SystemExit(f"error: --tasks {' '.join(unknown)}: choose from {names}")
+    todo = [column for column in every if not tasks or column.name in tasks]
     rows = [BEST_SINGLE, *fusions]
     begin = time.perf_counter()
     cells = compute(rows, todo, tuple(range(seeds)), out / "results.json", jobs)

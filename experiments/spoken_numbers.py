@@ -121,7 +121,7 @@ def main(
     manual_dir: Path,
     writers: tuple[Literal["lstm", "transformer", "ctc"], ...] = ("lstm", "transformer", "ctc"),
     seeds: int = 3,
-    steps: int = 2000,
+    steps: int = 1000,
     workdir: Path = Path("runs/spoken_numbers"),
 ) -> None:
     """Train each writer and print a table of word error rates.

@@ -8,6 +8,7 @@ from .datasets import DigitsMatch as DigitsMatch
 from .datasets import FashionMatch as FashionMatch
 from .datasets import MnistMatch as MnistMatch
 from .datasets import Planted as Planted
+from .datasets import PlantedChain as PlantedChain
 from .datasets import PlantedNumber as PlantedNumber
 from .datasets import SpokenMatch as SpokenMatch
 from .datasets import TableData as TableData

@@ -7,6 +7,7 @@ from mmjax.data.datasets.fashion_match import FashionMatch as FashionMatch
 from mmjax.data.datasets.mnist_match import MnistMatch as MnistMatch
 from mmjax.data.datasets.spoken_match import SpokenMatch as SpokenMatch
 from mmjax.data.synthetic.planted import Planted as Planted
+from mmjax.data.synthetic.planted_chain import PlantedChain as PlantedChain
 from mmjax.data.synthetic.planted_number import PlantedNumber as PlantedNumber
 from mmjax.data.tables.table_data import TableData as TableData
 
@@ -17,6 +18,7 @@ DATASETS: dict[str, type[Dataset]] = {
     "fashion_match": FashionMatch,
     "spoken_match": SpokenMatch,
     "planted": Planted,
+    "planted_chain": PlantedChain,
     "planted_number": PlantedNumber,
     "table": TableData,
 }

@@ -1,5 +1,7 @@
 """The `mmjax` command."""
 
+import sys
+
 import tyro
 
 from mmjax.cli import options
@@ -26,5 +28,6 @@ def main() -> None:
     with options.errors_shown():
         app.cli(
             prog="mmjax",
+            args=options.joined(sys.argv[1:]),
             description="Look at data, train on a table, evaluate, compare, predict and search.",
         )

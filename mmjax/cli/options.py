@@ -27,6 +27,31 @@ Own = Annotated[
 ]
 
 
+SEVERAL = ("--input", "--templates", "--with", "--columns", "--target")  # flags of several values
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the values of a flag that is repeated behind its first occurrence.
+
+    Without this the parser would keep only the last of them. After -- nothing is changed.
+
+    Raises:
+        UserError: a flag of one value is given twice.
+    """
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    part: list[str] = []
+    parts = {"": part}  # by flag; first the arguments before any
+    for word in own:
+        if not word.startswith("--"):
+            part.append(word)
+            continue
+        flag = word.partition("=")[0].replace("_", "-")
+        if flag in parts and (flag not in SEVERAL or "=" in word):
+            raise UserError(f"{flag}: given twice")
+        part = parts[flag] if flag in parts else parts.setdefault(flag, [word])
+    return [*(word for part in parts.values() for word in part), *arguments[len(own) :]]
+
+
 def load_own(files: Sequence[Path]) -> None:
     """Execute files that register classes."""
     for file in files:

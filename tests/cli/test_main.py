@@ -11,6 +11,7 @@ import time
 import pytest
 from PIL import Image
 
+from mmjax.cli.options import joined
 from tests.cli.command import mmjax, process
 
 
@@ -26,6 +27,18 @@ def test_help_answers_without_loading_jax():
     begin = time.monotonic()
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert time.monotonic() - begin < 10  # 0.5 s on an idle machine
+
+
+def test_a_flag_of_several_values_may_be_repeated_and_others_may_not():
+    given = ["predict", "run", "--input", "a=1", "--json", "--input", "b=2", "c=3", "--num", "2"]
+    assert joined(given) == [
+        *("predict", "run", "--input", "a=1", "b=2", "c=3", "--json", "--num", "2")
+    ]
+    assert joined(["describe", "a.py", "--", "--x", "1", "--x", "2"])[2:] == [
+        *("--", "--x", "1", "--x", "2")
+    ]
+    done = process("predict", "run", "--image", "a.png", "--image=b.png")
+    assert done.returncode == 1 and done.stderr == "error: --image: given twice\n"
 
 
 def test_list_shows_every_registry_with_a_line_each():

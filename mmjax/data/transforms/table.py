@@ -191,7 +191,9 @@ def number_of(cell: Any, date: bool = False) -> float:
     elif date or is_category(cell):
         found = None
     if not isinstance(found, Real):
-        raise UserError(f"expected {what}, got {cell!r:.60}")
+        # Not the repr of a nest: it may be too deep for Python.
+        got = type(cell).__name__ if isinstance(cell, (list, dict)) else f"{cell!r:.60}"
+        raise UserError(f"expected {what}, got {got}")
     try:
         value = float(found)
     except OverflowError:  # an integer of hundreds of digits

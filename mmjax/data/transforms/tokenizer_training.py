@@ -18,7 +18,7 @@ from tokenizers import (
     trainers,
 )
 
-from mmjax.data.transforms.tokenizer import PAD, UNKNOWN, Kind, printable
+from mmjax.data.transforms.tokenizer import PAD, UNKNOWN, Kind, encode, parse, printable
 from mmjax.errors import UserError
 
 LETTERS_KEPT = 100_000_000  # of the texts that "bpe" and "wordpiece" are trained with
@@ -78,7 +78,6 @@ class Training:
             tokenizer = _words(self._words, self._size)
         else:
             tokenizer = {"bpe": _bpe, "wordpiece": _wordpiece}[self._kind](self._texts, self._size)
-        longest = max((len(tokenizer.encode(text)) for text in self._texts), default=self._longest)
         state = json.loads(tokenizer.to_str())
         state["added_tokens"] = []  # else a typed "<pad>" would be read as the padding
         if len(state["model"]["vocab"]) > self._size:
@@ -86,7 +85,10 @@ class Training:
                 f"vocabulary_size: expected at least {len(state['model']['vocab'])}, "
                 f"the letters of the training texts, got {self._size}"
             )
-        return json.dumps(state), longest
+        text = json.dumps(state)
+        tokenizer = parse(text)  # the trained one would still find added tokens, such as letters
+        longest = max((len(encode(tokenizer, one)) for one in self._texts), default=self._longest)
+        return text, longest
 
 
 # In this order: a small letter may have a composed form that its capital lacks.

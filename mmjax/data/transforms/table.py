@@ -2,6 +2,7 @@
 
 import json
 import math
+import reprlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -191,9 +192,9 @@ def number_of(cell: Any, date: bool = False) -> float:
     elif date or is_category(cell):
         found = None
     if not isinstance(found, Real):
-        # Not the repr of a nest: it may be too deep for Python.
-        got = type(cell).__name__ if isinstance(cell, (list, dict)) else f"{cell!r:.60}"
-        raise UserError(f"expected {what}, got {got}")
+        # A nest may be too deep for its own repr.
+        got = reprlib.repr(cell) if isinstance(cell, (list, dict)) else repr(cell)
+        raise UserError(f"expected {what}, got {got:.60}")
     try:
         value = float(found)
     except OverflowError:  # an integer of hundreds of digits

@@ -20,7 +20,7 @@ from mmjax.models.base import Model
 from mmjax.models.train_state import create_state
 from mmjax.train.loop.trainer import step_of
 from mmjax.train.step.step import eval_step
-from mmjax.types import Batch, Masked
+from mmjax.types import Batch, Masked, Outputs
 
 
 class Part(NamedTuple):
@@ -83,7 +83,12 @@ def describe(
     mesh = parallel.choose(experiment.batch_size, compute.devices, parts=compute.accumulate)
     size, share = experiment.batch_size, experiment.batch_size // mesh.size
     evaluated = max(1, share // compute.accumulate)
-    model, inputs = experiment.model, _batch(preprocessing, size).inputs
+    model, whole = experiment.model, _batch(preprocessing, size)
+    inputs, targets = whole.inputs, whole.targets
+
+    def forward(variables: Any, inputs: Any, targets: Any) -> Any:
+        return _taught(model.apply(variables, inputs, train=False, targets=targets))
+
     start = functools.partial(model.init, train=False)
     variables = dict(jax.eval_shape(start, jax.random.key(0), inputs))
     training = evaluation = None
@@ -100,9 +105,9 @@ def describe(
         batch_size=size,
         share=share,
         evaluated=evaluated,
-        parts=_parts(model, variables, inputs),
+        parts=_parts(model, variables, inputs, targets),
         parameters=_parameters(variables),
-        flops=flops(functools.partial(model.apply, train=False), variables, inputs) / size,
+        flops=flops(forward, variables, inputs, targets) / size,
         evaluation_bytes=evaluation,
         training_bytes=training,
     )
@@ -120,26 +125,54 @@ def _shapes_of(tree: Any) -> Any:
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
 
 
-def _parts(model: Model, variables: Mapping[str, Any], inputs: Mapping[str, Masked]) -> list[Part]:
+def _parts(
+    model: Model,
+    variables: Mapping[str, Any],
+    inputs: Mapping[str, Masked],
+    targets: Mapping[str, Masked],
+) -> list[Part]:
     """The calls of top-level modules, in their order."""
-    calls: list[tuple[nn.Module, str, tuple, dict, Any]] = []
+    calls: list[tuple[nn.Module, str, tuple, dict, dict, Any]] = []
+    inside: list[str] = []  # the top-level module that is being called
 
     def record(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
-        result, module = call(*args, **kwargs), context.module
-        if len(module.path) == 1 and context.method_name == "__call__":
-            shapes = _shapes_of((args, result))
-            calls.append((module.clone(parent=None), module.path[0], shapes[0], kwargs, shapes[1]))
+        module = context.module
+        # A decoder applies itself for each word: modules within it are at the top there.
+        if inside or len(module.path) != 1 or context.method_name != "__call__":
+            return call(*args, **kwargs)
+        inside.append(module.path[0])
+        result = call(*args, **kwargs)
+        inside.clear()
+        fixed = {name: x for name, x in kwargs.items() if isinstance(x, bool) or x is None}
+        given = {name: _shapes_of(x) for name, x in kwargs.items() if name not in fixed}
+        shapes = _shapes_of((args, result))
+        own = module.clone(parent=None)
+        calls.append((own, module.path[0], shapes[0], fixed, given, shapes[1]))
         return result
 
     with nn.intercept_methods(record):
-        jax.eval_shape(functools.partial(model.apply, train=False), variables, inputs)
+        apply = functools.partial(model.apply, train=False)
+        jax.eval_shape(lambda v, i, t: apply(v, i, targets=t), variables, inputs, targets)
     batch = next(iter(inputs.values())).mask.shape[0]
     parts = []
-    for module, path, args, kwargs, result in calls:
+    for module, path, args, fixed, given, result in calls:
         own = {kind: tree[path] for kind, tree in variables.items() if path in tree}
-        cost = flops(functools.partial(module.apply, **kwargs), own, *args) / batch
+
+        def call(own: Any, args: Any, given: Any, module: Any = module, fixed: Any = fixed) -> Any:
+            return _taught(module.apply(own, *args, **given, **fixed))
+
+        cost = flops(call, own, args, given) / batch
         parts.append(Part(path, type(module).__name__, _text(result), _parameters(own), cost))
     return parts
+
+
+def _taught(tree: Any) -> Any:
+    """Outputs without texts that decoders wrote: of these only teacher forcing is counted."""
+    if isinstance(tree, Outputs):
+        return dataclasses.replace(tree, values={n: _taught(x) for n, x in tree.values.items()})
+    if isinstance(tree, Mapping) and "logits" in tree:
+        return {"logits": tree["logits"]}
+    return tree
 
 
 def _text(result: Any) -> str:

@@ -126,3 +126,12 @@ def test_a_run_without_a_decoder_writes_nothing(finished):
     done = process("predict", finished[0], "--text", "seven", "--num", "3")
     assert done.returncode == 1
     assert "num, beams: the run writes no text: it has no decoder" in done.stderr
+
+
+def test_describe_counts_the_decoder_by_teacher_forcing(described):
+    shown = json.loads(command("describe", described / "run", "--no-memory", "--json"))
+    parts = {part["path"]: part for part in shown["parts"]}
+    assert set(parts) >= {"encoders_note", "encoders_table", "fusion", "heads_said"}
+    words, width, vocabulary = 4, 32, 9
+    cell = 2 * (2 * width + width) * 4 * width + 2 * 2 * width * width + 2 * width * vocabulary
+    assert words * cell < parts["heads_said"]["flops"] < 3 * words * cell

@@ -27,11 +27,12 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from program import kernels
 
 from mmjax.devices import parallel
+from mmjax.heads import Decoder
 from mmjax.models.train_state import create_state
 from mmjax.optim import AdamW
 from mmjax.testing.pairs import batch_of
 from mmjax.train.step.step import train_step
-from mmjax.types import Batch, Outputs
+from mmjax.types import Batch, Masked, Outputs
 from tests import samples
 from tests.config.experiments import SMALL
 from tests.train.step.test_step import batch
@@ -48,7 +49,13 @@ def programs() -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
         yield f"fusion {name}", _gradient(module), (tokens,)
     joined = next(iter(tokens.values()))
     for name, module in samples.heads():
-        yield f"head {name}", _gradient(module), (joined,)
+        if not isinstance(module, Decoder):
+            yield f"head {name}", _gradient(module), (joined,)
+            continue
+        words = np.ones((joined.mask.shape[0], 3), np.int32)
+        taught = Masked(words, np.ones(words.shape, bool))
+        yield f"head {name}", _gradient(module, target=taught), (joined,)
+        yield f"writing {name}", _writing(module.clone(beams=2, num=2)), (joined,)
     for name, objective, output, target in samples.objectives():
         ones = np.ones(len(target.mask), np.float32)
         given = Batch({}, {"t": target}, ones, np.arange(len(ones)))
@@ -56,7 +63,7 @@ def programs() -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
         def loss(output, given, objective=objective):
             return objective(Outputs({"y": output}), given)["loss"].mean()
 
-        yield f"objective {name}", jax.grad(loss), (output, given)
+        yield f"objective {name}", jax.grad(loss, allow_int=True), (output, given)
 
     outputs, given, _ = batch_of()
     for name, objective in samples.pairs():
@@ -76,13 +83,22 @@ def _one_of_each(found: Iterator[tuple[str, Any, Any]]) -> Iterator[tuple[str, A
             yield label, function, given
 
 
-def _gradient(module: Any) -> Callable:
+def _writing(module: Any) -> Callable:
+    def write(tokens: Any) -> Any:
+        variables = module.init(jax.random.key(0), tokens, train=False)
+        return module.apply(variables, tokens, train=False)
+
+    return write
+
+
+def _gradient(module: Any, **more: Any) -> Callable:
     def gradient(*given: Any) -> Any:
         def loss(params: Any, rest: Any) -> Any:
             result, changed = module.apply(
                 {"params": params, **rest},
                 *given,
                 train=True,
+                **more,
                 mutable=["batch_stats", "auxiliary"],
                 rngs={"dropout": jax.random.key(1)},
             )

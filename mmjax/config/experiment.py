@@ -30,7 +30,8 @@ class Experiment:
         seed: random seed of parameters, data order, pairing, augmentation and dropout
         ema: decay of an exponential moving average of the parameters, which is then evaluated
             (Polyak and Juditsky 1992); 0: none
-        init: folder of a finished run whose variables the training starts from; None: fresh ones
+        init: folder of a finished run whose variables the training starts from, or parts of runs:
+            encoders.image=runs/a:encoders.photo,fusion=runs/b; None: fresh ones
         compute: devices, memory and speed
         keeping: validations, checkpoints and logs
     """

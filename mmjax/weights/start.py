@@ -1,7 +1,7 @@
 """Where a training starts: from published weights, or from the variables of a run."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,67 @@ from mmjax.models.train_state import TrainState
 from mmjax.runs.fingerprint import forms, misfits
 from mmjax.runs.restore import restore
 from mmjax.weights.load import load
+
+
+def from_runs(state: TrainState, init: str) -> tuple[TrainState, dict[str, str]]:
+    """The fresh state with variables of finished runs, and {module: where it comes from}.
+
+    Args:
+        state: the fresh state; step and optimiser stay fresh
+        init: the folder of a run of the same model; or parts of any runs, separated by commas, as
+            `encoders.image=runs/a:encoders.photo,fusion=runs/b`; without a part of the run it is
+            the one of the same name. A part may be inside a module: `encoders.image.projection`
+
+    Raises:
+        UserError: a folder is not a run, a part does not exist, or its variables have other shapes.
+    """
+    if Path(init).is_dir() or "=" not in init:
+        return from_run(state, init), {}
+    variables = {kind: dict(tree) for kind, tree in state.variables.items()}
+    sources: dict[str, str] = {}
+    for item in init.split(","):
+        part, _, source = item.strip().partition("=")
+        run, colon, other = source.rpartition(":")
+        run, other = (run, other) if colon else (source, part)
+        flag = f"--init {item.strip()}"
+        stored = restore(Path(run)).variables
+        to, at = _path(part), _path(other)
+        found = {kind: _below(tree, at) for kind, tree in stored.items()}
+        own = {kind: _below(tree, to) for kind, tree in variables.items()}
+        for name, tree, where in ((part, own, "the model"), (other, found, run)):
+            if not any(tree.values()):
+                whole = variables if tree is own else stored
+                known = ", ".join(sorted({n for kind in whole.values() for n in kind}))
+                raise UserError(f"{flag}: {where} has no part {name!r}; its modules are {known}")
+        own, found = ({kind: x for kind, x in t.items() if x} for t in (own, found))
+        if lines := misfits(own, forms(found)):
+            raise UserError("\n  ".join([f"{flag}: these parts are different:", *lines]))
+        for kind, tree in found.items():
+            variables[kind] = _replaced(variables[kind], to, tree)
+        sources[to[0]] = f"{run}:{other}"
+    return _with(state, variables), sources
+
+
+def _path(part: str) -> tuple[str, ...]:
+    """Where the variables of a part are: `encoders.image.x` in `encoders_image`, `x`."""
+    family, *rest = part.split(".")
+    if family in ("encoders", "heads") and rest:
+        return (f"{family}_{rest[0]}", *rest[1:])
+    return (family, *rest)
+
+
+def _below(tree: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        tree = tree.get(name, {}) if isinstance(tree, Mapping) else {}
+    return tree if isinstance(tree, Mapping) else {path[-1]: tree}
+
+
+def _replaced(tree: Mapping[str, Any], path: Sequence[str], new: Any) -> dict[str, Any]:
+    name, *rest = path
+    inner = tree[name]
+    if not isinstance(inner, Mapping):
+        return {**tree, **new}  # an array
+    return {**tree, name: _replaced(inner, rest, new) if rest else new}
 
 
 def from_run(state: TrainState, run: str) -> TrainState:
@@ -29,9 +90,7 @@ def from_run(state: TrainState, run: str) -> TrainState:
 
 
 def from_files(state: TrainState, model: Model) -> tuple[TrainState, dict[str, str]]:
-    """The fresh state with published weights of encoders and decoders, and {part: its file}.
-
-    A part is a modality, or the name of a head.
+    """The fresh state with published weights of encoders and decoders, and {module: its file}.
 
     Raises:
         UserError: a file does not fit its part, or cannot be read; names the flag.
@@ -56,7 +115,7 @@ def from_files(state: TrainState, model: Model) -> tuple[TrainState, dict[str, s
             raise UserError(f"--model.{flag}.weights {error}") from error
         for kind, tree in loaded.items():
             variables[kind][path] = tree
-        files[name] = file
+        files[path] = file
     return _with(state, variables) if files else state, files
 
 

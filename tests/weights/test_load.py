@@ -274,7 +274,7 @@ def test_a_decoder_in_a_model_starts_from_the_file_of_gpt2(tmp_path):
     batch = Batch(inputs, {}, np.ones(2, np.float32), np.arange(2))
     fresh = create_state(model, Adam().chain(10), batch, seed=0)
     state, files = from_files(fresh, model)
-    assert files == {"text": str(file)}
+    assert files == {"heads_text": str(file)}
     table = state.params["heads_text"]["word"]["embedding"]
     np.testing.assert_array_equal(table, published("gpt2")["wte.weight"])
     jax.tree.map(

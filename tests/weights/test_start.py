@@ -64,7 +64,7 @@ def files(tmp_path):
 
 def test_encoders_start_from_their_files_and_the_rest_as_it_was(files):
     state, read = from_files(fresh(), model(**files))
-    assert read == files
+    assert read == {f"encoders_{modality}": file for modality, file in files.items()}
     chex.assert_trees_all_equal_structs(state, fresh())
     chex.assert_trees_all_equal_shapes_and_dtypes(state, fresh())
     changed = {

@@ -30,7 +30,7 @@ class Ready(NamedTuple):
     stream: BatchStream
     trainer: Trainer
     fresh: TrainState
-    weights: dict[str, str]  # {modality: its file of published weights}
+    weights: dict[str, str]  # {module: the file or run that it starts from}
 
 
 def bound(experiments: Sequence[Experiment]) -> list[Experiment]:

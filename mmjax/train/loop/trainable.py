@@ -16,13 +16,14 @@ class Row(NamedTuple):
     path: str
     parameters: int
     peak_lr: float
-    source: str = ""  # a file of weights
+    source: str = ""  # a file of weights, or a part of another run
     frozen: bool = False  # the whole module, its running statistics too
 
 
-def rows(params: Mapping[str, Any], experiment: Experiment, files: Mapping[str, str]) -> list[Row]:
-    """One row per top-level module and learning rate. `files`: {modality: file of weights}."""
-    sources = {experiment.model.path_of(modality): file for modality, file in files.items()}
+def rows(
+    params: Mapping[str, Any], experiment: Experiment, sources: Mapping[str, str]
+) -> list[Row]:
+    """One row per top-level module and learning rate. `sources`: {module: file or run}."""
     frozen = experiment.model.frozen_paths
     groups: dict[str, dict[float, dict[str, int]]] = {}
     for keys, x in jax.tree_util.tree_leaves_with_path(params):

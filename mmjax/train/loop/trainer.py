@@ -51,16 +51,18 @@ class Trainer:
             raise UserError(str(error)) from error
 
     def begin(self, seed: int, *, weights: bool = True) -> tuple[TrainState, dict[str, str]]:
-        """The state before the first step, and {modality: the file that its encoder starts from}.
+        """The state before the first step, and {module: the file or run that it starts from}.
 
         Without `weights` no file is read, as for a run that is resumed.
         """
         state = self._initial(np.uint32(seed))
         if not weights:
             return state, {}
+        sources: dict[str, str] = {}
         if self._experiment.init is not None:
-            state = start.from_run(state, self._experiment.init)
-        return start.from_files(state, self._experiment.model)
+            state, sources = start.from_runs(state, self._experiment.init)
+        state, files = start.from_files(state, self._experiment.model)
+        return state, sources | files
 
     def update(self, columns: dict[str, Masked] | None) -> Callable:
         """The compiled (state, batch) -> (state, means); the state's buffers are donated.

@@ -23,7 +23,7 @@ def experiment(frozen=(), **optim):
 
 def test_a_module_is_a_row_and_its_parts_are_where_their_rates_differ():
     rated = experiment(rates={"encoders_image/conv": 0.0})
-    assert rows(PARAMS, rated, {"image": "a.safetensors"}) == [
+    assert rows(PARAMS, rated, {"encoders_image": "a.safetensors"}) == [
         Row("encoders_image (conv)", 12, 0.0, "a.safetensors"),
         Row("encoders_image (norm)", 4, 0.01, "a.safetensors"),
         Row("fusion", 10, 0.01),

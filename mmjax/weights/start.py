@@ -96,13 +96,13 @@ def from_files(state: TrainState, model: Model) -> tuple[TrainState, dict[str, s
         UserError: a file does not fit its part, or cannot be read; names the flag.
         MissingFileError: there is no such file; names the flag.
     """
-    parts = {n: (f"encoders.{n}", model.path_of(n), part) for n, part in model.encoders.items()}
-    parts |= {
-        n: (f"heads.{n}", model.path_of_head(n), part) for n, part in model.heads_by_output.items()
-    }
+    parts = [(f"encoders.{n}", model.path_of(n), part) for n, part in model.encoders.items()]
+    parts += [
+        (f"heads.{n}", model.path_of_head(n), part) for n, part in model.heads_by_output.items()
+    ]
     files = {}
     variables = {kind: dict(tree) for kind, tree in state.variables.items()}
-    for name, (flag, path, part) in sorted(parts.items()):
+    for flag, path, part in parts:
         file = getattr(part, "weights", None)
         if file is None:
             continue

@@ -269,8 +269,9 @@ def test_a_decoder_in_a_model_starts_from_the_file_of_gpt2(tmp_path):
         context="prefix",
         weights=str(file),
     )
-    model = Multimodal(encoders={"x": Features(8)}, fusion=Sum(), heads={"text": head})
-    inputs = {"x": Masked(np.ones((2, 3, 4), np.float32), np.ones((2, 3), bool))}
+    # A modality may be called as the head is.
+    model = Multimodal(encoders={"text": Features(8)}, fusion=Sum(), heads={"text": head})
+    inputs = {"text": Masked(np.ones((2, 3, 4), np.float32), np.ones((2, 3), bool))}
     batch = Batch(inputs, {}, np.ones(2, np.float32), np.arange(2))
     fresh = create_state(model, Adam().chain(10), batch, seed=0)
     state, files = from_files(fresh, model)
@@ -278,5 +279,5 @@ def test_a_decoder_in_a_model_starts_from_the_file_of_gpt2(tmp_path):
     table = state.params["heads_text"]["word"]["embedding"]
     np.testing.assert_array_equal(table, published("gpt2")["wte.weight"])
     jax.tree.map(
-        np.testing.assert_array_equal, state.params["encoders_x"], fresh.params["encoders_x"]
+        np.testing.assert_array_equal, state.params["encoders_text"], fresh.params["encoders_text"]
     )

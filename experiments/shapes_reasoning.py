@@ -14,8 +14,8 @@ to runs/shapes_reasoning; the same command goes on where it was stopped.
 Test accuracy of cross_attention 98.0 ± 1.8 % (3 seeds: 97.7, 96.4, 100.0); always no, the commonest
 answer, 63.4 %. On drawn questions with two relations 97.6 %; with held-out pairs of relations
 77.2 %, where always no has 74.2 %: it does not compose. 8 to 9 minutes a seed on two CPU cores that
-other work shared. After half the steps (--steps 8000 --seeds 1), the picture alone has 63.4 %, the
-question alone 55.6 %, concat 59.7 %: test questions are new, and their priors mislead.
+other work shared. After half the steps (--steps 8000) the picture alone has 63.4 ± 0.0 %, the
+question alone 56.7 ± 1.0 %, concat 59.3 ± 0.4 %: test questions are new, and their priors mislead.
 
 Before the second head and the faster positions, cross_attention had 80.9 % after 16,000 steps.
 """

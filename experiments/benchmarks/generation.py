@@ -106,7 +106,7 @@ def ours(folder: Path, layers: int) -> list[dict[str, Any]]:
     @jax.jit
     def whole(variables: Any, words: Any) -> Any:
         logits = decoder.apply(variables, tokens(len(words)), words, False, method="logits")
-        return jnp.argmax(logits[:, -1], axis=-1)
+        return jnp.argmax(jnp.asarray(logits)[:, -1], axis=-1)
 
     def uncached(batch: int) -> Any:
         words = jnp.full((batch, WORDS), START, jnp.int32)

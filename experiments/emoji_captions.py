@@ -11,7 +11,9 @@ that is most alike by colour and HOG (Dalal and Triggs 2005).
 
 writes rows.csv with its pictures, the runs, results.json and captions.png (the best and the worst
 names) to runs/emoji_captions; the same command goes on where it was stopped. A run then names your
-own pictures: mmjax predict runs/emoji_captions/subgroup/RUN --image a.png --num 5.
+own pictures: mmjax predict runs/emoji_captions/subgroup/lstm/seed-0 --image a.png --num 5. By
+subgroup BLEU-1 is 4.5 ± 0.5 % with the Transformer and 4.0 ± 0.6 % with the LSTM (3 seeds), and 6.4
+with the nearest picture's name; about 14 minutes on two CPU cores that other work shared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -135,7 +137,7 @@ def main(
     split: Literal["subgroup", "concept"] = "subgroup",
     decoders: tuple[Literal["transformer", "lstm"], ...] = ("transformer", "lstm"),
     seeds: int = 3,
-    steps: int = 1500,
+    steps: int = 1000,
     workdir: Path = Path("runs/emoji_captions"),
 ) -> None:
     """Train each decoder, print a table and draw a sheet of names.

@@ -19,7 +19,7 @@ from mmjax.config.command_line import parse
 from mmjax.config.registry import fields
 from mmjax.encoders import ENCODERS, Features
 from mmjax.fusion import FUSIONS, Concat
-from mmjax.heads import HEADS, Logit
+from mmjax.heads import HEADS, Decoder, Logit
 from mmjax.models.multimodal import Multimodal
 from mmjax.models.train_state import create_state
 from mmjax.train.step.step import train_step
@@ -30,10 +30,14 @@ from tests.config.experiments import small
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 SEED = int(os.environ["MMJAX_SEED"])  # the day, unless it is given: conftest.py
 MODALITIES = ("a", "b", "c")
+WORDS = np.array([[3, 0], [4, 0], [2, 0], [5, 0]], np.int32)
 OBJECTIVE = {  # what each head learns by, and from
     "logit": ("binary_cross_entropy", np.array([1, 0, 1, 0], np.float32)),
     "classes": ("softmax_cross_entropy", np.array([1, 0, 1, 0], np.int32)),
     "number": ("squared_error", np.array([0.5, -1, 2, 0], np.float32)),
+    "lstm_decoder": ("text_cross_entropy", WORDS),
+    "transformer_decoder": ("text_cross_entropy", WORDS),
+    "token_words": ("ctc", WORDS),
 }
 
 
@@ -77,6 +81,8 @@ def test_encoders_fusions_and_heads_go_together(fusion):
     typed = [f"model.fusion:{fusion}"]
     objective, targets = OBJECTIVE[head]
     typed += [f"model.heads.match:{head}", f"objectives.match:{objective}"]
+    if issubclass(HEADS[head], Decoder):
+        typed += ["--model.heads.match.target", "match"]
     if getattr(FUSIONS[fusion], "dim", 0) is None:
         typed += ["--model.fusion.dim", "8"]  # encoders of any width
     for modality, (name, module) in zip(MODALITIES, encoders, strict=True):

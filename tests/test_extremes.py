@@ -57,6 +57,17 @@ def finite(tree):
 
 # Objectives
 
+CLASSES = ("softmax_cross_entropy", "text_cross_entropy", "ctc")
+
+
+def shown(name, output):
+    """The output of a head: of those that write texts, of one word or token."""
+    if name == "text_cross_entropy":
+        return {"logits": output[:, None]}
+    if name == "ctc":
+        return {"logits": output[:, None], "mask": jnp.ones((len(output), 1), bool)}
+    return output
+
 
 @pytest.mark.parametrize("kind", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("name", VARIANTS)
@@ -66,7 +77,7 @@ def test_huge_outputs_have_finite_losses_and_gradients_whatever_the_targets(name
         batch = Batch({}, {"y": target}, weight, jnp.arange(len(weight)))
 
         def loss(output, objective):
-            sums = objective(Outputs({"y": output}), batch)
+            sums = objective(Outputs({"y": shown(name, output)}), batch)
             return sums["loss"].mean(), sums
 
         return [jax.value_and_grad(loss, has_aux=True)(output, o) for o in VARIANTS[name]]
@@ -74,11 +85,13 @@ def test_huge_outputs_have_finite_losses_and_gradients_whatever_the_targets(name
     for output in map(np.array, LOGITS):
         if name == "squared_error":
             output = np.clip(output, -1e18, 1e18)  # what float32 can square
-        if name == "softmax_cross_entropy":
+        if name in CLASSES:
             output = np.stack([output, 0 * output, -output], axis=1)
         for target in LABELS:
-            given = target.astype(np.int32) if name == "softmax_cross_entropy" else target
-            given = samples.target(given)
+            given = target.astype(np.int32) if name in CLASSES else target
+            given = samples.target(
+                given[:, None] if name in ("text_cross_entropy", "ctc") else given
+            )
             found = measured(jnp.asarray(output, kind), given, ONES)
             finite(found)
             (first, _), gradient = found[0]

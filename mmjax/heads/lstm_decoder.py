@@ -49,10 +49,11 @@ class LstmDecoder(Decoder, kw_only=True):
         self.word = nn.Embed(self.vocabulary_size, self.width, embedding_init=init)
         self.value, self.key = nn.Dense(self.width), nn.Dense(self.width)
         # Not a module: those cannot be called inside a scan.
-        self.query = self.param("query", nn.initializers.lecun_normal(), (self.width, self.width))
+        square = (self.width, self.width)
+        self.query = self.param("query_kernel", nn.initializers.lecun_normal(), square)
         self.first, self.out = nn.Dense(self.width), nn.Dense(self.width)
         self.nothing = self.param("nothing", nn.initializers.normal(1.0), (self.width,))
-        self.energy = self.param("energy", init, (self.width,))
+        self.energy = self.param("energy_kernel", init, (self.width,))
         self.gates = gate_parameters(self, 2 * self.width, self.width, gates=4)
         self.drop = Dropout(self.dropout)
 

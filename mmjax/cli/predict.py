@@ -60,7 +60,7 @@ def predict(
         templates: of these: prompts whose vectors are averaged, such as "a photo of a {}"
         num: of a run that writes texts: how many different ones to show, best first
         beams: texts that are followed in the search for the most probable one (beam search); by
-            default as in the training, or as many as --num
+            default as in the training, and at least as many as --num
         length_penalty: of the search: above 0 prefers longer texts
         temperature: draw the words instead of searching: below 1 safer, above 1 more surprising
         top_k: draw only from the k most probable words
@@ -82,7 +82,7 @@ def predict(
     _check(batch, bool(given), out, skip, report)
     writing = {
         "num": num,
-        "beams": num if beams is None and temperature is None else beams,
+        "beams": beams,
         "length_penalty": length_penalty,
         "temperature": temperature,
         "top_k": top_k,

@@ -41,6 +41,7 @@ class Predictor:
         model, self._variables, self.preprocessing = restore(run, checkpoint, register=register)
         if writing or prompt:
             model = _writing(model, self.preprocessing, dict(writing or {}), prompt)
+        self.model = model
         self._objectives = folder.require(Path(run)).objectives
         self.columns = table_columns(Path(run), self.preprocessing)
         self._apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
@@ -84,7 +85,10 @@ def _writing(
         words = tuple(kind.encoded(prompt)) if isinstance(kind, Text) else ()
         if head.unknown in words:
             raise UserError(f"prompt {prompt!r:.60}: has words that target {head.target!r} lacks")
-        heads[name] = head.clone(**fields, prompt=words)
+        # Unless they are given: enough beams for the texts, and none where words are drawn.
+        drawn = fields.get("temperature") is not None
+        beams = 1 if drawn else max(head.beams, fields.get("num", 1))
+        heads[name] = head.clone(**{"beams": beams, **fields}, prompt=words)
         heads[name].check_fields()
     return model.clone(heads=heads)
 

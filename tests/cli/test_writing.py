@@ -9,6 +9,7 @@ import pytest
 
 import mmjax
 from mmjax.data.tables import columns
+from mmjax.evaluation.predictions import Predictor
 from mmjax.train.loop.fit import fit
 from tests.cli.command import mmjax as command
 from tests.cli.command import process
@@ -44,6 +45,7 @@ def described(tmp_path_factory):
         vocabulary_size=kinds.targets["said"].vocabulary_size,
         width=32,
         length=kinds.targets["said"].max_words,
+        beams=3,
     )
     words = kinds.transforms["note"].vocabulary_size
     experiment = mmjax.Experiment(
@@ -94,6 +96,14 @@ def test_predict_prints_the_text_and_its_log_probability(described):
     assert "green bird" in missing and "(table was missing)" in missing
 
 
+def test_beams_stay_as_in_the_training_unless_they_are_given(described):
+    def beams(**writing):
+        return Predictor(described / "run", writing=writing).model.heads_by_output["said"].beams
+
+    assert [beams(), beams(num=1), beams(num=2), beams(num=5)] == [3, 3, 3, 5]
+    assert beams(num=2, beams=2) == 2 and beams(temperature=0.5, num=2) == 1
+
+
 def test_a_file_of_predictions_has_the_further_texts_as_columns(described):
     command(
         "predict", described / "run", "--batch", described / "rows.csv",
@@ -125,7 +135,7 @@ def test_what_cannot_be_written_is_refused_in_a_line(described, flags, message):
 def test_a_run_without_a_decoder_writes_nothing(finished):
     done = process("predict", finished[0], "--text", "seven", "--num", "3")
     assert done.returncode == 1
-    assert "num, beams: the run writes no text: it has no decoder" in done.stderr
+    assert "num: the run writes no text: it has no decoder" in done.stderr
 
 
 def test_describe_counts_the_decoder_by_teacher_forcing(described):

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from mmjax.data.targets.target import Target
 from mmjax.data.transforms import tokenizer as tokenization
-from mmjax.data.transforms.text import WORD_LIMIT, TextFit
+from mmjax.data.transforms.text import CACHED_TEXTS, WORD_LIMIT, TextFit
 from mmjax.data.transforms.tokenizer import Kind
 from mmjax.data.transforms.transform import Remark
 from mmjax.errors import UserError
@@ -54,6 +54,11 @@ class Text(Target):
         return tokenization.parse(self.tokenizer)
 
     @cached_property
+    def _words(self) -> dict[str, list[int]]:
+        """A cache: every epoch reads the same texts."""
+        return {}
+
+    @cached_property
     def end(self) -> int:
         """The word that begins and ends a text."""
         return tokenization.end(self._tokenizer)
@@ -83,8 +88,12 @@ class Text(Target):
 
     def encoded(self, text: str) -> list[int]:
         """The words of a text, without the end."""
-        text = tokenization.printable(text)
-        return tokenization.encode(self._tokenizer, text if text.strip() else "").ids
+        words = self._words.get(text)
+        if words is None:
+            if len(self._words) >= CACHED_TEXTS:
+                self._words.clear()
+            words = self._words[text] = tokenization.encode(self._tokenizer, text).ids
+        return words
 
     def decoded(self, words: Sequence[int] | np.ndarray) -> str:
         """The text of words, up to the end; an unknown word is "\ufffd"."""

@@ -18,7 +18,7 @@ from mmjax.errors import UserError
 from mmjax.types import Masked
 
 WORD_LIMIT = 1_000_000  # of one row; more would fill the memory
-_CACHED_TEXTS = 65_536
+CACHED_TEXTS = 65_536
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,8 @@ class TextTransform(Transform):
         return remarks
 
     def _encoded(self, text: str) -> Encoding:
-        """Without special words. Blanks alone are an empty text, though bytes encode them."""
-        text = tokenization.printable(text)
-        return tokenization.encode(self._tokenizer, text if text.strip() else "")
+        """Without special words."""
+        return tokenization.encode(self._tokenizer, text)
 
     def _ids(self, text: Any) -> np.ndarray:
         if not isinstance(text, str):
@@ -155,7 +154,7 @@ class TextTransform(Transform):
                 encoded.truncate(self._room)
                 encoded = self._tokenizer.post_process(encoded)
             ids = np.array(encoded.ids, np.int32)
-            if len(self._rows) >= _CACHED_TEXTS:
+            if len(self._rows) >= CACHED_TEXTS:
                 self._rows.clear()
             self._rows[text] = ids
         return ids

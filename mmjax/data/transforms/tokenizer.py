@@ -79,7 +79,12 @@ def parse(text: str) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, text: str) -> Encoding:
-    """Encode a text without special words; a UserError where the tokenizer fails."""
+    """Encode a text without special words; a UserError where the tokenizer fails.
+
+    Blanks alone are an empty text, though bytes encode them.
+    """
+    text = printable(text)
+    text = text if text.strip() else ""
     with _library_errors(f"the run's tokenizer fails on {text!r:.60}:"):
         return tokenizer.encode(text, add_special_tokens=False)
 

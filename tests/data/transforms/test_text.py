@@ -94,7 +94,7 @@ def test_the_result_is_a_copy_of_what_is_remembered(transform):
 
 
 def test_remembered_texts_stay_few(transform, monkeypatch):
-    monkeypatch.setattr("mmjax.data.transforms.text._CACHED_TEXTS", 10)
+    monkeypatch.setattr("mmjax.data.transforms.text.CACHED_TEXTS", 10)
     transform([f"boot {number}" for number in range(100)])
     assert len(transform._rows) <= 10
 

@@ -25,7 +25,7 @@ class Experiment:
         data: the data set
         optim: the optimiser and its schedule
         steps: number of updates
-        balance: method against one modality dominating the others
+        balance: method against one modality, or one task, dominating the others
         batch_size: examples per step, over all devices
         seed: random seed of parameters, data order, pairing, augmentation and dropout
         ema: decay of an exponential moving average of the parameters, which is then evaluated

@@ -16,7 +16,7 @@ from mmjax.balance.balance import Balance
 class PcGrad(Balance):
     """The gradient of each task loses what conflicts with another's; then they are added.
 
-    g_i <- g_i - (g_i . g_j / |g_j|^2) g_j  wherever g_i . g_j < 0, over the tasks j in random order.
+    g_i <- g_i - (g_i . g_j / |g_j|^2) g_j  where g_i . g_j < 0, over the tasks j in random order.
     All of it happens in the span of the gradients: with g_i = sum_k c_ik g_k, the products of the
     gradients are enough to find c, and column sums of c are the weights of the gradients.
     """

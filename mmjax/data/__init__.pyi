@@ -5,7 +5,9 @@ from .dataset import Place as Place
 from .dataset import Source as Source
 from .datasets import DigitsClass as DigitsClass
 from .datasets import DigitsMatch as DigitsMatch
+from .datasets import DigitsTasks as DigitsTasks
 from .datasets import FashionMatch as FashionMatch
+from .datasets import Mixed as Mixed
 from .datasets import MnistMatch as MnistMatch
 from .datasets import Planted as Planted
 from .datasets import PlantedChain as PlantedChain

@@ -54,7 +54,9 @@ def prepare(experiment: Experiment, run: Path, mesh: Mesh | None = None) -> Read
             experiment.batch_size, compute.devices, parts=compute.accumulate, fsdp=compute.fsdp
         )
     experiment.data.prepare()
-    preprocessing = folder.preprocessing(run, experiment) or experiment.data.preprocessing()
+    # A model may read some of the modalities that the data have.
+    fitted = folder.preprocessing(run, experiment) or experiment.data.preprocessing()
+    preprocessing = fitted.using(experiment.model.encoders)
     require_agreement(experiment, preprocessing)
     stream = BatchStream(experiment, preprocessing)
     trainer = Trainer(experiment, preprocessing, stream.first(), mesh)

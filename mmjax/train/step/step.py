@@ -57,9 +57,7 @@ def train_step(
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     own = key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
     forward = functools.partial(_forward, model, objectives)
-    losses = functools.partial(
-        task_losses, objectives=objectives, balance=balance, step=state.step
-    )
+    losses = functools.partial(task_losses, objectives=objectives, balance=balance, step=state.step)
     tasks = Tasks(balance, sorted(objectives), state.balance, jax.random.fold_in(key, TASK_KEY))
     with collectives.over(axis):
         given = (state.params, state.collections, _present(batch), own)

@@ -15,7 +15,7 @@ _OF_HEADS = ("heads_", "alone_")  # as Model.path_of_head and Model.probe_prefix
 
 
 class Tasks:
-    """One step's tasks. Losses are `[loss]`: those of the tasks, then what modules add, of weight 1."""
+    """One step's tasks. `[loss]`: one of each task, and last what modules add, of weight 1."""
 
     def __init__(self, balance: Balance, names: Sequence[str], carried: Any, key: Array) -> None:
         self._balance, self._names, self._carried, self._key = balance, names, carried, key

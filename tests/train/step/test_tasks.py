@@ -21,7 +21,11 @@ from tests.samples import target
 from tests.train.step.test_step import batch, close, model
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
-HEADS = {"digit": Classes(classes=3, hidden=()), "ink": Number(hidden=()), "match": Logit(hidden=())}
+HEADS = {
+    "digit": Classes(classes=3, hidden=()),
+    "ink": Number(hidden=()),
+    "match": Logit(hidden=()),
+}
 TASKS = {
     "digit": SoftmaxCrossEntropy(output="digit", target="digit", weight=0.5),
     "ink": SquaredError(output="ink", target="ink"),

@@ -32,6 +32,8 @@ class Experiment:
             (Polyak and Juditsky 1992); 0: none
         init: folder of a finished run whose variables the training starts from, or parts of runs:
             encoders.image=runs/a:encoders.photo,fusion=runs/b; None: fresh ones
+        teacher: folder of a finished run, of any modalities of the data, whose outputs are targets
+            of distillation objectives: `teacher_<head>` and `teacher_embedding`; None: no teacher
         compute: devices, memory and speed
         keeping: validations, checkpoints and logs
     """
@@ -47,6 +49,7 @@ class Experiment:
     seed: int = 0
     ema: float = 0.0
     init: Place = None
+    teacher: Place = None
     compute: Compute = dataclasses.field(default_factory=Compute)
     keeping: Keeping = dataclasses.field(default_factory=Keeping)
 

@@ -48,7 +48,7 @@ class CaptionMatch(Match):
     def perturb(
         self, inputs: Inputs, preprocessing: Preprocessing, rng: Rng, share: Share | None = None
     ) -> Inputs:
-        texts = ("text",) if "text" in inputs else ()
+        texts = ("text",) if "text" in preprocessing.transforms else ()
         return drop_words(inputs, texts, preprocessing, self.word_dropout, rng, share)
 
     @property

@@ -7,6 +7,7 @@ from mmjax.data.datasets.digits_tasks import DigitsTasks as DigitsTasks
 from mmjax.data.datasets.fashion_match import FashionMatch as FashionMatch
 from mmjax.data.datasets.mixed import Mixed as Mixed
 from mmjax.data.datasets.mnist_match import MnistMatch as MnistMatch
+from mmjax.data.datasets.spoken_digit import SpokenDigit as SpokenDigit
 from mmjax.data.datasets.spoken_match import SpokenMatch as SpokenMatch
 from mmjax.data.synthetic.planted import Planted as Planted
 from mmjax.data.synthetic.planted_chain import PlantedChain as PlantedChain
@@ -21,6 +22,7 @@ DATASETS: dict[str, type[Dataset]] = {
     "mnist_match": MnistMatch,
     "fashion_match": FashionMatch,
     "spoken_match": SpokenMatch,
+    "spoken_digit": SpokenDigit,
     "planted": Planted,
     "planted_chain": PlantedChain,
     "planted_number": PlantedNumber,

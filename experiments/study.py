@@ -28,8 +28,9 @@ Scores = dict[str, dict[str, list[float]]]  # {model: {condition: one for each s
 class Study:
     """What the models have in common, and the fusions that are compared.
 
-    `metric` is one of the objective's, such as `accuracy`; `conditions` are more data sets to test
-    on, by name, which differ from `data` in their test split alone.
+    `metric` is one of the objective's, such as `accuracy`, and `more` are others that are measured
+    on the whole test split; `conditions` are more data sets to test on, by name, which differ from
+    `data` in their test split alone.
     """
 
     data: mmjax.data.Dataset
@@ -43,7 +44,13 @@ class Study:
     batch_size: int = 64
     dropped: float = 0.3  # chance of each modality to be hidden in the training of the last fusion
     higher: bool = True  # whether a higher value of the metric is better
+    more: tuple[str, ...] = ()
     conditions: Mapping[str, mmjax.data.Dataset] = dataclasses.field(default_factory=dict)
+
+    def shortened(self) -> "Study":
+        """With the last fusion alone and 30 steps, to see whether it runs."""
+        name, fusion = [*self.fusions.items()][-1]
+        return dataclasses.replace(self, fusions={name: fusion}, steps=30)
 
     def models(self) -> dict[str, mmjax.Multimodal]:
         """Every model by its name in the table."""
@@ -136,11 +143,11 @@ def _outputs(path: Path, splits: Mapping[str, _Split]) -> dict[tuple[str, str | 
     return found
 
 
-def score(study: Study, split: _Split, values: np.ndarray) -> float:
-    """The metric of outputs on a split."""
+def metrics(study: Study, split: _Split, values: np.ndarray) -> Mapping[str, float]:
+    """All metrics of outputs on a split."""
     outputs = mmjax.Outputs({study.objective.output: jax.numpy.asarray(values)})
     records = jax.device_get(study.objective.record(outputs, split.batch))
-    return study.objective.metrics(records, split.kind)[study.metric]
+    return study.objective.metrics(records, split.kind)
 
 
 def _named(key: tuple[str, str | None]) -> str:
@@ -148,7 +155,13 @@ def _named(key: tuple[str, str | None]) -> str:
 
 
 def _measured(study: Study, splits: Mapping[str, _Split], outputs: Any) -> dict[str, float]:
-    return {_named(key): score(study, splits[key[0]], values) for key, values in outputs.items()}
+    found = {}
+    for key, values in outputs.items():
+        measured = metrics(study, splits[key[0]], values)
+        found[_named(key)] = measured[study.metric]
+        if key == ("all", None):
+            found |= {name: measured[name] for name in study.more}
+    return found
 
 
 def _late(study: Study, splits: Mapping[str, _Split], alone: Any) -> dict[str, float]:
@@ -161,15 +174,15 @@ def _late(study: Study, splits: Mapping[str, _Split], alone: Any) -> dict[str, f
         return sum(w * one[split, None] for w, one in zip(shares, alone, strict=True))
 
     def quality(weights: Any) -> float:
-        value = score(study, splits["validation"], added(weights, "validation"))
-        return value if study.higher else -value
+        found = metrics(study, splits["validation"], added(weights, "validation"))
+        return found[study.metric] if study.higher else -found[study.metric]
 
     best = max(grid, key=quality)
-    found = {name: score(study, splits[name], added(best, name)) for name in splits}
+    outputs = {(name, None): added(best, name) for name in splits}
     for place, modality in enumerate(names):
         rest = [0.0 if i == place else max(w, 1e-6) for i, w in enumerate(best)]
-        found[f"without {modality}"] = score(study, splits["all"], added(rest, "all"))
-    return found
+        outputs["all", modality] = added(rest, "all")
+    return _measured(study, splits, outputs)
 
 
 def _columns(rows: list[dict[str, float]]) -> dict[str, list[float]]:

@@ -15,6 +15,7 @@ from .datasets import PlantedNumber as PlantedNumber
 from .datasets import SpokenDigit as SpokenDigit
 from .datasets import SpokenMatch as SpokenMatch
 from .datasets import TableData as TableData
+from .datasets import Utterances as Utterances
 from .preprocessing import Preprocessing as Preprocessing
 from .tables import columns as columns
 from .transforms.augment import ImageAugment as ImageAugment

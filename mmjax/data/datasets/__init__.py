@@ -9,6 +9,7 @@ from mmjax.data.datasets.mixed import Mixed as Mixed
 from mmjax.data.datasets.mnist_match import MnistMatch as MnistMatch
 from mmjax.data.datasets.spoken_digit import SpokenDigit as SpokenDigit
 from mmjax.data.datasets.spoken_match import SpokenMatch as SpokenMatch
+from mmjax.data.datasets.utterances import Utterances as Utterances
 from mmjax.data.synthetic.planted import Planted as Planted
 from mmjax.data.synthetic.planted_chain import PlantedChain as PlantedChain
 from mmjax.data.synthetic.planted_number import PlantedNumber as PlantedNumber
@@ -23,6 +24,7 @@ DATASETS: dict[str, type[Dataset]] = {
     "fashion_match": FashionMatch,
     "spoken_match": SpokenMatch,
     "spoken_digit": SpokenDigit,
+    "utterances": Utterances,
     "planted": Planted,
     "planted_chain": PlantedChain,
     "planted_number": PlantedNumber,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mmjax.metrics.statistics import differ, spread
+from mmjax.statistics.means import differ, spread
 
 
 def test_the_interval_is_that_of_scipy():

@@ -89,8 +89,9 @@ def similarity(left: Attribution, right: Attribution) -> dict[str, float]:
     for name, one in left.integrated.items():
         kept = []
         for a, b in zip(np.abs(one), np.abs(right.integrated[name]), strict=True):
-            if min(np.ptp(a), np.ptp(b)) > 0:
-                result: Any = scipy.stats.spearmanr(a.ravel(), b.ravel())
+            some = (a > 0) | (b > 0)  # what is masked is alike in any case
+            if some.any() and min(np.ptp(a[some]), np.ptp(b[some])) > 0:
+                result: Any = scipy.stats.spearmanr(a[some], b[some])
                 kept.append(result.statistic)
         found[name] = float(np.mean(kept)) if kept else float("nan")
     return found
@@ -176,6 +177,8 @@ def _by_place(
     if not isinstance(parts, dict):
         positions = batch.inputs[name].mask.ndim
         picture = parts.ndim == 4 and positions == 1
+        if positions == 2 and parts.ndim == 3 and parts.shape[1] == 1:
+            return parts[:, 0]  # one token: its features
         return parts.sum(axis=-1) if picture or parts.ndim > max(positions, 2) else parts
     if "words" in parts:
         return parts["words"].sum(axis=-1)

@@ -78,6 +78,17 @@ class Examined:
         count = min(count, len(self))
         return self._pass(self.batches(count), count, keep or {}, noise or {}, seed)[0]
 
+    def memory(self) -> int | None:
+        """Bytes that the program of one batch needs, as its compiler plans; None if unknown."""
+        shown = {name: np.ones(self._size, bool) for name in self.modalities}
+        levels = dict.fromkeys(self.modalities, jnp.zeros((), jnp.float32))
+        given = (self.batches(self._size)[0], shown, levels, jax.random.key(0))
+        plan = self._step.lower(self._opened.restored.variables, *given).compile().memory_analysis()
+        if plan is None:
+            return None
+        sizes = plan.argument_size_in_bytes + plan.output_size_in_bytes
+        return sizes + plan.temp_size_in_bytes
+
     def _read(self, rows: range) -> Any:
         preprocessing = self._opened.restored.preprocessing
         return eval_batches(self.source, preprocessing, batch_size=self._size, rows=rows)

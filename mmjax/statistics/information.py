@@ -60,7 +60,7 @@ def information(joint: Float[np.ndarray, "source target"]) -> float:
     """Mutual information in bits, 0 log 0 = 0."""
     joint = joint / joint.sum()
     apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    some = joint > 0
+    some = (joint > 0) & (apart > 0)  # the smallest numbers have no product
     return max(float(np.sum(joint[some] * np.log2(joint[some] / apart[some]))), 0.0)
 
 

@@ -74,7 +74,7 @@ def clustered(report: Report, count: int) -> dict[str, np.ndarray]:
 
 
 def _figure(report: Report, name: str, found: dict[str, Decomposition], count: int) -> str:
-    drawing = Drawing(width=6, height=0.9 + 0.34 * len(found))
+    drawing = Drawing(width=6.0, height=0.9 + 0.34 * len(found))
     (axes,) = drawing.axes
     begin = np.zeros(len(found))
     hatches = ("", "//", "\\\\", "..")

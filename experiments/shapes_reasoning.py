@@ -37,7 +37,7 @@ import mmjax
 from mmjax import fusion
 from mmjax.devices import compilation_cache
 from mmjax.io import json_file
-from mmjax.metrics.statistics import spread
+from mmjax.statistics.means import spread
 
 DRAWN = 4096  # examples that accuracy on pairs of relations is measured on
 ENCODERS = {

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "mmjax"
 LEVELS = [
     {"types", "errors"},
     {"io"},
-    {"layers", "metrics"},
+    {"layers", "metrics", "statistics"},
     {"encoders", "fusion", "imputation", "heads", "objectives", "balance", "optim", "data"},
     {"models"},
     {"config"},

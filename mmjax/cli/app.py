@@ -13,12 +13,14 @@ from mmjax.cli.index import index
 from mmjax.cli.list import list_parts
 from mmjax.cli.predict import predict
 from mmjax.cli.prepare import prepare
+from mmjax.cli.report import report
 from mmjax.cli.search import search
 from mmjax.cli.serve import serve
 from mmjax.cli.table import table
 
 app = tyro.extras.SubcommandApp()
-for command in (data, fit, prepare, evaluate, predict, index, search, serve, describe, table):
+commands = (data, fit, prepare, evaluate, predict, index, search, serve, describe, table, report)
+for command in commands:
     app.command(command)
 app.command(name="list")(list_parts)
 

@@ -27,7 +27,8 @@ Own = Annotated[
 ]
 
 
-SEVERAL = ("--input", "--templates", "--with", "--columns", "--target")  # flags of several values
+# Flags of several values.
+SEVERAL = ("--input", "--templates", "--with", "--columns", "--target", "--by")
 
 
 def joined(arguments: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Metrics of a split, exact and independent of its order, and statistics of repeated runs."""
+"""Metrics of a split, exact and independent of its order."""
 
 from mmjax.metrics.binary import binary_metrics as binary_metrics
 from mmjax.metrics.calibration import calibration_error as calibration_error
@@ -8,5 +8,3 @@ from mmjax.metrics.ranking import auroc as auroc
 from mmjax.metrics.ranking import average_precision as average_precision
 from mmjax.metrics.regression import regression_metrics as regression_metrics
 from mmjax.metrics.sentiment import sentiment_metrics as sentiment_metrics
-from mmjax.metrics.statistics import differ as differ
-from mmjax.metrics.statistics import spread as spread

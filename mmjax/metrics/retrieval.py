@@ -1,6 +1,6 @@
 """Retrieval: how well queries find what belongs to them in a gallery; exact."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
@@ -27,6 +27,21 @@ def retrieval(
         the mean over right items of (right items up to it) / (items up to it); `ndcg`: Jarvelin
         and Kekalainen 2002, doi:10.1145/582415.582418, with gain 1 for right items.
     """
+    found = by_query(queries, gallery, group)
+    return {name: summary_of(name)(values) for name, values in found.items()}
+
+
+def summary_of(name: str) -> Callable[[Float[np.ndarray, "query"]], float]:
+    """How a metric of this module follows from the values of all queries: median or mean."""
+    return lambda values: float((np.median if name.startswith("median") else np.mean)(values))
+
+
+def by_query(
+    queries: Float[np.ndarray, "query dim"],
+    gallery: Float[np.ndarray, "item dim"],
+    group: Shaped[np.ndarray, "row 2"],
+) -> dict[str, Float[np.ndarray, "query"]]:
+    """The values of each query that the metrics of `retrieval` summarise, by their names."""
     group = _numbered(group)
     rows = np.column_stack([group.astype(np.float64), gallery.astype(np.float64)])
     _, kept = np.unique(rows, axis=0, return_index=True)
@@ -38,12 +53,12 @@ def retrieval(
         best.append(ranks[0])
         precision.append(_precision(ranks))
         gain.append(np.sum(1 / np.log2(ranks + 1)) / np.sum(1 / np.log2(right + 1)))
-    found = np.array(best)
+    found = np.array(best, np.float64)
     return {
-        **{f"recall_{k}": float(np.mean(found <= k)) for k in RANKS},
-        "median_rank": float(np.median(found)),
-        "map": float(np.mean(precision)),
-        "ndcg": float(np.mean(gain)),
+        **{f"recall_{k}": (found <= k).astype(np.float64) for k in RANKS},
+        "median_rank": found,
+        "map": np.array(precision, np.float64),
+        "ndcg": np.array(gain, np.float64),
     }
 
 

@@ -13,7 +13,7 @@ from jax import Array
 from mmjax.errors import UserError
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tracing import collectives
-from mmjax.metrics.retrieval import retrieval
+from mmjax.metrics import retrieval
 from mmjax.objectives.objective import Objective
 from mmjax.types import Batch, Outputs, WeightedMean
 
@@ -91,11 +91,17 @@ class Pairs(Objective):
     def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
         """Recall, ranks and precision of searching each modality by the other."""
         del kind
+        found = self.by_query(records)
+        return {name: retrieval.summary_of(name)(values) for name, values in found.items()}
+
+    def by_query(self, records: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The values of each query that the metrics summarise."""
         kept = records["weight"] > 0
         if not np.any(kept):
             return {}
         first, second, group = (records[name][kept] for name in ("first", "second", "group"))
-        there, back = retrieval(first, second, group), retrieval(second, first, group)
+        there = retrieval.by_query(first, second, group)
+        back = retrieval.by_query(second, first, group)
         forward, backward = ("second", "first")
         if self.modalities:
             forward, backward = self.modalities[1], self.modalities[0]

@@ -8,7 +8,8 @@ import numpy as np
 
 from mmjax.errors import UserError
 from mmjax.evaluation.cost import Cost
-from mmjax.metrics.statistics import SIGNIFICANCE, differ, spread
+from mmjax.statistics.hypotheses import SIGNIFICANCE, differ
+from mmjax.statistics.means import spread
 
 SOLVED = 0.98  # share of the best possible score from which on a task counts as solved
 

@@ -1,22 +1,17 @@
 """A page of what a table holds: examples of every split as they look. It needs no server."""
 
-import base64
 import html
-import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from mmjax.data.dataset import SPLITS
 from mmjax.data.datasets import TableData
-from mmjax.data.transforms.audio import Recording
+from mmjax.reports.shown import shown
 
 _EXAMPLES = 12  # of each split
-_LETTERS = 300  # of a text
-_POINTS = 400  # of a curve
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
   color: #222; background: #fff }
@@ -73,49 +68,5 @@ def _counts(facts: Mapping[str, Any]) -> Iterator[str]:
 def _table(values: Mapping[str, Any], count: int) -> Iterator[str]:
     yield "<table><tr>" + "".join(f"<th>{html.escape(name)}" for name in values) + "</tr>"
     for row in range(count):
-        yield "<tr>" + "".join(f"<td>{_shown(rows[row])}" for rows in values.values()) + "</tr>"
+        yield "<tr>" + "".join(f"<td>{shown(rows[row])}" for rows in values.values()) + "</tr>"
     yield "</table>"
-
-
-def _shown(value: Any) -> str:
-    """HTML of a value: a picture, a curve, or text."""
-    if value is None:
-        return '<span class="missing">missing</span>'
-    if isinstance(value, Recording):
-        samples = value.samples if value.samples.ndim == 1 else value.samples.mean(axis=1)
-        return f"{_curve(samples[:, None])}<br>{len(samples) / value.sample_rate:.2f} s"
-    if isinstance(value, np.ndarray) and value.ndim == 3 and value.dtype in (np.uint8, np.uint16):
-        return _picture(value)
-    if isinstance(value, np.ndarray):
-        table = np.atleast_2d(value)
-        shape = " x ".join(map(str, table.shape))
-        return f"{_curve(table if len(table) > 1 else table.T)}<br>{shape} numbers"
-    if isinstance(value, Mapping):
-        return "<br>".join(html.escape(f"{key}: {cell}") for key, cell in value.items())
-    text = ", ".join(value) if isinstance(value, list) else str(value)
-    return html.escape(text[:_LETTERS] + (" ..." if len(text) > _LETTERS else ""))
-
-
-def _picture(pixels: np.ndarray) -> str:
-    if pixels.dtype == np.uint16:
-        pixels = (pixels / max(int(pixels.max()), 1) * 255).astype(np.uint8)
-    content = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(content, "PNG")
-    return (
-        f'<img alt="" src="data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}">'
-    )
-
-
-def _curve(series: np.ndarray) -> str:
-    """The first four channels `[step, channel]` as lines."""
-    step = max(1, len(series) // _POINTS)
-    series = series[::step, :4].astype(np.float64)
-    low, high = float(series.min(initial=0)), float(series.max(initial=0))
-    scaled = 58 - 56 * (series - low) / max(high - low, 1e-12)
-    x = np.linspace(0, 200, len(series))
-    colours = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
-    lines = []
-    for colour, y in zip(colours, scaled.T, strict=False):
-        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-        lines.append(f'<polyline fill="none" stroke="{colour}" points="{points}"/>')
-    return f'<svg width="200" height="60" viewBox="0 0 200 60">{"".join(lines)}</svg>'

@@ -9,8 +9,8 @@ import numpy as np
 from mmjax.config import storage
 from mmjax.errors import UserError
 from mmjax.io import json_file
-from mmjax.metrics.statistics import spread
 from mmjax.runs import folder
+from mmjax.statistics.means import spread
 
 
 def summarise(runs: Sequence[Path], metric: str) -> tuple[list[str], list[list[str]]]:

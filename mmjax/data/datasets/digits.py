@@ -33,7 +33,7 @@ class Digits(ImageBuilder):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         from sklearn.datasets import load_digits
 
-        levels, labels = load_digits(return_X_y=True)
+        levels, labels = map(np.asarray, load_digits(return_X_y=True))
         images = np.rint(levels * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)
         return {
             split: self._generate_examples(images[chosen], labels[chosen])

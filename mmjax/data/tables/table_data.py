@@ -25,7 +25,7 @@ from mmjax.data.transforms.augment import ImageAugment, drop_words
 from mmjax.errors import MissingFileError, UserError
 from mmjax.io.bad_rows import Fault, report_faults
 from mmjax.io.safe_open import read_file
-from mmjax.io.tables import Format
+from mmjax.io.tables import Format, RowError, read_rows
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,19 @@ class TableData(Dataset):
         whole = self._built.preprocessing
         used = {name: part for name, part in whole.transforms.items() if self._uses(name)}
         return Preprocessing(used, whole.targets)
+
+    def cells(self, split: str, columns: Sequence[str]) -> dict[str, list[str]]:
+        """Any columns of the file, for each row of a split, as text; "" where a cell is empty.
+
+        Raises:
+            UserError: the file has no such column.
+        """
+        check_split(split)
+        places = [row.place for row in self._built.store.take(self._built.order[split])]
+        rows = dict(read_rows(self.path, format=self.format, required=columns))
+        found = [rows[place] for place in places]
+        texts = [{} if isinstance(one, RowError) else one for one in found]
+        return {n: ["" if one.get(n) is None else str(one[n]) for one in texts] for n in columns}
 
     @property
     def faults(self) -> Sequence[Fault]:

@@ -15,8 +15,8 @@ from mmjax.config.sweep import Point
 from mmjax.devices import cpu, parallel
 from mmjax.errors import UserError
 from mmjax.io import json_file
-from mmjax.metrics.statistics import LEVEL, spread
 from mmjax.runs import folder
+from mmjax.statistics.means import LEVEL, spread
 from mmjax.train.loop.fit import fit, fit_together
 
 FILE = "trainings.json"

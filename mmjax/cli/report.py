@@ -1,0 +1,63 @@
+"""`mmjax report`: a page about a finished run."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mmjax.cli import options
+
+
+def report(
+    run: options.Run,
+    /,
+    out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None,
+    figures: Path | None = None,
+    split: str = "test",
+    checkpoint: str = "last",
+    data_dir: str | None = None,
+    by: tuple[str, ...] = (),
+    group: str | None = None,
+    sample: int = 1000,
+    resamples: int = 1000,
+    own: options.Own = (),
+) -> None:
+    """Write a page about a run: metrics with intervals, mistakes, modalities, cost.
+
+    Args:
+        out: the page; by default report.html in the run's folder
+        figures: folder for the drawings as PNG and SVG
+        split: train, validation or test
+        checkpoint: last, best (by the run's validation metric), whole (the newest that is not
+            damaged), or a step
+        data_dir: folder of the data; by default as in the training
+        by: further columns of the table, to compare groups of its rows
+        group: column of the table whose equal values, such as a person, are drawn together
+        sample: examples of analyses that need many passes, such as those of hidden modalities
+        resamples: of the bootstrap
+    """
+    from mmjax.errors import UserError
+    from mmjax.reports.report import Report
+    from mmjax.reports.sections import SECTIONS
+
+    for name, value in (("--sample", sample), ("--resamples", resamples)):
+        if value < 1:
+            raise UserError(f"{name}: expected at least 1, got {value}")
+    options.prepare_process(own)
+    page = out or run / "report.html"
+    made = Report(
+        run,
+        split,
+        checkpoint=checkpoint,
+        data_dir=data_dir,
+        sample=sample,
+        by=by,
+        group=group,
+        resamples=resamples,
+        figures=figures,
+    )
+    size = made.write(page, SECTIONS)
+    if made.absent:
+        print(f"without the data: {made.absent}", file=sys.stderr)
+    print(f"report: {page}  ({size / 1e6:.1f} MB)")

@@ -1,0 +1,154 @@
+"""The report of a run: what its sections read, computed once, and the page that they make."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from mmjax.config import Experiment
+from mmjax.data.datasets import TableData
+from mmjax.data.preprocessing import Preprocessing
+from mmjax.errors import UserError
+from mmjax.evaluation.examined import Examined, Records
+from mmjax.evaluation.opened import open_run
+from mmjax.reports import page
+from mmjax.reports.drawing import Drawing
+from mmjax.reports.task import Task
+from mmjax.runs import folder
+from mmjax.runs.restore import restore
+
+Write = Callable[["Report"], Iterator[str]]
+
+
+class Report:
+    """A run, one of its splits, and what is computed from both when a section asks for it."""
+
+    def __init__(
+        self,
+        run: Path,
+        split: str = "test",
+        *,
+        checkpoint: str = "last",
+        data_dir: str | None = None,
+        sample: int = 1000,
+        by: Sequence[str] = (),
+        group: str | None = None,
+        resamples: int = 1000,
+        figures: Path | None = None,
+    ) -> None:
+        """Open the run. Without its data, `absent` says what is missing.
+
+        Args:
+            run: the folder of a finished run
+            split: train, validation or test
+            checkpoint: as in `restore`
+            data_dir: where the data are, by default as in the training
+            sample: examples of analyses that need many passes
+            by: further columns of the table, to compare groups of its rows
+            group: column of the table whose equal values are drawn together; by default the one
+                that kept them in one split
+            resamples: of the bootstrap
+            figures: folder for the drawings; None: only the page has them
+
+        Raises:
+            UserError: not a finished run, no such split, or no such column.
+        """
+        self.run, self.split, self.sample, self.figures = run, split, sample, figures
+        self.by, self.resamples, self._drawn = by, resamples, 0
+        self.experiment: Experiment = folder.require(run)
+        self.restored = restore(run, checkpoint)
+        self.absent = ""
+        try:
+            self.opened = open_run(run, checkpoint, data_dir=data_dir)
+            self.examined = Examined(self.opened, split)
+        except FileNotFoundError as error:
+            self.absent = str(error)
+        else:
+            self.experiment = self.opened.experiment
+            group = group or getattr(self.experiment.data, "group", None)
+            self._groups = self.cells([group])[group] if group is not None else None
+            self.cells(by)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Of the run."""
+        return self.restored.preprocessing
+
+    @cached_property
+    def _whole(self) -> tuple[Records, dict[str, np.ndarray]]:
+        return self.examined.whole()
+
+    @property
+    def present(self) -> Mapping[str, Bool[np.ndarray, "example"]]:
+        """Which examples of the split have which modality."""
+        return self._whole[1]
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """One for each objective."""
+        return [self.task(name, records) for name, records in self._whole[0].items()]
+
+    def task(self, name: str, records: Mapping[str, np.ndarray]) -> Task:
+        """An objective with some records."""
+        objective = self.experiment.objectives[name]
+        kind = self.preprocessing.targets.get(objective.target or "")
+        return Task(name, objective, kind, records, self.resamples, self._groups)
+
+    @property
+    def count(self) -> int:
+        """Examples of analyses that need many passes."""
+        return min(self.sample, len(self.examined))
+
+    def inputs(self, rows: Int[np.ndarray, "row"]) -> list[dict[str, Any]]:
+        """The raw modalities of some examples of the split."""
+        found = self.examined.source.read(rows, None).inputs
+        return [{name: values[i] for name, values in found.items()} for i in range(len(rows))]
+
+    def cells(self, columns: Sequence[str]) -> dict[str, list[str]]:
+        """Columns of the table that the run reads, for each example of the split."""
+        data = self.experiment.data
+        if columns and not isinstance(data, TableData):
+            raise UserError(f"--by {columns[0]}: the run reads no table, so it has no columns")
+        return data.cells(self.split, columns) if isinstance(data, TableData) and columns else {}
+
+    def figure(
+        self,
+        name: str,
+        drawing: Drawing,
+        alt: str,
+        how: str,
+        header: page.Row,
+        rows: Sequence[page.Row],
+    ) -> str:
+        """HTML of a drawing with its numbers; it is saved too where the user wants it.
+
+        Args:
+            name: of the file, and of the ids on the page
+            drawing: what is drawn
+            alt: what it shows, in a sentence
+            how: how to read it
+            header: of the table of its numbers
+            rows: of this table
+        """
+        self._drawn += 1
+        if self.figures is not None:
+            drawing.save(self.figures, name)
+        numbers = page.table(header, rows)
+        return page.figure(f"f{self._drawn}", drawing.svgs(), alt, how, numbers)
+
+    def write(self, path: Path, sections: Mapping[str, Write]) -> int:
+        """Write the page; returns its bytes. A section that is empty is left out."""
+        if self.absent:
+            text = f"The data are not at hand, so nothing could be measured: {self.absent}"
+            intro = page.paragraph(text, "warning")
+        else:
+            intro = page.paragraph(
+                f"{len(self.examined):,} examples of the {self.split} split. Intervals are 95 % "
+                f"bootstrap intervals of up to {self.resamples:,} resamples.",
+                "quiet",
+            )
+        bodies = [(title, "".join(section(self))) for title, section in sections.items()]
+        return page.write(path, f"Report: {self.run.name}", intro, [b for b in bodies if b[1]])

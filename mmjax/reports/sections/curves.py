@@ -1,0 +1,38 @@
+"""Loss and first metric over the steps of the training."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmjax.reports import page
+from mmjax.reports.drawing import Drawing, line
+from mmjax.reports.report import Report
+from mmjax.runs import log
+
+_ROWS = 40  # of the table
+
+
+def curves(report: Report) -> Iterator[str]:
+    """One figure of the log."""
+    path: Path = report.run / log.FILE
+    records = log.read(path) if path.is_file() else []
+    if not records:
+        yield page.paragraph("The run has no log of its training.")
+        return
+    known = dict.fromkeys(name for record in records for name in record)
+    names = ["loss", *(name for name in known if name.endswith("/accuracy"))][:3]
+    drawing, rows = Drawing(len(names)), []
+    for axes, name in zip(drawing.axes, names, strict=True):
+        for place, split in enumerate(("train", "validation")):
+            points = [(r["step"], r[name]) for r in records if r["split"] == split and name in r]
+            rows += [(name, split, *point) for point in points[:: len(points) // _ROWS + 1]]
+            if points:
+                mark = "o" if split == "validation" else ""  # there may be one only
+                axes.plot(*zip(*points, strict=True), label=split, marker=mark, **line(place))
+        axes.set(xlabel="step", ylabel=name)
+    drawing.legend()
+    best = [r["loss"] for r in records if r["split"] == "validation" and "loss" in r]
+    alt = f"Curves of {', '.join(names)}"
+    alt += f"; the lowest validation loss is {min(best):.4g}" if best else ""
+    how = "A validation loss that rises while the training loss falls is overfitting."
+    header = ("quantity", "split", "step", "value")
+    yield report.figure("curves", drawing, alt, how, header, rows)

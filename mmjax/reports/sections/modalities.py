@@ -1,0 +1,104 @@
+"""What each modality is worth: every subset of them, Shapley values and interactions."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from mmjax.reports import page
+from mmjax.reports.drawing import Drawing, line
+from mmjax.reports.report import Report
+from mmjax.reports.task import Task
+from mmjax.statistics.shapley import interactions, shapley, subsets
+
+_MOST = 6  # modalities of which every subset is measured
+
+
+def modalities(report: Report) -> Iterator[str]:
+    """A table over subsets, and what follows from it."""
+    if report.absent:
+        return
+    names = report.examined.modalities
+    for name in names:
+        share = float(np.mean(report.present[name]))
+        if share == 0:
+            yield page.paragraph(f"{name} is missing in every example: it adds nothing here.")
+        elif share < 1:
+            yield page.paragraph(f"{name} is present in {share:.1%} of the examples.")
+    if len(names) > _MOST:
+        yield page.paragraph(
+            f"{len(names)} modalities have {2 ** len(names):,} subsets: shown are each alone and "
+            "each left out; Shapley values are not computed."
+        )
+        parts = [frozenset(), *(frozenset({n}) for n in names)]
+        parts += [frozenset(names) - {n} for n in names] + [frozenset(names)]
+    else:
+        parts = subsets(names)
+    count = report.count
+    measured = {
+        part: report.examined.changed(count, {name: np.full(count, name in part) for name in names})
+        for part in parts
+    }
+    for task in report.tasks:
+        if task.family == "pairs":
+            yield page.paragraph(f"{task.name} compares two modalities: it needs both.")
+            continue
+        tasks = {part: report.task(task.name, found[task.name]) for part, found in measured.items()}
+        values = {part: one.worth(one.records) for part, one in tasks.items()}
+        yield f"<h3>{page.html.escape(task.name)}</h3>"
+        rows = [
+            (_title(part, names), values[part], _interval(tasks[part]))
+            for part in sorted(parts, key=lambda part: (-len(part), -_finite(values[part])))
+        ]
+        # What has an interval is a mean over examples.
+        header = ("visible", task.worth_name, f"95 % interval of the {task.score_name}")
+        title = f"The first {count:,} examples with only these modalities visible"
+        yield page.table(header, rows, title)
+        if any(math.isnan(value) for value in values.values()):
+            yield page.paragraph(
+                f"{task.worth_name} is not defined for every subset: no Shapley values."
+            )
+        elif len(names) <= _MOST:
+            yield _shapley(report, task, values)
+
+
+def _shapley(report: Report, task: Task, values: dict[frozenset[str], float]) -> str:
+    """The figure of Shapley values and interactions."""
+    worth, pairs = shapley(values), interactions(values)
+    whole = values[max(values, key=len)] - values[frozenset()]
+    bars = {**worth, **{" x ".join(pair): value for pair, value in pairs.items()}}
+    drawing = Drawing(width=5.5, height=0.8 + 0.32 * len(bars))
+    (axes,) = drawing.axes
+    colours = [line(0)["color"]] * len(worth) + [line(1)["color"]] * len(pairs)
+    axes.barh(list(bars)[::-1], list(bars.values())[::-1], color=colours[::-1], height=0.6)
+    axes.axvline(0, color="#888888", linewidth=0.8)
+    axes.set(xlabel=task.worth_name)
+    best = max(worth, key=lambda name: worth[name])
+    rows = [*worth.items(), ("all Shapley values together", math.fsum(worth.values()))]
+    rows += [("all modalities - none", whole)]
+    rows += [(f"interaction {' x '.join(pair)}", value) for pair, value in pairs.items()]
+    return report.figure(
+        f"{task.name}_shapley",
+        drawing,
+        f"Shapley values of the modalities; {best} adds most, {worth[best]:.3g}",
+        f"Bars of modalities share out the {whole:.3g} of {task.worth_name} between no modality "
+        "and all. Bars of pairs (A x B): above 0 both together add more than each alone (synergy), "
+        "below 0 what one adds the other adds too (redundancy).",
+        ("modality", task.worth_name),
+        rows,
+    )
+
+
+def _interval(task: Task) -> str:
+    if not len(task.rows):
+        return "-"
+    found = task.mean(np.ones(len(task.rows), bool))
+    return page.interval(found.low, found.high)
+
+
+def _title(part: frozenset[str], names: tuple[str, ...]) -> str:
+    return ", ".join(name for name in names if name in part) or "none"
+
+
+def _finite(value: float) -> float:
+    return -math.inf if math.isnan(value) else value

@@ -1,0 +1,213 @@
+"""The page about a run: what it says is what was planted, and it is legal whatever is missing."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import jax
+import numpy as np
+import pytest
+
+import mmjax
+from mmjax.errors import UserError
+from mmjax.io import json_file
+from mmjax.reports.report import Report
+from mmjax.reports.sections import SECTIONS
+from mmjax.reports.sections.robustness import area
+from mmjax.reports.sections.slices import _groups
+from mmjax.reports.task import Task
+from mmjax.statistics.information import counted, decompose
+from mmjax.train.loop.fit import fit
+from tests.data.tables.made import made
+
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
+FLAGS += ["--virtual-time-budget=5000", "--dump-dom"]
+
+
+@pytest.fixture(scope="module")
+def written(synergy, tmp_path_factory):
+    """(report, page, folder of figures)."""
+    folder = tmp_path_factory.mktemp("report")
+    with jax.numpy_dtype_promotion("standard"):
+        report = Report(synergy, sample=400, resamples=50, figures=folder / "figures")
+        report.write(folder / "page.html", SECTIONS)
+    return report, folder / "page.html", folder / "figures"
+
+
+def test_every_figure_has_its_numbers_a_name_and_a_file(written):
+    _, path, figures = written
+    text = path.read_text()
+    for title in ("Metrics", "Classes", "Examples", "Modalities", "Missing and noisy", "Cost"):
+        assert f">{title}" in text
+    count = text.count("<figure>")
+    assert count == text.count("<details>") == text.count('role="img"') == 7
+    assert all(len(name) > 20 for name in re.findall(r'role="img" aria-label="([^"]*)"', text))
+    names = {file.name for file in figures.iterdir()}
+    assert {"label_confusion.png", "label_confusion.svg", "label_robustness_2.png"} <= names
+    assert "<script" not in text and "src=" not in text.replace('src="data:', "")
+    identities = re.findall(r' id="([^"]*)"', text)
+    assert len(identities) == len(set(identities))
+
+
+def test_the_metrics_are_those_of_the_training(synergy, written):
+    stored = json_file.read(synergy / "results.json")["metrics"]
+    (task,) = written[0].tasks
+    found = task.intervals()
+    for name, (value, low, high) in found.items():
+        assert value == pytest.approx(stored[f"label/{name}"], rel=1e-5)
+        assert low <= high
+    assert found["accuracy"].low <= found["accuracy"].value <= found["accuracy"].high
+    assert task.scores.mean() == found["accuracy"].value
+    assert found["accuracy"].value > 0.9
+
+
+def test_a_planted_synergy_is_seen(written):
+    """Neither sensor alone is better than guessing; h(0.05) of one bit is synergistic."""
+    report, path, _ = written
+    everything = np.ones(400, bool)
+    worth = {}
+    for names in ((), ("vision",), ("touch",), ("vision", "touch")):
+        keep = {name: everything & (name in names) for name in ("vision", "touch")}
+        found = report.examined.changed(400, keep)
+        worth[names] = report.task("label", found["label"]).worth(found["label"])
+    both = worth.pop(("vision", "touch"))
+    assert both > 0.9 and max(worth.values()) < 0.62
+    rows = dict(re.findall(r"<td[^>]*>([\w ,-]+)</td><td class=\"number\">([-.\d]+)</td>",
+                           path.read_text()))  # fmt: skip
+    assert float(rows["all Shapley values together"]) == pytest.approx(both - worth[()], abs=1e-3)
+    assert float(rows["all modalities - none"]) == pytest.approx(both - worth[()], abs=1e-3)
+    from mmjax.reports.sections.information import clustered
+
+    symbols = clustered(report, 400)
+    (task,) = report.tasks
+    bits = decompose(counted(symbols["vision"], symbols["touch"], task.labels))
+    assert bits.synergistic > 0.6 and max(bits[:3]) < 0.1
+
+
+def test_noise_and_hidden_modalities_change_only_what_they_should(written):
+    report, _, _ = written
+    (task,) = report.tasks
+    as_is = report.examined.changed(400)["label"]["output"]
+    np.testing.assert_array_equal(as_is, task.records["output"])
+    order = np.arange(400)
+    half = report.examined.changed(400, {"touch": order >= 200})["label"]["output"]
+    np.testing.assert_array_equal(half[200:], as_is[200:])
+    assert np.all(half[:200] != as_is[:200])
+    noisy = report.examined.changed(130, noise={"touch": 0.5})["label"]["output"]
+    assert len(noisy) == 130 and np.all(noisy != as_is[:130])
+    assert area([0.0, 1.0, 2.0], [1.0, 0.5, 0.5]) == pytest.approx(0.625)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (apt install chromium)")
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_fits_a_phone_and_has_no_error(written, tmp_path, dark):
+    probe = """<pre id="probe"></pre><script>
+document.body.style.width = "390px"; document.body.style.margin = 0;
+const wide = [...document.querySelectorAll("main *")].filter(
+  e => !e.closest(".scroll") && e.getBoundingClientRect().right > 391);
+document.getElementById("probe").textContent = JSON.stringify({problems,
+  wide: wide.map(e => e.outerHTML.slice(0, 80)), loaded: performance.getEntriesByType("resource")
+    .map(e => e.name).filter(name => !name.startsWith("data:")),
+  contents: [...document.querySelectorAll("nav a")].every(a => document.querySelector(a.hash)),
+  ink: getComputedStyle(document.querySelector("figure text")).fill,
+  back: getComputedStyle(document.body).backgroundColor});
+</script>"""
+    watch = """<script>var problems = []; addEventListener("error", e => problems.push(e.message));
+addEventListener("securitypolicyviolation", e => problems.push(e.blockedURI));</script>"""
+    text = written[1].read_text().replace("style-src", "script-src 'unsafe-inline'; style-src")
+    text = text.replace("<title>", f"{watch}<title>").replace("</body>", probe)
+    (tmp_path / "probed.html").write_text(text)
+    mode = ["--blink-settings=preferredColorScheme=0"] if dark else []
+    command = [BROWSER, *FLAGS, *mode, "--window-size=500,800"]
+    command += [f"--user-data-dir={tmp_path}/browser", (tmp_path / "probed.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
+    shown = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    assert shown["problems"] == shown["wide"] == shown["loaded"] == [] and shown["contents"]
+    assert shown["back"] == ("rgb(22, 22, 24)" if dark else "rgb(255, 255, 255)")
+    assert shown["ink"] == ("rgb(236, 236, 238)" if dark else "rgb(29, 29, 31)")
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """A run whose test split has three examples of one class, and never a note."""
+    folder, rng = tmp_path_factory.mktemp("three"), np.random.default_rng(0)
+    rows = []
+    for number in range(60):
+        kind = "red" if number < 2 or rng.random() < 0.5 or number >= 57 else "blue"
+        part = "train" if number < 50 else "validation" if number < 57 else "test"
+        note = "" if part == "test" else f"so {kind}"
+        rows.append({"note": note, "size": rng.normal(), "shop": "ab"[number % 2], "kind": kind,
+                     "part": part})  # fmt: skip
+    rows[3]["kind"] = "<b>green"
+    columns = {
+        "note": mmjax.data.columns.TextColumn(),
+        "table": mmjax.data.columns.TableColumn(column=("size",)),
+        "kind": mmjax.data.columns.ClassColumn(),
+    }
+    data = made(folder, rows, columns, split="part")
+    text = mmjax.encoders.BagOfWords(vocabulary_size=20, dim=4)
+    table = mmjax.encoders.TableMlp(dim=4, hidden=(4,))
+    experiment = mmjax.Experiment(
+        model=mmjax.Multimodal(
+            encoders={"note": text, "table": table},
+            fusion=mmjax.fusion.Sum(),
+            heads={"kind": mmjax.heads.Classes(classes=3)},
+        ),
+        objectives={"kind": mmjax.objectives.SoftmaxCrossEntropy(output="kind", target="kind")},
+        data=data,
+        optim=mmjax.optim.Adam(),
+        steps=2,
+        batch_size=8,
+    )
+    with jax.numpy_dtype_promotion("standard"):
+        fit(experiment, folder / "run")
+    return folder
+
+
+def test_three_examples_of_one_class_and_a_modality_that_is_always_missing(three, tmp_path):
+    report = Report(three / "run", resamples=20, by=("shop",), group="shop")
+    report.write(tmp_path / "page.html", SECTIONS)
+    text = tmp_path / "page.html"
+    text = text.read_text()
+    assert "note is missing in every example: it adds nothing here." in text
+    assert "No example of this split is of &lt;b&gt;green, blue" in text
+    assert "All examples are of one class: no ranking is defined." in text
+    assert "With 3 examples intervals are rough guesses" in text
+    assert "Not defined on these examples: auroc" in text
+    assert "<b>green" not in text and ">shop<" in text
+    with pytest.raises(UserError, match="no column 'street'"):
+        Report(three / "run", by=("street",))
+
+
+def test_a_run_without_its_data_says_so_and_shows_what_it_knows(three, tmp_path):
+    moved = (three / "rows.csv").rename(three / "gone.csv")
+    try:
+        report = Report(three / "run")
+        report.write(tmp_path / "page.html", SECTIONS)
+    finally:
+        moved.rename(three / "rows.csv")
+    text = (tmp_path / "page.html").read_text()
+    assert "The data are not at hand, so nothing could be measured" in text
+    for title in ("Metrics", "Training", "Data", "Cost"):
+        assert f"<h2>{title}</h2>" in text
+    assert "<h2>Examples</h2>" not in text and "kind/accuracy" in text and "Digest" in text
+
+
+def test_numbers_become_quarters_and_names_stay():
+    assert _groups(["a", None, "b"]) == ["a", "(empty)", "b"]
+    quarters = _groups([float(i) for i in range(100)] + [None])
+    assert quarters.count("0 to 24.75") == 25 and quarters[-1] == "(empty)"
+    assert _groups([f"name {i}" for i in range(50)]) == []
+
+
+def test_all_right_still_has_an_interval():
+    """Wilson's: every resample of 20 right ones is 20 right ones."""
+    records = {"output": np.full(20, 2.0), "target": np.ones(20), "weight": np.ones(20)}
+    objective = mmjax.objectives.BinaryCrossEntropy(output="y", target="y")
+    task = Task("y", objective, None, records, resamples=20)
+    assert task.intervals()["accuracy"].low == pytest.approx(20 / (20 + 1.96**2), abs=1e-3)
+    assert task.mean(np.arange(20) < 3).low == pytest.approx(3 / (3 + 1.96**2), abs=1e-3)

@@ -221,6 +221,7 @@ def objectives():
         "squared_error": (number, number[::-1].copy()),
         "absolute_error": (number, number[::-1].copy()),
         "huber": (number, number[::-1].copy()),
+        "cox": (number, np.array([[3, 1], [1, 0], [2, 1], [2, 1], [5, 0], [4, 1]], np.float32)),
         "distillation": (several.astype(np.float32), several[::-1].astype(np.float32)),
         "relation_distillation": (several.astype(np.float32), several[::-1].astype(np.float32)),
         "feature_distillation": (several.astype(np.float32), several[::-1].astype(np.float32)),

@@ -2,6 +2,7 @@
 
 from mmjax.objectives.absolute_error import AbsoluteError as AbsoluteError
 from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
+from mmjax.objectives.cox import Cox as Cox
 from mmjax.objectives.ctc import Ctc as Ctc
 from mmjax.objectives.distillation import Distillation as Distillation
 from mmjax.objectives.distillation import FeatureDistillation as FeatureDistillation
@@ -26,6 +27,7 @@ OBJECTIVES = {
     "triplet": Triplet,
     "text_cross_entropy": TextCrossEntropy,
     "ctc": Ctc,
+    "cox": Cox,
     "distillation": Distillation,
     "feature_distillation": FeatureDistillation,
     "relation_distillation": RelationDistillation,

@@ -143,6 +143,12 @@ def _outputs(path: Path, splits: Mapping[str, _Split]) -> dict[tuple[str, str | 
     return found
 
 
+def outputs(study: Study, path: Path, split: str) -> np.ndarray:
+    """The values of a run's head on a split of the study's data."""
+    one = {split: _split(study.data, split, study.data.preprocessing(), study)}
+    return _outputs(path, one)[split, None]
+
+
 def metrics(study: Study, split: _Split, values: np.ndarray) -> Mapping[str, float]:
     """All metrics of outputs on a split."""
     outputs = mmjax.Outputs({study.objective.output: jax.numpy.asarray(values)})

@@ -87,6 +87,13 @@ class _Split(NamedTuple):
     kind: Any
 
 
+def train(study: Study, workdir: Path, name: str, seeds: int) -> list[Path]:
+    """Train one model with every seed, as far as that is not done; returns its runs."""
+    home = workdir / name.replace(" ", "-").replace(",", "")
+    point = Point({}, study.experiment(study.models()[name]))
+    return [home / one.name for one in fit_many([point], home, seeds=seeds)]
+
+
 def run(study: Study, workdir: Path, seeds: int) -> Scores:
     """Train every model with every seed, as far as that is not done, and measure all."""
     study.data.prepare()
@@ -100,10 +107,9 @@ def run(study: Study, workdir: Path, seeds: int) -> Scores:
         )
     }
     outputs: dict[str, list[dict[tuple[str, str | None], Any]]] = {}
-    for name, model in study.models().items():
-        home = workdir / name.replace(" ", "-").replace(",", "")
-        runs = fit_many([Point({}, study.experiment(model))], home, seeds=seeds)
-        outputs[name] = [_outputs(home / one.name, splits) for one in runs]
+    for name in study.models():
+        runs = train(study, workdir, name, seeds)
+        outputs[name] = [_outputs(one, splits) for one in runs]
     scores = {
         name: _columns([_measured(study, splits, one) for one in several])
         for name, several in outputs.items()

@@ -194,7 +194,7 @@ def main(
         write_planted(workdir, 200 if fast else 1600)
     table = data(workdir, fold)
     table.prepare()
-    best = dict(zip(("malignant", "survival"), optimum(table), strict=True))
+    best: dict[str, float] = dict(zip(("malignant", "survival"), optimum(table), strict=True))
     for name, one in studies(table, steps).items():
         one = one.shortened() if fast else one
         home = workdir / f"{name}{fold.replace('/', '-of-')}"

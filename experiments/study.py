@@ -183,13 +183,14 @@ def _late(study: Study, splits: Mapping[str, _Split], alone: Any) -> dict[str, f
 
     def added(weights: Any, split: str) -> np.ndarray:
         shares = np.asarray(weights) / np.sum(weights)
-        return sum(w * one[split, None] for w, one in zip(shares, alone, strict=True))
+        return np.sum([w * one[split, None] for w, one in zip(shares, alone, strict=True)], axis=0)
 
     def quality(weights: Any) -> float:
         found = metrics(study, splits["validation"], added(weights, "validation"))
         return found[study.metric] if study.higher else -found[study.metric]
 
     best = max(grid, key=quality)
+    outputs: dict[tuple[str, str | None], np.ndarray]
     outputs = {(name, None): added(best, name) for name in splits}
     for place, modality in enumerate(names):
         rest = [0.0 if i == place else max(w, 1e-6) for i, w in enumerate(best)]

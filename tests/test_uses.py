@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def test_planted_emotions_are_utterances_of_known_score(tmp_path):
     emotion.write_planted(tmp_path / "planted.npz", videos=40)
     data = mmjax.data.Utterances(file="planted.npz", data_dir=str(tmp_path), context=2)
     data.prepare()
-    rows = data.rows
+    rows: Any = data.rows
     assert len({row.video for row in rows}) == 40
     lengths = {len(row.features["text"]) for row in rows}
     assert min(lengths) >= 5 and max(lengths) <= 12 and len(lengths) > 3  # padding is left out

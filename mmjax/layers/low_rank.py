@@ -21,9 +21,10 @@ def adapters(key: PRNGKeyArray, params: Mapping[str, Any], rank: int) -> dict[st
     Their sum with the kernels is the kernels. `rank`: at least 1; it is reduced to the smaller side
     of a kernel.
     """
-    found = {}
-    kernels = [(path, x) for path, x in traverse_util.flatten_dict(params).items() if _adapts(path)]
-    for number, (path, kernel) in enumerate(sorted(kernels)):
+    found: dict[Any, Any] = {}
+    flat: dict[Any, Any] = traverse_util.flatten_dict(params)
+    for number, path in enumerate(sorted(filter(_adapts, flat))):
+        kernel = flat[path]
         inputs, outputs = kernel.size // kernel.shape[-1], kernel.shape[-1]
         size = min(rank, inputs, outputs)
         drawn = jax.random.normal(jax.random.fold_in(key, number), (inputs, size), kernel.dtype)
@@ -34,7 +35,8 @@ def adapters(key: PRNGKeyArray, params: Mapping[str, Any], rank: int) -> dict[st
 
 def merged(params: Mapping[str, Any], adapters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters with each kernel plus its adapter."""
-    flat, added = traverse_util.flatten_dict(params), traverse_util.flatten_dict(adapters)
+    flat: dict[Any, Any] = traverse_util.flatten_dict(params)
+    added: dict[Any, Any] = traverse_util.flatten_dict(adapters)
     for path in {path[:-1] for path in added}:
         change = added[*path, DOWN] @ added[*path, UP]
         flat[path] = flat[path] + jnp.reshape(change, flat[path].shape)

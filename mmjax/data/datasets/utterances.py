@@ -79,8 +79,7 @@ class UtterancesSource(Source):
         parts = []
         for name, width in self._data.widths.items():
             features = self._rows[row].features[name]
-            empty = features is None or not len(features)
-            parts.append(np.zeros(width) if empty else np.mean(features, axis=0))
+            parts.append(np.zeros(width) if features is None else np.mean(features, axis=0))
         return np.concatenate(parts)
 
 

@@ -82,7 +82,7 @@ class Pictures(mmjax.data.Dataset):
 
     def preprocessing(self) -> mmjax.data.Preprocessing:
         # Digits and MNIST with the same numbers, so that a network of one reads the other.
-        levels = ImageTransform((8, 8, 1), mean=(80.0,), std=(90.0,))
+        levels = ImageTransform((8, 8, 1), mean=(0.3,), std=(0.35,))
         return mmjax.data.Preprocessing({"image": levels}, {"digit": Category(NAMES, (1,) * 10)})
 
     def _builder(self) -> Any:

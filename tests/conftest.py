@@ -48,7 +48,7 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 # Not `types`: JAX also builds a pytree's dataclass of shapes and sentinels.
 _CHECKED = ["io", "layers", "metrics", "encoders", "fusion", "imputation", "heads", "objectives"]
 _CHECKED += ["balance", "optim", "data", "models", "config", "devices", "runs", "weights", "train"]
-_CHECKED += ["evaluation", "search", "reports", "cli"]
+_CHECKED += ["evaluation", "search", "reports", "export", "cli"]
 install_import_hook([f"mmjax.{name}" for name in _CHECKED], "beartype.beartype")
 
 

@@ -8,6 +8,7 @@ from mmjax.cli import options
 from mmjax.cli.data import data
 from mmjax.cli.describe import describe
 from mmjax.cli.evaluate import evaluate
+from mmjax.cli.export import export
 from mmjax.cli.fit import fit
 from mmjax.cli.index import index
 from mmjax.cli.list import list_parts
@@ -18,7 +19,10 @@ from mmjax.cli.serve import serve
 from mmjax.cli.table import table
 
 app = tyro.extras.SubcommandApp()
-for command in (data, fit, prepare, evaluate, predict, index, search, serve, describe, table):
+for command in (
+    *(data, fit, prepare, evaluate, predict, export),
+    *(index, search, serve, describe, table),
+):
     app.command(command)
 app.command(name="list")(list_parts)
 
@@ -29,5 +33,5 @@ def main() -> None:
         app.cli(
             prog="mmjax",
             args=options.joined(sys.argv[1:]),
-            description="Look at data, train on a table, evaluate, compare, predict and search.",
+            description="Look at data, train on a table, evaluate, predict, export and search.",
         )

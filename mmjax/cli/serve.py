@@ -1,4 +1,4 @@
-"""`mmjax serve`: a web server for an index or a run."""
+"""`mmjax serve`: a web server for an index, a run or an exported model."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,9 @@ from mmjax.errors import MissingPackageError, UserError
 
 
 def serve(
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(help="an index or a run")],
+    folder: Annotated[
+        Path, tyro.conf.Positional, tyro.conf.arg(help="an index, a run or an exported model")
+    ],
     /,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -40,6 +42,7 @@ def serve(
             f"mmjax serve needs an extra: pip install 'mmjax[serve]' ({error.name} is missing)"
         ) from None
     from mmjax.evaluation.predictions import Predictor
+    from mmjax.export import predictor as exported
     from mmjax.search import Index, page
     from mmjax.search.embedder import of_index
     from mmjax.search.index import FILE
@@ -54,7 +57,8 @@ def serve(
         embedder = of_index(index, folder, run, checkpoint)
         app = server.search_app(index, embedder, page.content(index, folder, embedder), **limits)
     else:
-        app = server.predict_app(Predictor(folder, checkpoint), **limits)
+        predictor = exported(folder) if folder.is_file() else Predictor(folder, checkpoint)
+        app = server.predict_app(predictor, **limits)
     print(f"{folder}: http://{host}:{port}/", file=sys.stderr)
     config = uvicorn.Config(
         app,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ def evaluate(
     run: Path,
     split: str = "test",
     *,
-    checkpoint: str = "last",
+    checkpoint: str | int = "last",
     data_dir: str | None = None,
     manual_dir: str | None = None,
+    variables: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
     """The metrics of a split.
 
@@ -30,6 +32,7 @@ def evaluate(
         checkpoint: as in `restore`
         data_dir: where prepared data are or will be stored; by default as in the training
         manual_dir: where raw files are; by default as in the training
+        variables: that are measured instead of the checkpoint's, of the same shapes
 
     Raises:
         UserError: not a run, no such checkpoint or split.
@@ -57,4 +60,4 @@ def evaluate(
         print(text, file=sys.stderr)
     chunk = folder.chunk(run)
     evaluator = Evaluator(experiment, restored.preprocessing, parallel.mesh_of(), chunk)
-    return evaluator(restored.variables, split)
+    return evaluator(restored.variables if variables is None else variables, split)

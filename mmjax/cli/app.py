@@ -7,6 +7,7 @@ import tyro
 from mmjax.cli import options
 from mmjax.cli.data import data
 from mmjax.cli.describe import describe
+from mmjax.cli.encrypt import decrypt, encrypt
 from mmjax.cli.evaluate import evaluate
 from mmjax.cli.export import export
 from mmjax.cli.fit import fit
@@ -21,7 +22,7 @@ from mmjax.cli.table import table
 app = tyro.extras.SubcommandApp()
 for command in (
     *(data, fit, prepare, evaluate, predict, export),
-    *(index, search, serve, describe, table),
+    *(index, search, serve, describe, table, encrypt, decrypt),
 ):
     app.command(command)
 app.command(name="list")(list_parts)

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from mmjax.cli import options
-from mmjax.errors import MissingPackageError, UserError
+from mmjax.errors import MissingFileError, MissingPackageError, UserError
 
 
 def serve(
@@ -19,6 +19,8 @@ def serve(
     port: int = 8000,
     max_mb: float = 10.0,
     rate: int = 100,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
     run: Path | None = None,
     checkpoint: str = "last",
     own: options.Own = (),
@@ -30,6 +32,8 @@ def serve(
         port: 0: any that is free
         max_mb: largest request, in megabytes
         rate: requests a second that one address may send; more are refused
+        tls_cert: PEM file of a certificate, with its chain; then the server speaks HTTPS
+        tls_key: PEM file of its private key
         run: the run that made the index, if its folder was moved
         checkpoint: as in mmjax predict
     """
@@ -50,6 +54,11 @@ def serve(
     for flag, value in (("--max-mb", max_mb), ("--rate", rate)):
         if value <= 0:
             raise UserError(f"{flag}: expected above 0, got {value}")
+    if (tls_cert is None) != (tls_key is None):
+        raise UserError("--tls-cert: expected --tls-key beside it, or neither")
+    for flag, file in (("--tls-cert", tls_cert), ("--tls-key", tls_key)):
+        if file is not None and not file.is_file():
+            raise MissingFileError(f"{flag} {file}: expected a PEM file, got no file")
     options.prepare_process(own)
     limits = {"max_bytes": int(max_mb * 1e6), "rate": rate}
     if (folder / FILE).exists():
@@ -59,7 +68,7 @@ def serve(
     else:
         predictor = exported(folder) if folder.is_file() else Predictor(folder, checkpoint)
         app = server.predict_app(predictor, **limits)
-    print(f"{folder}: http://{host}:{port}/", file=sys.stderr)
+    print(f"{folder}: http{'s' if tls_cert else ''}://{host}:{port}/", file=sys.stderr)
     config = uvicorn.Config(
         app,
         host=host,
@@ -69,5 +78,7 @@ def serve(
         h11_max_incomplete_event_size=32_768,
         http=traffic.Impatient,
         ws="none",
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
     )
     uvicorn.Server(config).run()

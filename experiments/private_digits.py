@@ -5,6 +5,17 @@
 
 trains scikit-learn's 1,258 digits with captions, one of five of them wrong, without privacy and
 with epsilon 8, 3 and 1 at delta 1e-4, three seeds each; each private run spends its own budget.
+
+On two busy cores (three other trainings beside it) about 40 minutes. Test accuracy, mean and
+standard deviation over three seeds, in percent:
+
+    epsilon   none         8            3            1
+    both      98.4 ± 0.3   87.5 ± 1.2   82.5 ± 0.0   69.4 ± 6.0
+    picture   97.2 ± 0.3   87.0 ± 1.4   82.1 ± 0.4   67.7 ± 7.3
+    caption   77.7 ± 0.0   34.3 ± 4.4   21.4 ± 4.0   13.4 ± 1.9
+
+11,600 examples/s without privacy, 1,800 to 3,500 with.
+
 Then a membership test: models on random halves of 400 digits, and for each of them a guess which
 digits it was trained on by what the others say of these digits (LiRA, Carlini et al. 2022,
 arXiv:2112.03570, with a few shadow models). Below runs/private_digits: the runs and results.json.

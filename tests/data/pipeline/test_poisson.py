@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from mmjax.data.pipeline import poisson
 from mmjax.data.pipeline.poisson import Poisson
@@ -44,6 +45,8 @@ def test_a_batch_with_more_examples_than_rows_is_an_error_and_never_cut():
 
 
 def test_the_rows_are_enough_and_a_multiple():
-    assert poisson.rows(200, 20, 64) == 64
+    assert poisson.rows(200, 20, 64) == 128  # 65 are enough: a chance of 7e-19 of one more
     assert poisson.rows(200, 200, 1) == 200
-    assert poisson.rows(100_000, 256, 128) == 384  # 256 and 8 deviations of 16
+    for length, size in ((200, 20), (100_000, 256)):
+        found, drawn = poisson.rows(length, size, 1), scipy.stats.binom(length, size / length)
+        assert drawn.sf(found) <= 1e-18 < drawn.sf(found - 1)

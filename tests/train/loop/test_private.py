@@ -74,9 +74,9 @@ def mixing(experiment):
         dataclasses.replace(SMALL, data=match, private=PRIVATE),
     )
     head = {"digit": Classes(classes=10)}
-    norm = {"image": ResNet(width=4, dim=8, small_images=True), "text": ENCODERS["text"]}
+    norm = ENCODERS | {"image": ResNet(width=4, dim=8, small_images=True)}
     for name, other in (
-        ("encoders_image/norm1.*batch_stats", Multimodal(encoders=norm, fusion=Concat(), heads=head)),
+        ("encoders_image/norm1", Multimodal(encoders=norm, fusion=Concat(), heads=head)),
         ("fusion", Multimodal(encoders=ENCODERS, fusion=MixtureOfExperts(8), heads=head)),
     ):
         yield f"--private: .*{name}", dataclasses.replace(experiment, model=other)

@@ -11,6 +11,7 @@ from .cli.script import main as main
 from .config import Compute as Compute
 from .config import Experiment as Experiment
 from .config import Keeping as Keeping
+from .config import Private as Private
 from .config.registry import register as register
 from .data.pipeline.batches import eval_batches as eval_batches
 from .data.pipeline.batches import train_batches as train_batches

@@ -24,7 +24,7 @@ LEVELS = [
     {"train/step"},
     {"evaluation"},
     {"train/loop"},
-    {"reports", "assemble", "search"},
+    {"reports", "assemble", "search", "export"},
     {"cli", "testing"},
     {"__main__"},
 ]

@@ -1,4 +1,4 @@
-"""Every encoder and fusion exports with any batch size, and takes `train` by position."""
+"""Every encoder, fusion and head exports with any batch size; `train` is taken by position."""
 
 import functools
 
@@ -12,6 +12,7 @@ from flax import linen as nn
 from mmjax import testing
 from mmjax.encoders import Cnn, Lstm
 from mmjax.layers.tracing.rematerialisation import rematerialising
+from mmjax.models import DualEncoder
 from tests import samples
 
 BATCH = jax.export.symbolic_shape("batch")
@@ -24,7 +25,7 @@ def check_export(module, *given):
     symbolic = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*BATCH, *x.shape[1:]), x.dtype), given)
     apply = jax.jit(functools.partial(module.apply, train=False))
     exported = jax.export.export(apply, platforms=["cpu"])(variables, *symbolic)
-    assert exported.out_avals[0].shape[0] == BATCH[0]
+    assert any(form.shape[:1] == BATCH for form in exported.out_avals)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,16 @@ def test_an_encoder_exports_with_any_batch_size(encoder, make):
 @pytest.mark.parametrize("fusion", [pytest.param(m, id=n) for n, m in samples.fusions()])
 def test_a_fusion_exports_with_any_batch_size(fusion):
     check_export(fusion, testing.tokens_of(("a", "b", "c")))
+
+
+@pytest.mark.parametrize("head", [pytest.param(m, id=n) for n, m in samples.heads()])
+def test_a_head_exports_with_any_batch_size(head):
+    check_export(head, testing.tokens_of(("a",))["a"])
+
+
+def test_a_dual_encoder_exports_with_any_batch_size():
+    encoders = {"image": Cnn((3,), 8), "text": Lstm(vocabulary_size=20, dim=8)}
+    check_export(DualEncoder(encoders=encoders), {"image": samples.image(), "text": samples.text()})
 
 
 LIFTED = {

@@ -7,7 +7,9 @@ import tyro
 from mmjax.cli import options
 from mmjax.cli.data import data
 from mmjax.cli.describe import describe
+from mmjax.cli.encrypt import decrypt, encrypt
 from mmjax.cli.evaluate import evaluate
+from mmjax.cli.export import export
 from mmjax.cli.fit import fit
 from mmjax.cli.index import index
 from mmjax.cli.list import list_parts
@@ -19,7 +21,10 @@ from mmjax.cli.serve import serve
 from mmjax.cli.table import table
 
 app = tyro.extras.SubcommandApp()
-commands = (data, fit, prepare, evaluate, predict, index, search, serve, describe, table, report)
+commands = (
+    *(data, fit, prepare, evaluate, predict, export, index, search, serve, describe, table),
+    *(report, encrypt, decrypt),
+)
 for command in commands:
     app.command(command)
 app.command(name="list")(list_parts)
@@ -31,5 +36,5 @@ def main() -> None:
         app.cli(
             prog="mmjax",
             args=options.joined(sys.argv[1:]),
-            description="Look at data, train on a table, evaluate, compare, predict and search.",
+            description="Look at data, train on a table, evaluate, predict, export and search.",
         )

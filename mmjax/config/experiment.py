@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import optax
 
 from mmjax.balance import JOINT, Balance
+from mmjax.config.private import Private
 from mmjax.config.settings import Compute, Keeping, require_positive
 from mmjax.data.dataset import Dataset, Place
 from mmjax.errors import UserError
@@ -34,6 +35,7 @@ class Experiment:
             encoders.image=runs/a:encoders.photo,fusion=runs/b; None: fresh ones
         teacher: folder of a finished run, of any modalities of the data, whose outputs are targets
             of distillation objectives: `teacher_<head>` and `teacher_embedding`; None: no teacher
+        private: differential privacy of the training examples
         compute: devices, memory and speed
         keeping: validations, checkpoints and logs
     """
@@ -50,6 +52,7 @@ class Experiment:
     ema: float = 0.0
     init: Place = None
     teacher: Place = None
+    private: Private = dataclasses.field(default_factory=Private)
     compute: Compute = dataclasses.field(default_factory=Compute)
     keeping: Keeping = dataclasses.field(default_factory=Keeping)
 
@@ -68,6 +71,8 @@ class Experiment:
                 f"--steps-per-call: expected a divisor of --eval-every {self.keeping.eval_every}, "
                 f"got {self.compute.steps_per_call}: a checkpoint is saved between two calls"
             )
+        if self.private.on:
+            self._check_private()
         self._check_objectives()
         if self.model.unimodal not in self.balance.unimodal:
             raise UserError(
@@ -79,6 +84,19 @@ class Experiment:
                 f"--balance.weights: unknown modalities {unknown}; choose from "
                 f"{sorted(self.model.encoders)}"
             )
+
+    def _check_private(self) -> None:
+        self.private.check()
+        compute = self.compute
+        for flag, wrong, why in (
+            ("--balance", self.balance != JOINT, "looks at the losses of the batch"),
+            ("--teacher", self.teacher is not None, "what it learned of examples has no noise"),
+            ("--accumulate", compute.accumulate > 1, "--private.microbatch saves memory here"),
+            ("--fsdp", compute.fsdp > 1, "was not checked with private training"),
+            ("--buckets", compute.buckets > 1, "tells the lengths of the batch's texts"),
+        ):
+            if wrong:
+                raise UserError(f"{flag}: not in private training: {why}")
 
     def _check_objectives(self) -> None:
         if not self.objectives:

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, ClassVar, Union
 
 import numpy as np
 
@@ -62,6 +62,12 @@ class Source(abc.ABC):
 @dataclass(frozen=True)
 class Dataset(abc.ABC):
     """The configuration of a data set, cheap to build and to compare."""
+
+    shares_rows: ClassVar[bool] = False
+    """Whether one row of the data, such as a picture, is in several training examples.
+
+    Private training protects single examples, and refuses such data.
+    """
 
     @abc.abstractmethod
     def prepare(self) -> None:

@@ -1,11 +1,13 @@
 """Predictions for a user's own examples."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 
+from mmjax.config import Experiment
 from mmjax.data.datasets import TableData
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.tables.columns import Column
@@ -17,7 +19,7 @@ from mmjax.io.tables import RowError, base_folder, read_rows
 from mmjax.models.base import Model
 from mmjax.runs import folder
 from mmjax.runs.restore import restore
-from mmjax.types import Outputs
+from mmjax.types import Masked, Outputs
 
 CHUNK = 128  # rows per call
 
@@ -38,13 +40,29 @@ class Predictor:
         writing: Mapping[str, Any] | None = None,
         prompt: str = "",
     ) -> None:
-        model, self._variables, self.preprocessing = restore(run, checkpoint, register=register)
+        model, variables, self.preprocessing = restore(run, checkpoint, register=register)
         if writing or prompt:
             model = _writing(model, self.preprocessing, dict(writing or {}), prompt)
         self.model = model
-        self._objectives = folder.require(Path(run)).objectives
-        self.columns = table_columns(Path(run), self.preprocessing)
-        self._apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
+        experiment = folder.require(Path(run))
+        self._objectives = experiment.objectives
+        self.columns = table_columns(experiment, self.preprocessing)
+        apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
+        self._outputs: Callable[[Any], Outputs] = functools.partial(apply, variables)
+
+    @classmethod
+    def of_program(
+        cls,
+        outputs: Callable[[Mapping[str, Masked]], Outputs],
+        experiment: Experiment,
+        preprocessing: Preprocessing,
+    ) -> "Predictor":
+        """A predictor by a function from inputs to outputs, such as that of an exported model."""
+        predictor = cls.__new__(cls)
+        predictor.preprocessing, predictor.model = preprocessing, experiment.model
+        predictor._objectives, predictor._outputs = experiment.objectives, outputs
+        predictor.columns = table_columns(experiment, preprocessing)
+        return predictor
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
         """{objective: prediction} for each row `{modality: value or None}`.
@@ -61,7 +79,7 @@ class Predictor:
     def _chunk(self, rows: list[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
         transforms, targets = self.preprocessing.transforms, self.preprocessing.targets
         inputs = self.preprocessing({n: [row.get(n) for row in filled(rows)] for n in transforms})
-        outputs = cast(Outputs, jax.device_get(self._apply(self._variables, inputs)))
+        outputs = jax.device_get(self._outputs(inputs))
         by_objective = {
             name: objective.predictions(outputs, targets.get(objective.target or ""))
             for name, objective in self._objectives.items()
@@ -93,9 +111,9 @@ def _writing(
     return model.clone(heads=heads)
 
 
-def table_columns(run: Path, preprocessing: Preprocessing) -> dict[str, Column]:
+def table_columns(experiment: Experiment, preprocessing: Preprocessing) -> dict[str, Column]:
     """How the rows of a table are read, by modality; empty for a run that was trained on none."""
-    data = folder.require(run).data
+    data = experiment.data
     columns = data.columns if isinstance(data, TableData) else {}
     return {name: c for name, c in columns.items() if name in preprocessing.transforms}
 

@@ -21,7 +21,7 @@ from mmjax.data.targets import Binary
 from mmjax.devices import cpu
 from mmjax.errors import UserError
 from mmjax.io import json_file
-from mmjax.runs import facts
+from mmjax.runs import budget, facts
 
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
@@ -160,6 +160,8 @@ def write_results(
     }
     if changed := facts.changed_since(run):
         results["data_changed"] = changed
+    if (run / budget.FILE).is_file():
+        results["privacy"] = json_file.read(run / budget.FILE)
     json_file.write(run / RESULTS, results)
 
 

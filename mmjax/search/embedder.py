@@ -19,6 +19,7 @@ from mmjax.errors import MissingFileError, UserError
 from mmjax.evaluation.predictions import CHUNK, filled, table_columns
 from mmjax.models import DualEncoder
 from mmjax.models.dual_encoder import LARGEST
+from mmjax.runs import folder
 from mmjax.runs.fingerprint import fingerprints
 from mmjax.runs.restore import restore
 from mmjax.search.index import Index
@@ -46,7 +47,7 @@ class Embedder:
             )
         self.run = Path(run)
         self.preprocessing: Preprocessing = preprocessing
-        self.columns: Mapping[str, Column] = table_columns(self.run, preprocessing)
+        self.columns: Mapping[str, Column] = table_columns(folder.require(self.run), preprocessing)
         marks = json.dumps(fingerprints(self._variables), sort_keys=True).encode()
         self.mark = hashlib.sha256(marks + (self.run / FILE).read_bytes()).hexdigest()
         log_scale = self._variables["params"].get("log_scale")

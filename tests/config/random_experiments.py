@@ -10,8 +10,8 @@ from typing import Any, Literal, Union
 
 from hypothesis import strategies as st
 
-from mmjax.balance import BALANCES, Blend
-from mmjax.config import Compute, Experiment
+from mmjax.balance import BALANCES, JOINT, Blend
+from mmjax.config import Compute, Experiment, Private
 from mmjax.config.registry import FAMILIES, fields
 from mmjax.data.dataset import Dataset
 from mmjax.data.datasets import Mixed, Planted, TableData
@@ -105,7 +105,14 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
             drawn["parallel"] = "jit"
         if drawn["steps_per_call"] > 1:
             drawn["buckets"] = 1
+    if cls is Private:
+        if drawn["delta"] is None or drawn["noise"] is drawn["epsilon"] is None:
+            return {}
+        drawn["epsilon"] = drawn["epsilon"] if drawn["noise"] is None else None
     if cls is Experiment:
+        several = dataclasses.replace(drawn["compute"], accumulate=1, fsdp=1, buckets=1)
+        if drawn["balance"] != JOINT or drawn["compute"] != several:
+            drawn["private"] = Private()
         compute, keeping = drawn["compute"], drawn["keeping"]
         drawn["batch_size"] *= compute.accumulate
         every = keeping.eval_every * compute.steps_per_call

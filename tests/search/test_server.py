@@ -2,23 +2,30 @@
 
 import asyncio
 import base64
+import datetime
 import io
+import ipaddress
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
 from mmjax.cli.serve import serve
-from mmjax.errors import MissingPackageError
+from mmjax.errors import MissingPackageError, UserError
 from mmjax.evaluation.predictions import Predictor
 from mmjax.search import server, traffic
 from mmjax.search.build import build
@@ -151,6 +158,59 @@ def test_a_connection_without_a_whole_head_is_closed(monkeypatch):
         assert whole.recv(100).startswith(b"HTTP/1.1 204")
     running.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """(certificate, private key): PEM files for 127.0.0.1, signed by itself."""
+    own = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    begin = datetime.datetime.now(datetime.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder(name, name, own.public_key(), x509.random_serial_number())
+        .not_valid_before(begin - datetime.timedelta(days=1))
+        .not_valid_after(begin + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(own, hashes.SHA256())
+    )
+    (tmp_path / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = own.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (tmp_path / "key.pem").write_bytes(private)
+    return tmp_path / "cert.pem", tmp_path / "key.pem"
+
+
+def test_with_a_certificate_the_server_speaks_https_alone(finished, certificate, monkeypatch):
+    cert, private = certificate
+    servers = []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self: servers.append(self))
+    serve(finished[0], port=0, tls_cert=cert, tls_key=private)
+    monkeypatch.undo()
+    (running,) = servers
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    host, port = running.servers[0].sockets[0].getsockname()
+    context = ssl.create_default_context(cafile=cert)
+    with urllib.request.urlopen(f"https://{host}:{port}/", context=context, timeout=10) as answer:
+        assert json.load(answer)["post"] == "/predict"
+    with pytest.raises(OSError):
+        urllib.request.urlopen(f"http://{host}:{port}/", timeout=10)
+    running.should_exit = True
+    thread.join(10)
+
+
+def test_a_certificate_without_its_key_is_refused(tmp_path):
+    (tmp_path / "cert.pem").write_text("")
+    with pytest.raises(UserError, match="expected --tls-key beside it"):
+        serve(Path("run"), tls_cert=tmp_path / "cert.pem")
+    with pytest.raises(UserError, match=r"--tls-key .*no\.pem: expected a PEM file, got no file"):
+        serve(Path("run"), tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "no.pem")
 
 
 def test_a_full_queue_is_refused(monkeypatch):

@@ -118,6 +118,8 @@ class Match(Dataset):
         default_factory=ImageAugment
     )  # Random changes of the training images
 
+    shares_rows: ClassVar[bool] = True
+
     modality: ClassVar[str]
     """The modality of the partners."""
 

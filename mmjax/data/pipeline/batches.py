@@ -11,6 +11,7 @@ import numpy as np
 from mmjax.data.dataset import Dataset, Source
 from mmjax.data.pipeline.buckets import cut, shortest
 from mmjax.data.pipeline.order import examples_at
+from mmjax.data.pipeline.poisson import Poisson
 from mmjax.data.pipeline.prefetch import prefetch
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Rng, Share
@@ -32,6 +33,7 @@ def train_batches(
     workers: int = 0,
     share: tuple[int, int] = (0, 1),
     buckets: int = 1,
+    poisson: Poisson | None = None,
 ) -> Generator[Batch, None, None]:
     """Batch number `start` and all that follow, without end.
 
@@ -58,9 +60,11 @@ def train_rows(
     start: int,
     workers: int = 0,
     share: tuple[int, int] = (0, 1),
+    poisson: Poisson | None = None,
 ) -> Generator[RowIndices, None, None]:
     """The batches of `train_batches` as indices of rows in the result of `held`."""
-    make = _TrainRows(source, preprocessing, _Order(len(source), batch_size, seed, share))
+    order = poisson or _Order(len(source), batch_size, seed, share)
+    make = _TrainRows(source, preprocessing, order)
     return _from(make, start, workers)
 
 
@@ -107,12 +111,12 @@ class _TrainBatch:
     data: Dataset
     source: Source
     preprocessing: Preprocessing
-    order: _Order
+    order: _Order | Poisson
     buckets: int
 
     def __call__(self, step: int) -> Batch:
         indices, rng, share = self.order(step)
-        examples = self.source.read(indices, rng, share.own)
+        examples = self.source.read(np.maximum(indices, 0), rng, share.own)
         inputs = self.preprocessing.read(examples.inputs)
         inputs = self.data.perturb(inputs, self.preprocessing, rng, share)
         bucket = shortest(inputs, self.preprocessing, self.buckets)
@@ -125,18 +129,18 @@ class _TrainBatch:
 class _TrainRows:
     source: Source
     preprocessing: Preprocessing
-    order: _Order
+    order: _Order | Poisson
 
     def __call__(self, step: int) -> RowIndices:
         indices, rng, share = self.order(step)
-        rows, targets = self.source.pick(indices, rng, share.own)
+        rows, targets = self.source.pick(np.maximum(indices, 0), rng, share.own)
         indices = share.of(indices)
         # A modality without a column has one row in `held`, which is missing.
         nothing = np.zeros_like(indices)
         return RowIndices(
             {n: rows.get(n, nothing).astype(np.int32) for n in self.preprocessing.transforms},
             self.preprocessing.targeted(targets, indices),
-            np.ones(len(indices), np.float32),
+            (indices >= 0).astype(np.float32),
             np.asarray(indices, np.int64),
         )
 
@@ -190,7 +194,7 @@ def _batch(inputs: dict[str, Masked], targets: dict[str, Masked], indices: np.nd
     for name, rows in inputs.items():
         if len(rows.mask) != len(indices):
             raise UserError(f"{name}: expected {len(indices)} rows, got {len(rows.mask)}")
-    weight = np.ones(len(indices), np.float32)
+    weight = (indices >= 0).astype(np.float32)
     return Batch(inputs, targets, weight, np.asarray(indices, np.int64))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 from rich.console import Console
 
@@ -15,9 +16,10 @@ from mmjax.config.span import Span
 from mmjax.devices import parallel, processes, sharding
 from mmjax.devices.failure import explained
 from mmjax.devices.watchdog import Watchdog
+from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
 from mmjax.models.train_state import TrainState
-from mmjax.runs import checkpoint_reader, curves, facts, folder, lock
+from mmjax.runs import budget, checkpoint_reader, curves, facts, folder, lock
 from mmjax.runs.stop import Stop
 from mmjax.train.loop import trainable
 from mmjax.train.loop.preparation import Ready, bound, prepare
@@ -77,6 +79,8 @@ def fit_together(
     """
     experiments = bound(experiments)
     experiment = experiments[0]
+    if experiment.private.on and len(experiments) > 1:
+        raise UserError("--seeds: each private training spends its own budget: start them singly")
     storage.require_restorable(experiment)
     with explained(experiment, home), lock.Lock(home, _say) as held, Watchdog(timeout) as watchdog:
         for run, one in zip(runs, experiments, strict=True):
@@ -98,6 +102,8 @@ def fit_together(
                 folder.check(run, one)
                 folder.claim(run, one, ready.trainer.mesh.size, _say)
                 ready.preprocessing.save(run)
+                if ready.budget is not None:
+                    budget.keep(run, ready.budget)
                 facts.keep(run, known, experiment.keeping.changed_data)
         processes.require_one_folder(held.token, lambda: lock.read(home).get("token"))
         if not parallel.primary():  # all processes must train the same experiment
@@ -131,6 +137,9 @@ def _run(
     with watchdog.waiting("the other processes to begin"):
         states, progress = _resumed(seeds, runs, ready)
     start = int(states[0].step)
+    if ready.budget is not None:
+        _say(budget.summary(ready.budget))
+        stream.draw_by(jax.device_get(states[0].key))
     with contextlib.ExitStack() as stack:
         recorders = [
             stack.enter_context(

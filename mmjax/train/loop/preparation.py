@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jax.sharding import Mesh
 
 from mmjax.config import Experiment
+from mmjax.data.pipeline import poisson
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.targets import Category, MultiLabel, Text
 from mmjax.data.transforms.audio import AudioTransform
@@ -19,7 +20,7 @@ from mmjax.evaluation.evaluator import Evaluator
 from mmjax.heads import Decoder, TokenWords
 from mmjax.models.train_state import TrainState
 from mmjax.objectives.distillation import Taught
-from mmjax.runs import checkpoint_reader, folder
+from mmjax.runs import budget, checkpoint_reader, folder
 from mmjax.train.loop.stream import BatchStream
 from mmjax.train.loop.teacher import Teacher
 from mmjax.train.loop.trainer import Trainer
@@ -33,6 +34,7 @@ class Ready(NamedTuple):
     trainer: Trainer
     fresh: TrainState
     weights: dict[str, str]  # {module: the file or run that it starts from}
+    budget: dict[str, Any] | None  # of private training
 
 
 def bound(experiments: Sequence[Experiment]) -> list[Experiment]:
@@ -71,7 +73,9 @@ def prepare(experiment: Experiment, run: Path, mesh: Mesh | None = None) -> Read
         teacher = Teacher(experiment.teacher, preprocessing)
     require_agreement(experiment, preprocessing, () if teacher is None else teacher.names())
     stream = BatchStream(experiment, preprocessing, teacher)
-    trainer = Trainer(experiment, preprocessing, stream.first(), mesh)
+    spent = _budget(experiment, run, stream.epoch, mesh)
+    noise = None if spent is None else spent["noise"]
+    trainer = Trainer(experiment, preprocessing, stream.first(), mesh, noise)
     # A run that is resumed does not need the files of weights.
     fresh, files = trainer.begin(experiment.seed, weights=not checkpoint_reader.steps(run))
     metric = experiment.keeping.best_metric
@@ -79,7 +83,30 @@ def prepare(experiment: Experiment, run: Path, mesh: Mesh | None = None) -> Read
         evaluator = Evaluator(experiment, preprocessing, parallel.local(mesh), folder.CHUNK)
         if metric not in (known := evaluator.names(fresh.variables, "validation")):
             raise UserError(f"--best-metric {metric}: choose from {', '.join(known)}")
-    return Ready(preprocessing, stream, trainer, fresh, files)
+    return Ready(preprocessing, stream, trainer, fresh, files, spent)
+
+
+def _budget(experiment: Experiment, run: Path, examples: int, mesh: Mesh) -> dict[str, Any] | None:
+    """The budget of private training; UserError for what it was not made for."""
+    private = experiment.private
+    if not private.on:
+        return None
+    name = type(experiment.data).__name__
+    for flag, wrong, why in (
+        ("--data", experiment.data.shares_rows, f"{name} has one row in several examples"),
+        ("--changed-data", experiment.keeping.changed_data, "the budget is that of one data set"),
+        ("--processes", parallel.share()[1] > 1, "private training takes one process"),
+        ("--devices", poisson.PARTS % mesh.size != 0, "private training takes 1, 2, 4 or 8"),
+    ):
+        if wrong:
+            raise UserError(f"{flag}: not in private training: {why}")
+    return budget.planned(
+        run,
+        private,
+        examples=examples,
+        batch_size=experiment.batch_size,
+        steps=experiment.steps,
+    )
 
 
 def require_agreement(

@@ -5,15 +5,18 @@ import dataclasses
 from collections.abc import Generator
 from typing import Any
 
+import numpy as np
+
 from mmjax.config import Experiment
-from mmjax.data.pipeline import buckets
+from mmjax.data.pipeline import buckets, poisson
 from mmjax.data.pipeline.batches import held, train_batches, train_rows
+from mmjax.data.pipeline.poisson import Poisson
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.devices import parallel, processes
 from mmjax.devices.watchdog import Watchdog
 from mmjax.train.loop import multi_step
 from mmjax.train.loop.teacher import Teacher
-from mmjax.types import Batch
+from mmjax.types import AnyArray, Batch
 
 
 class BatchStream:
@@ -29,12 +32,18 @@ class BatchStream:
         self._preprocessing = preprocessing if teacher is None else teacher.preprocessing
         self._source = experiment.data.source("train")
         self.epoch = len(self._source)  # examples
+        self._secret = 0
         # All rows of each modality, preprocessed, where the device can gather batches from them.
         self.columns = None
         compute = experiment.compute
         several = compute.steps_per_call > 1
         if teacher is None and (several or (compute.buckets == 1 and parallel.accelerated())):
             self.columns = held(experiment.data, self._source, preprocessing)
+
+    def draw_by(self, key: AnyArray) -> None:
+        """Draw the batches of private training by a secret key, uint32 `[2]`."""
+        high, low = map(int, np.asarray(key))
+        self._secret = high << 32 | low
 
     def first(self) -> Batch:
         """The batch of step 1; a model needs its shapes and types."""
@@ -60,19 +69,25 @@ class BatchStream:
         return multi_step.stacked(batches, start=start, steps=self._experiment.steps, size=size)
 
     def _batches(self, **read: Any) -> Generator[Any, None, None]:
+        size = self._size(read["seed"])
         batches = train_batches(
-            self._experiment.data, self._source, self._preprocessing, **self._size, **read
+            self._experiment.data, self._source, self._preprocessing, **size, **read
         )
         if self._teacher is None:
             return batches
         return self._teacher.taught(batches, self._experiment.model.encoders)
 
     def _rows(self, **read: Any) -> Generator[Any, None, None]:
-        return train_rows(self._source, self._preprocessing, **self._size, **read)
+        size = self._size(read["seed"])
+        return train_rows(self._source, self._preprocessing, **size, **read)
 
-    @property
-    def _size(self) -> dict[str, Any]:
-        return {"batch_size": self._experiment.batch_size, "share": parallel.share()}
+    def _size(self, seed: int) -> dict[str, Any]:
+        size, private = self._experiment.batch_size, self._experiment.private
+        found = {"batch_size": size, "share": parallel.share()}
+        if not private.on:
+            return found
+        rows = poisson.rows(self.epoch, size, private.microbatch * poisson.PARTS)
+        return found | {"poisson": Poisson(self.epoch, size, rows, self._secret, seed)}
 
 
 def same_length(

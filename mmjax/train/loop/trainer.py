@@ -2,10 +2,12 @@
 
 import dataclasses
 import functools
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh
@@ -18,6 +20,7 @@ from mmjax.layers.tracing.rematerialisation import rematerialising
 from mmjax.models.train_state import TrainState, create_state
 from mmjax.train.loop import multi_step
 from mmjax.train.step import gradient
+from mmjax.train.step.private import clipped, gaussian
 from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Masked
 from mmjax.weights import start
@@ -31,15 +34,20 @@ class Trainer:
     """
 
     def __init__(
-        self, experiment: Experiment, preprocessing: Preprocessing, first: Batch, mesh: Mesh
+        self,
+        experiment: Experiment,
+        preprocessing: Preprocessing,
+        first: Batch,
+        mesh: Mesh,
+        noise: float | None = None,
     ) -> None:
-        """`first`: a batch with the shapes and types of all others."""
+        """`first`: a batch like all others, to trace; `noise`: of private training."""
         self.mesh = mesh
         kinds = preprocessing.targets
         fitted = {n: o.fitted(kinds.get(o.target or "")) for n, o in experiment.objectives.items()}
         self._experiment = dataclasses.replace(experiment, objectives=fitted)
         self._first = first
-        self._step = step_of(self._experiment)
+        self._step = step_of(self._experiment, noise, mesh.size)
         self._several = experiment.compute.steps_per_call > 1
         self._initial = jax.jit(self._fresh)  # compiled once for all seeds
         try:
@@ -56,6 +64,10 @@ class Trainer:
         Without `weights` no file is read, as for a run that is resumed.
         """
         state = self._initial(np.uint32(seed))
+        if self._experiment.private.on:
+            # Who knows the noise can subtract it, and everybody knows the seed.
+            secret = np.frombuffer(secrets.token_bytes(8), np.uint32)
+            state = dataclasses.replace(state, key=jnp.asarray(secret))
         if not weights:
             return state, {}
         sources: dict[str, str] = {}
@@ -94,9 +106,17 @@ class Trainer:
         )
 
 
-def step_of(experiment: Experiment) -> Callable:
-    """The training step of an experiment on one device: (state, batch, *, axis)."""
-    compute = experiment.compute
+def step_of(experiment: Experiment, noise: float | None = None, devices: int = 1) -> Callable:
+    """The training step of an experiment on one device: (state, batch, *, axis).
+
+    `noise`: of private training; `devices`: that share a batch.
+    """
+    compute, private, size = experiment.compute, experiment.private, experiment.batch_size
+    rule = gradient.accumulated(compute.accumulate)
+    if noise is not None:
+        # Under jit the step sees the batch of all devices.
+        seen = devices if compute.parallel == "jit" else 1
+        rule = clipped(private.clip, size, private.microbatch * seen)
     step = functools.partial(
         train_step,
         model=experiment.model,
@@ -105,7 +125,8 @@ def step_of(experiment: Experiment) -> Callable:
         balance=experiment.balance,
         ema=experiment.ema,
         guard=compute.on_nonfinite != "ignore",
-        rule=gradient.accumulated(compute.accumulate),
+        rule=rule,
+        noise=None if noise is None else gaussian(noise, private.clip, size),
     )
 
     def computed(state: TrainState, batch: Batch, *, axis: str | None) -> Any:
@@ -116,7 +137,11 @@ def step_of(experiment: Experiment) -> Callable:
 
 
 def _trace(experiment: Experiment, step: Callable, state: Any, batch: Batch) -> None:
-    """Trace a step; UserError if it accumulates gradients and anything in it mixes examples."""
+    """Trace a step.
+
+    Raises:
+        UserError: it accumulates gradients or is private, and anything in it mixes examples.
+    """
     mixing = [f"objectives.{n}" for n, o in experiment.objectives.items() if o.mixes_examples]
 
     def look(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
@@ -126,6 +151,13 @@ def _trace(experiment: Experiment, step: Callable, state: Any, batch: Batch) -> 
 
     with nn.intercept_methods(look):
         jax.eval_shape(functools.partial(step, axis=None), state, batch)
+    if experiment.private.on:
+        mixing += [f"the running statistics {name}" for name in state.collections]
+        if mixing:
+            raise UserError(
+                f"--private: {', '.join(dict.fromkeys(mixing))}: mixes the examples of a batch, so "
+                "that no example has a gradient of its own; choose what looks at single examples"
+            )
     if mixing and experiment.compute.accumulate > 1:
         raise UserError(
             f"--accumulate: {', '.join(dict.fromkeys(mixing))}: depends on all examples of a "

@@ -17,12 +17,13 @@ from mmjax.layers.tracing.auxiliary import COLLECTION
 from mmjax.models.base import Model
 from mmjax.models.train_state import TrainState
 from mmjax.objectives import Objective
-from mmjax.train.step import finite, gradient
+from mmjax.train.step import finite, gradient, private
 from mmjax.train.step.loss import auxiliary, measure, task_losses
 from mmjax.train.step.tasks import Tasks
 from mmjax.types import Batch, Masked, MetricName, Outputs, WeightedMean
 
-BALANCE_KEY, TASK_KEY = 2**31 - 1, 2**31 - 2  # no device has these indices
+# No device has these indices.
+BALANCE_KEY, TASK_KEY, NOISE_KEY = 2**31 - 1, 2**31 - 2, 2**31 - 3
 
 
 def train_step(
@@ -37,6 +38,7 @@ def train_step(
     ema: float = 0.0,
     guard: bool = True,
     rule: gradient.Rule = gradient.whole,
+    noise: private.Noise | None = None,
 ) -> tuple[TrainState, dict[MetricName, WeightedMean]]:
     """One update: the new state, and the means of the batch.
 
@@ -52,7 +54,8 @@ def train_step(
         ema: decay of the average of the parameters, if the state has one
         guard: leave the state unchanged where the loss or a gradient is NaN or infinite; the means
             name it (`finite.py`)
-        rule: how the gradient is computed (`gradient.py`)
+        rule: how the gradient is computed (`gradient.py`, `private.py`)
+        noise: of private training, added to the gradient of the whole batch
     """
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     own = key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
@@ -66,6 +69,8 @@ def train_step(
     # After the sum over devices, with a key that all share: the same on every device.
     grads, carried = tasks.combined(grads, losses(means), means)
     grads = balance.modulate(grads, means, jax.random.fold_in(key, BALANCE_KEY))
+    if noise is not None:
+        grads = noise(grads, jax.random.fold_in(key, NOISE_KEY))
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     new = dataclasses.replace(

@@ -1,0 +1,1 @@
+"""Encryption of files and folders at rest: AES-256-GCM by the `cryptography` package."""

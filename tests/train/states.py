@@ -23,4 +23,5 @@ def state(step, *, average=False, width=3):
         average={"encoder": {"kernel": draw(width, 4), "bias": draw(4)}, "head": {"scale": draw()}}
         if average
         else None,
+        balance={"weights": draw(3), "step": jnp.int32(step)} if average else None,
     )

@@ -5,6 +5,7 @@ import sys
 import tyro
 
 from mmjax.cli import options
+from mmjax.cli.compare import compare
 from mmjax.cli.data import data
 from mmjax.cli.describe import describe
 from mmjax.cli.evaluate import evaluate
@@ -19,8 +20,8 @@ from mmjax.cli.serve import serve
 from mmjax.cli.table import table
 
 app = tyro.extras.SubcommandApp()
-commands = (data, fit, prepare, evaluate, predict, index, search, serve, describe, table, report)
-for command in commands:
+commands = (data, fit, prepare, evaluate, predict, index, search, serve, describe, table)
+for command in (*commands, compare, report):
     app.command(command)
 app.command(name="list")(list_parts)
 

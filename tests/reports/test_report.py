@@ -125,6 +125,7 @@ addEventListener("securitypolicyviolation", e => problems.push(e.blockedURI));</
     command += [f"--user-data-dir={tmp_path}/browser", (tmp_path / "probed.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found is not None, done.stdout[-2000:]
     shown = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
     assert shown["problems"] == shown["wide"] == shown["loaded"] == [] and shown["contents"]
     assert shown["back"] == ("rgb(22, 22, 24)" if dark else "rgb(255, 255, 255)")

@@ -5,6 +5,7 @@ import sys
 import tyro
 
 from mmjax.cli import options
+from mmjax.cli.calibrate import calibrate
 from mmjax.cli.compare import compare
 from mmjax.cli.data import data
 from mmjax.cli.describe import describe
@@ -21,7 +22,7 @@ from mmjax.cli.table import table
 
 app = tyro.extras.SubcommandApp()
 commands = (data, fit, prepare, evaluate, predict, index, search, serve, describe, table)
-for command in (*commands, compare, report):
+for command in (*commands, report, compare, calibrate):
     app.command(command)
 app.command(name="list")(list_parts)
 

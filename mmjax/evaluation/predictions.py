@@ -1,5 +1,6 @@
 """Predictions for a user's own examples."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -12,11 +13,12 @@ from mmjax.data.tables.columns import Column
 from mmjax.data.tables.columns.column import absent
 from mmjax.data.targets import Text
 from mmjax.errors import UserError, errors_name
+from mmjax.evaluation.calibration import Calibration
 from mmjax.heads import Decoder
 from mmjax.io.tables import RowError, base_folder, read_rows
 from mmjax.models.base import Model
 from mmjax.runs import folder
-from mmjax.runs.restore import restore
+from mmjax.runs.restore import restore, step_of
 from mmjax.types import Outputs
 
 CHUNK = 128  # rows per call
@@ -27,6 +29,7 @@ class Predictor:
 
     `writing`: fields of decoders to change, such as {"beams": 5, "num": 5}; `prompt`: a
     text that all written ones begin with. UserError where the run has no decoder.
+    `calibrated`: use what mmjax calibrate has fitted to this checkpoint, if it has.
     """
 
     def __init__(
@@ -37,12 +40,20 @@ class Predictor:
         register: Sequence[type] = (),
         writing: Mapping[str, Any] | None = None,
         prompt: str = "",
+        calibrated: bool = True,
     ) -> None:
         model, self._variables, self.preprocessing = restore(run, checkpoint, register=register)
         if writing or prompt:
             model = _writing(model, self.preprocessing, dict(writing or {}), prompt)
         self.model = model
-        self._objectives = folder.require(Path(run)).objectives
+        experiment = folder.require(Path(run))
+        self._objectives = experiment.objectives
+        self.calibration = Calibration.load(Path(run)) if calibrated else None
+        step = step_of(Path(run), experiment, checkpoint)
+        if self.calibration is not None and self.calibration.step != step:
+            text = f"the calibration is of step {self.calibration.step}, not of {step}: not used"
+            print(f"{run}: {text}", file=sys.stderr)
+            self.calibration = None
         self.columns = table_columns(Path(run), self.preprocessing)
         self._apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
 
@@ -62,10 +73,17 @@ class Predictor:
         transforms, targets = self.preprocessing.transforms, self.preprocessing.targets
         inputs = self.preprocessing({n: [row.get(n) for row in filled(rows)] for n in transforms})
         outputs = cast(Outputs, jax.device_get(self._apply(self._variables, inputs)))
+        calibration = self.calibration
+        if calibration is not None:
+            heads = {name: objective.output for name, objective in self._objectives.items()}
+            outputs = calibration.applied(outputs, heads)
         by_objective = {
             name: objective.predictions(outputs, targets.get(objective.target or ""))
             for name, objective in self._objectives.items()
         }
+        if calibration is not None:
+            for name, predictions in by_objective.items():
+                calibration.add(name, predictions)
         return [{name: p[row] for name, p in by_objective.items()} for row in range(len(rows))]
 
 

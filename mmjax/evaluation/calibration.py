@@ -31,6 +31,16 @@ class Classes:
     isotonic: Mapping[str, list[list[float]]] | None  # knots and values by class
     limits: list[float | None]  # by class: the largest 1 - p in a set; None: always in it
 
+    def __post_init__(self) -> None:
+        parts = self.isotonic or {"knots": [], "values": []}
+        lengths = [[len(one) for one in parts.get(name, [])] for name in ("knots", "values")]
+        whole = set(parts) == {"knots", "values"} and lengths[0] == lengths[1]
+        fits = not self.isotonic or len(lengths[0]) == len(self.limits)
+        if (self.temperature is None) == (self.isotonic is None) or not (whole and fits):
+            raise UserError("expected a temperature, or knots and values for each class")
+        if not (self.temperature is None or self.temperature > 0):
+            raise UserError(f"temperature: expected more than 0, got {self.temperature}")
+
     def __call__(self, logits: Logits) -> Float[np.ndarray, "example class"]:
         """Calibrated probabilities."""
         if self.temperature is not None:
@@ -74,11 +84,13 @@ class Calibration:
     def applied(self, outputs: Outputs, heads: Mapping[str, str]) -> Outputs:
         """The outputs with logits of calibrated probabilities; `heads`: output by objective."""
         values = dict(outputs.values)
-        first = {heads[name]: name for name in reversed(self.classes)}  # of each head
+        first = {heads[name]: name for name in reversed(list(self.classes))}  # of each head
         for name in first.values():
             own = self.classes[name]
             logits = np.asarray(outputs.values[heads[name]], np.float64)
             binary = logits.ndim == 1
+            if len(own.limits) != (2 if binary else logits.shape[1]):
+                raise UserError(f"{FILE}: {name}: not for the number of classes of this run")
             p = own(two_classes(logits) if binary else logits)
             with np.errstate(divide="ignore"):
                 log_p = np.maximum(np.log(p), -1e4)

@@ -74,6 +74,16 @@ def test_of_another_checkpoint_it_is_not_used(run, capsys):
     (run / FILE).write_text(json.dumps(content | {"classes": 3, "checksum": None}))
     with pytest.raises(UserError, match="not the calibration of a run"):
         Predictor(run)
+    classes = content["classes"]["label"]
+    for wrong in ({"temperature": None}, {"temperature": -1.0}, {"isotonic": {"knots": []}}):
+        changed = {"classes": {"label": classes | wrong}, "checksum": None}
+        (run / FILE).write_text(json.dumps(content | changed))
+        with pytest.raises(UserError, match="not the calibration of a run"):
+            Predictor(run)
+    three = {"classes": {"label": classes | {"limits": [0.1] * 3}}, "checksum": None}
+    (run / FILE).write_text(json.dumps(content | three))
+    with pytest.raises(UserError, match="not for the number of classes"):
+        Predictor(run)(rows_of(run))
 
 
 def test_rows_of_a_group_stay_in_one_half(run):

@@ -20,6 +20,7 @@ from .evaluation.predictions import Predictor as Predictor
 from .models import DualEncoder as DualEncoder
 from .models import Model as Model
 from .models import Multimodal as Multimodal
+from .models import merge_adapters as merge_adapters
 from .models.train_state import TrainState as TrainState
 from .models.train_state import create_state as create_state
 from .runs.restore import restore as restore

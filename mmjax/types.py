@@ -10,6 +10,7 @@ Axis names in every signature come from this vocabulary:
     sample, frame, mel   of a sound: of its waveform, of its spectrogram, and its bands
     column   of a table                   point    of a set of points
     feature  numbers of one word, step, point ... as they are given
+    task     objectives of a training
 """
 
 from collections.abc import Mapping

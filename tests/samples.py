@@ -221,12 +221,16 @@ def objectives():
         "squared_error": (number, number[::-1].copy()),
         "absolute_error": (number, number[::-1].copy()),
         "huber": (number, number[::-1].copy()),
+        "cox": (number, np.array([[3, 1], [1, 0], [2, 1], [2, 1], [5, 0], [4, 1]], np.float32)),
+        "distillation": (several.astype(np.float32), several[::-1].astype(np.float32)),
+        "relation_distillation": (several.astype(np.float32), several[::-1].astype(np.float32)),
+        "feature_distillation": (several.astype(np.float32), several[::-1].astype(np.float32)),
     }
     logits = rng.normal(size=(6, 4, 5)).astype(np.float32)
     words, shown = rng.integers(0, 5, (6, 4)).astype(np.int32), np.arange(4)[None] < 3
     text = {"logits": logits}, Masked(words, mask[:, None] & shown)
     for name, cls in OBJECTIVES.items():
-        if cls.mixes_examples:  # `pairs`
+        if issubclass(cls, Pairs):  # `pairs`
             continue
         if name == "ctc":
             words = np.array([[2, 3, 0, 0], [1, 0, 0, 0], [4, 4, 0, 0], [0] * 4, [3] + [0] * 3] * 2)

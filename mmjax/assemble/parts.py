@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from mmjax import encoders, heads, objectives
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.targets import Binary, Category, MultiLabel, Number, Target, Text
+from mmjax.data.targets import Binary, Category, MultiLabel, Number, Survival, Target, Text
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.image import ImageTransform
@@ -65,6 +65,9 @@ def answer(name: str, target: Target) -> Answer:
         case Number():
             loss = objectives.SquaredError(output=name, target=name)
             return Answer(heads.Number(hidden=(DIM,)), loss, f"{name}/rmse", False)
+        case Survival():
+            loss = objectives.Cox(output=name, target=name)
+            return Answer(heads.Number(hidden=(DIM,)), loss, f"{name}/concordance", True)
         case Text():
             head = heads.TransformerDecoder(
                 target=name,

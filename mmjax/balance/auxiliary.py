@@ -3,8 +3,7 @@
 import dataclasses
 from typing import final
 
-from mmjax.balance.balance import Balance
-from mmjax.errors import UserError
+from mmjax.balance.balance import Balance, require_positive
 
 
 @final
@@ -17,10 +16,7 @@ class Auxiliary(Balance):
     unimodal = ("train",)
 
     def __post_init__(self) -> None:
-        if not self.unimodal_weight >= 0:
-            raise UserError(
-                f"--balance.unimodal-weight: expected 0 or more, got {self.unimodal_weight}"
-            )
+        require_positive(self, "unimodal_weight", zero=True)
 
     def weight(self, modality: str | None) -> float:
         return 1.0 if modality is None else self.unimodal_weight

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmjax.balance.balance import Balance
+from mmjax.balance.balance import Balance, require_positive
 from mmjax.errors import UserError
 from mmjax.types import MetricName, WeightedMean
 
@@ -30,8 +30,7 @@ class OgmGe(Balance):
     unimodal = ("probe",)
 
     def __post_init__(self) -> None:
-        if not self.alpha > 0:
-            raise UserError(f"--balance.alpha: expected more than 0, got {self.alpha}")
+        require_positive(self, "alpha")
 
     def modulate(self, gradients: Any, means: Mapping[MetricName, WeightedMean], key: Array) -> Any:
         """The gradients, those of encoders scaled; fusion and heads are unchanged."""

@@ -25,13 +25,15 @@ class Experiment:
         data: the data set
         optim: the optimiser and its schedule
         steps: number of updates
-        balance: method against one modality dominating the others
+        balance: method against one modality, or one task, dominating the others
         batch_size: examples per step, over all devices
         seed: random seed of parameters, data order, pairing, augmentation and dropout
         ema: decay of an exponential moving average of the parameters, which is then evaluated
             (Polyak and Juditsky 1992); 0: none
         init: folder of a finished run whose variables the training starts from, or parts of runs:
             encoders.image=runs/a:encoders.photo,fusion=runs/b; None: fresh ones
+        teacher: folder of a finished run, of any modalities of the data, whose outputs are targets
+            of distillation objectives: `teacher_<head>` and `teacher_embedding`; None: no teacher
         compute: devices, memory and speed
         keeping: validations, checkpoints and logs
     """
@@ -47,6 +49,7 @@ class Experiment:
     seed: int = 0
     ema: float = 0.0
     init: Place = None
+    teacher: Place = None
     compute: Compute = dataclasses.field(default_factory=Compute)
     keeping: Keeping = dataclasses.field(default_factory=Keeping)
 

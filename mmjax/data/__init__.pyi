@@ -5,13 +5,17 @@ from .dataset import Place as Place
 from .dataset import Source as Source
 from .datasets import DigitsClass as DigitsClass
 from .datasets import DigitsMatch as DigitsMatch
+from .datasets import DigitsTasks as DigitsTasks
 from .datasets import FashionMatch as FashionMatch
+from .datasets import Mixed as Mixed
 from .datasets import MnistMatch as MnistMatch
 from .datasets import Planted as Planted
 from .datasets import PlantedChain as PlantedChain
 from .datasets import PlantedNumber as PlantedNumber
+from .datasets import SpokenDigit as SpokenDigit
 from .datasets import SpokenMatch as SpokenMatch
 from .datasets import TableData as TableData
+from .datasets import Utterances as Utterances
 from .preprocessing import Preprocessing as Preprocessing
 from .tables import columns as columns
 from .transforms.augment import ImageAugment as ImageAugment

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,15 @@ class Preprocessing:
             name: transform(examples.get(name, missing))
             for name, transform in self.transforms.items()
         }
+
+    def using(self, modalities: Collection[str]) -> "Preprocessing":
+        """The preprocessing of some modalities alone; all targets stay."""
+        kept = {name: t for name, t in self.transforms.items() if name in modalities}
+        return dataclasses.replace(self, transforms=kept)
+
+    def read(self, examples: Mapping[str, Sequence | np.ndarray]) -> dict[str, Masked]:
+        """As a call, of examples that may have modalities which a model does not read."""
+        return self({name: rows for name, rows in examples.items() if name in self.transforms})
 
     def targeted(
         self, rows: Mapping[str, Sequence | np.ndarray], ids: np.ndarray

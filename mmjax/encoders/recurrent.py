@@ -7,7 +7,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Bool, Float, Int
 
+from mmjax.errors import UserError
 from mmjax.layers.recurrent.recurrent_stack import RecurrentStack
+from mmjax.layers.recurrent.streaming import streaming
 from mmjax.layers.tokens.intervals import with_intervals
 from mmjax.layers.tokens.word_embedding import WordEmbedding
 from mmjax.types import AnyArray, Tokens
@@ -41,6 +43,8 @@ class Recurrent(nn.Module, abc.ABC):
             embedding = WordEmbedding(self.vocabulary_size, self.embedding_dim, name="embedding")
             x = embedding(values, mask)
         else:
+            if streaming(self) and self.time is not None:
+                raise UserError("streaming: intervals of time stamps need the whole series")
             x = Tokens(with_intervals(values, mask, self.time), mask)
         stack = RecurrentStack(
             self.cell, self.dim, self.layers, self.bidirectional, self.dropout, self.pooling,

@@ -1,5 +1,6 @@
 """Exact evaluation: every example of a split once, on any number of devices and processes."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.devices import parallel, processes, sharding
 from mmjax.devices.watchdog import Watchdog
 from mmjax.errors import UserError
+from mmjax.objectives.distillation import Taught
 from mmjax.objectives.objective import INVALID
 from mmjax.train.step.step import eval_step
 from mmjax.types import AnyArray, Batch, MetricName
@@ -37,7 +39,12 @@ class Evaluator:
     def __init__(
         self, experiment: Experiment, preprocessing: Preprocessing, mesh: Mesh, chunk: int
     ) -> None:
-        """`chunk`: examples per device and call; a run keeps it, since it changes last digits."""
+        """`chunk`: examples per device and call; a run keeps it, since it changes last digits.
+
+        Objectives that a teacher makes the targets of are left out, unless there are no others.
+        """
+        own = {n: o for n, o in experiment.objectives.items() if not isinstance(o, Taught)}
+        experiment = dataclasses.replace(experiment, objectives=own or experiment.objectives)
         step = functools.partial(
             eval_step, model=experiment.model, objectives=experiment.objectives
         )

@@ -1,6 +1,8 @@
 """The base class of models."""
 
 import abc
+import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, get_args
@@ -11,9 +13,12 @@ from jax import Array
 
 from mmjax.encoders import ENCODERS
 from mmjax.errors import UserError
+from mmjax.layers import low_rank
 from mmjax.layers.fields import require_choice
 from mmjax.layers.tracing.precision import cast_floats
 from mmjax.types import Masked, Outputs, Tokens
+
+_ADAPTERS = "adapters_"  # and the modality: the adapters in the model's variables
 
 
 class Model(nn.Module, kw_only=True):
@@ -25,6 +30,8 @@ class Model(nn.Module, kw_only=True):
         unimodal: heads for each modality alone: none, or to "probe" the encoders, which get no
             gradient from them, or to "train" them
         precision: of the computation; parameters, statistics and losses are float32 in any case
+        adapters: modalities whose encoders are frozen but for low-rank adapters, and their rank
+            (LoRA, Hu et al. 2022, arXiv:2106.09685); `merge_adapters` adds them to the encoder
     """
 
     # Not comments beside the fields: tyro finds no comments of classes made at run time.
@@ -32,6 +39,7 @@ class Model(nn.Module, kw_only=True):
     frozen: tuple[str, ...] = ()
     unimodal: Literal["none", "probe", "train"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"
+    adapters: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @abc.abstractmethod
     def __call__(
@@ -78,7 +86,7 @@ class Model(nn.Module, kw_only=True):
     @property
     def frozen_paths(self) -> tuple[str, ...]:
         """What the parameters that do not learn are called in the model's variables."""
-        return tuple(map(self.path_of, self.frozen))
+        return tuple(map(self.path_of, (*self.frozen, *self.adapters)))
 
     def check_fields(self) -> None:
         """UserError where a field of this class is out of range."""
@@ -88,6 +96,12 @@ class Model(nn.Module, kw_only=True):
             raise UserError(
                 f"frozen: unknown modalities {unknown}; choose from {sorted(self.encoders)}"
             )
+        for name, rank in self.adapters.items():
+            if name not in self.encoders or name in self.frozen or rank < 1:
+                raise UserError(
+                    f"adapters: {name} {rank}: expected a rank of 1 or more for one of "
+                    f"{sorted(set(self.encoders) - set(self.frozen))}, which are not frozen"
+                )
 
     def require_all(self, inputs: Mapping[str, Masked]) -> None:
         """UserError unless the inputs' modalities are the encoders'."""
@@ -101,19 +115,39 @@ class Model(nn.Module, kw_only=True):
         """The tokens of each modality; those of frozen encoders get no gradient."""
         tokens = {}
         for name, given in sorted(inputs.items()):
-            learns = train and name not in self.frozen
+            learns = train and name not in (*self.frozen, *self.adapters)
             one = self.encoders[name](given.values, given.mask, train=learns)
-            tokens[name] = one if learns or not train else jax.lax.stop_gradient(one)
+            tokens[name] = jax.lax.stop_gradient(one) if train and name in self.frozen else one
         return tokens
 
     def computed(self, method: Callable, *given: Any) -> Any:
         """The result of a method of this class in the model's precision, as float32."""
-        if self.precision == "float32" or self.is_initializing():
+        if self.is_initializing():
+            result = method(self, *given)
+            for name, rank in sorted(self.adapters.items()):
+                encoder = self.variables["params"].get(self.path_of(name), {})
+                self.param(f"{_ADAPTERS}{name}", low_rank.adapters, encoder, rank)
+            return result
+        # Modules compute with, and in the type of, their parameters: it is enough to show others.
+        shown = [self._adapted] if self.adapters else []
+        shown += [cast_floats(self.precision)] if self.precision != "float32" else []
+        if not shown:
             return method(self, *given)
-        # Modules compute in the type of their parameters: it is enough to show them others.
-        cast = cast_floats(self.precision)
-        compute = nn.map_variables(method, "params", trans_in_fn=cast)
+
+        def show(variables: Any) -> Any:
+            return functools.reduce(lambda seen, change: change(seen), shown, variables)
+
+        compute = nn.map_variables(method, "params", trans_in_fn=show)
         return cast_floats("float32")(compute(self, *given))
+
+    def _adapted(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables with the adapters added to the encoders' kernels."""
+        params = dict(variables["params"])
+        for name in self.adapters:
+            path = self.path_of(name)
+            frozen = jax.lax.stop_gradient(params[path])
+            params[path] = low_rank.merged(frozen, params.pop(f"{_ADAPTERS}{name}"))
+        return {**variables, "params": params}
 
     def check_inputs(self, inputs: Mapping[str, Masked]) -> None:
         """UserError where an encoder reads another kind of input, with those that read this one."""
@@ -127,6 +161,14 @@ class Model(nn.Module, kw_only=True):
                 f"{given.values.dtype} {given.values.shape}; choose with "
                 f"model.encoders.{modality}:NAME from {', '.join(fitting) or 'none'}"
             )
+
+
+def merge_adapters(model: Model, variables: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+    """The model without adapters, and its variables with these added to the encoders' kernels.
+
+    The outputs stay the same; what is computed no longer depends on the rank.
+    """
+    return model.clone(adapters={}), model._adapted(variables)
 
 
 def _reads(encoder: type[nn.Module], given: Masked) -> bool:

@@ -1,6 +1,6 @@
 """The state of a training: arrays and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -26,6 +26,7 @@ class TrainState:
     opt_state: Any
     key: Any  # uint32 [2]: the data of the run's base key
     average: Any = None  # of the parameters over the steps, or None where none is kept
+    balance: Any = None  # what a balance carries from step to step, or None
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -37,7 +38,9 @@ class TrainState:
     def training(self) -> dict[str, Any]:
         """All else: what only a training needs."""
         found = {"step": self.step, "opt_state": self.opt_state, "key": self.key}
-        return found if self.average is None else found | {"params": self.params}
+        if self.average is not None:
+            found["params"] = self.params
+        return found if self.balance is None else found | {"balance": self.balance}
 
     @classmethod
     def of(cls, variables: Mapping[str, Any], training: Mapping[str, Any]) -> "TrainState":
@@ -55,11 +58,13 @@ def create_state(
     *,
     seed: int | Integer[jax.Array, ""],
     ema: float = 0.0,
+    balance: Callable[[], Any] = lambda: None,
 ) -> TrainState:
     """The state before the first step. Of `batch` only the shapes and types matter.
 
-    With `ema` above 0 it keeps an average of the parameters. To make several states, jit it as a
-    function of the seed: no two leaves of the result share a buffer then.
+    With `ema` above 0 it keeps an average of the parameters; `balance` makes what a balance carries
+    (`Balance.initial`). To make several states, jit it as a function of the seed: no two leaves of
+    the result share a buffer then.
     """
 
     @jax.jit
@@ -75,6 +80,7 @@ def create_state(
             opt_state=tx.init(params),
             key=jax.random.key_data(key),
             average=jax.tree.map(jnp.copy, params) if ema > 0 else None,
+            balance=balance(),
         )
 
     return init(jnp.asarray(seed, jnp.uint32), batch.inputs)

@@ -2,11 +2,15 @@
 
 from mmjax.objectives.absolute_error import AbsoluteError as AbsoluteError
 from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
+from mmjax.objectives.cox import Cox as Cox
 from mmjax.objectives.ctc import Ctc as Ctc
+from mmjax.objectives.distillation import Distillation as Distillation
+from mmjax.objectives.distillation import FeatureDistillation as FeatureDistillation
 from mmjax.objectives.huber import Huber as Huber
 from mmjax.objectives.info_nce import InfoNce as InfoNce
 from mmjax.objectives.objective import Objective as Objective
 from mmjax.objectives.pairwise_sigmoid import PairwiseSigmoid as PairwiseSigmoid
+from mmjax.objectives.relation_distillation import RelationDistillation as RelationDistillation
 from mmjax.objectives.softmax_cross_entropy import SoftmaxCrossEntropy as SoftmaxCrossEntropy
 from mmjax.objectives.squared_error import SquaredError as SquaredError
 from mmjax.objectives.text_cross_entropy import TextCrossEntropy as TextCrossEntropy
@@ -23,4 +27,8 @@ OBJECTIVES = {
     "triplet": Triplet,
     "text_cross_entropy": TextCrossEntropy,
     "ctc": Ctc,
+    "cox": Cox,
+    "distillation": Distillation,
+    "feature_distillation": FeatureDistillation,
+    "relation_distillation": RelationDistillation,
 }

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mmjax.balance import BALANCES, Blend
 from mmjax.config import Compute, Experiment
 from mmjax.config.registry import FAMILIES, fields
-from mmjax.data.datasets import Planted, TableData
+from mmjax.data.dataset import Dataset
+from mmjax.data.datasets import Mixed, Planted, TableData
 from mmjax.data.tables.columns import Column
 from mmjax.fusion import MixtureOfExperts
 from mmjax.models import MODELS, DualEncoder, Model, Multimodal
@@ -43,6 +44,8 @@ def values(hint: Any) -> st.SearchStrategy:
         return st.dictionaries(*map(values, arguments), max_size=3)
     if hint is Column:
         return registered("column")
+    if hint is Dataset:  # one that does not hold others
+        return instances(Planted)
     if dataclasses.is_dataclass(hint):
         return instances(hint)
     plain = {bool: st.booleans(), int: COUNTS, float: SHARES, str: st.text(max_size=8)}
@@ -91,6 +94,8 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
         drawn["shape"] = draw(st.sampled_from(TIMED))
     if cls is TableData:
         drawn |= {"fold": "", "balance": None, "modalities": ()}
+    if cls is Mixed:
+        drawn["rates"] = {name: 0.5 for name in drawn["parts"]}
     if issubclass(cls, Pairs):
         drawn["modalities"] = ()
     if issubclass(cls, Objective):

@@ -48,7 +48,8 @@ class CaptionMatch(Match):
     def perturb(
         self, inputs: Inputs, preprocessing: Preprocessing, rng: Rng, share: Share | None = None
     ) -> Inputs:
-        return drop_words(inputs, ("text",), preprocessing, self.word_dropout, rng, share)
+        texts = ("text",) if "text" in preprocessing.transforms else ()
+        return drop_words(inputs, texts, preprocessing, self.word_dropout, rng, share)
 
     @property
     def perturbs(self) -> bool:

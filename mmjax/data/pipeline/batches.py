@@ -113,7 +113,7 @@ class _TrainBatch:
     def __call__(self, step: int) -> Batch:
         indices, rng, share = self.order(step)
         examples = self.source.read(indices, rng, share.own)
-        inputs = self.preprocessing(examples.inputs)
+        inputs = self.preprocessing.read(examples.inputs)
         inputs = self.data.perturb(inputs, self.preprocessing, rng, share)
         bucket = shortest(inputs, self.preprocessing, self.buckets)
         inputs = cut(inputs, self.preprocessing, self.buckets, bucket)
@@ -173,7 +173,8 @@ def eval_batches(
         indices = np.arange(first, min(first + batch_size, rows.stop))
         examples = source.read(indices, None)
         targets = preprocessing.targeted(examples.targets, indices)
-        return _padded(_batch(preprocessing(examples.inputs), targets, indices), batch_size)
+        inputs = preprocessing.read(examples.inputs)
+        return _padded(_batch(inputs, targets, indices), batch_size)
 
     return prefetch(batch, rows[::batch_size])
 

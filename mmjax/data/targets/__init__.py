@@ -5,6 +5,7 @@ from mmjax.data.targets.category import Category as Category
 from mmjax.data.targets.group import Group as Group
 from mmjax.data.targets.multi_label import MultiLabel as MultiLabel
 from mmjax.data.targets.number import Number as Number
+from mmjax.data.targets.survival import Survival as Survival
 from mmjax.data.targets.target import Target as Target
 from mmjax.data.targets.text import Text as Text
 
@@ -15,4 +16,5 @@ TARGETS: dict[str, type[Target]] = {
     "number": Number,
     "group": Group,
     "text": Text,
+    "survival": Survival,
 }

@@ -18,6 +18,7 @@ from mmjax.layers.recurrent.recurrent import (
     states_before,
     varying,
 )
+from mmjax.layers.recurrent.streaming import carried, require_causal, streaming
 from mmjax.layers.tracing.forward_mode import in_either_mode
 
 
@@ -58,8 +59,8 @@ def _gru(
     return _forward(reverse, unroll, x, mask, kernel, recurrent, bias, candidate_bias)[0]
 
 
-def _forward(reverse, unroll, x, mask, kernel, recurrent, bias, candidate_bias):
-    """The states, and the residuals for the backward pass."""
+def _forward(reverse, unroll, x, mask, kernel, recurrent, bias, candidate_bias, start=None):
+    """The states, and the residuals for the backward pass; `start`: by default zeros."""
     # The product with the input does not depend on the state: one large product outside the scan.
     projected = jnp.einsum("tbw,wg->tbg", x, kernel)
 
@@ -72,9 +73,9 @@ def _forward(reverse, unroll, x, mask, kernel, recurrent, bias, candidate_bias):
         state = jnp.where(valid[:, None], (1 - update) * candidate + update * state, state)
         return state, (state, (reset, update, candidate, product))
 
-    zeros = initial_state(projected, recurrent)
+    start = initial_state(projected, recurrent) if start is None else start
     _, (states, gates) = jax.lax.scan(
-        step, zeros, (projected, mask), reverse=reverse, unroll=unroll
+        step, start, (projected, mask), reverse=reverse, unroll=unroll
     )
     return states, (x, mask, kernel, recurrent, states, gates)
 
@@ -132,4 +133,18 @@ class GruLayer(nn.Module):
         kernels = gate_parameters(self, x.shape[-1], self.dim, gates=3)
         kernels["candidate_bias"] = self.param("candidate_bias", nn.initializers.zeros, (self.dim,))
         x = x.astype(kernels["bias"].dtype)
+        if streaming(self):
+            return self._continued(x, mask, **kernels)
         return gru(x, mask, **kernels, reverse=self.reverse, unroll=self.unroll)
+
+    def _continued(
+        self, x: Array, mask: Array, *, input_kernel, recurrent_kernel, bias, candidate_bias
+    ) -> tuple[Array, Array]:
+        """As `gru`, from the state after the samples before, without a gradient."""
+        require_causal(self.reverse)
+        state = carried(self, "state", jnp.zeros_like(x, shape=(x.shape[0], self.dim)))
+        weights = (input_kernel, recurrent_kernel, bias, candidate_bias)
+        given = (jnp.swapaxes(x, 0, 1), mask.T, *weights)
+        states, _ = _forward(False, self.unroll, *given, start=state.value)
+        state.value = states[-1]
+        return jnp.swapaxes(states, 0, 1), states[-1]

@@ -15,6 +15,7 @@ from mmjax.layers.recurrent.recurrent import (
     states_before,
     varying,
 )
+from mmjax.layers.recurrent.streaming import carried, require_causal, streaming
 from mmjax.layers.tracing.forward_mode import in_either_mode
 
 
@@ -52,8 +53,8 @@ def _lstm(
     return _forward(reverse, unroll, x, mask, kernel, recurrent, bias)[0]
 
 
-def _forward(reverse, unroll, x, mask, kernel, recurrent, bias):
-    """The states, and the residuals for the backward pass."""
+def _forward(reverse, unroll, x, mask, kernel, recurrent, bias, start=None):
+    """The states, and the residuals for the backward pass; `start`: by default zeros."""
     scaled, scaled_bias = recurrent * _halves(recurrent), bias * _halves(bias)
     # The product with the input does not depend on the state: one large product outside the scan.
     projected = jnp.einsum("tbw,wg->tbg", x, kernel * _halves(kernel))
@@ -68,8 +69,9 @@ def _forward(reverse, unroll, x, mask, kernel, recurrent, bias):
         return (state, cell), (state, cell)
 
     zeros = initial_state(projected, recurrent)
+    start = (zeros, zeros) if start is None else start
     _, (states, cells) = jax.lax.scan(
-        step, (zeros, zeros), (projected, mask), reverse=reverse, unroll=unroll
+        step, start, (projected, mask), reverse=reverse, unroll=unroll
     )
     return states, (x, mask, kernel, recurrent, bias, projected, states, cells)
 
@@ -141,4 +143,18 @@ class LstmLayer(nn.Module):
     ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
         kernels = gate_parameters(self, x.shape[-1], self.dim, gates=4)
         x = x.astype(kernels["bias"].dtype)
+        if streaming(self):
+            return self._continued(x, mask, **kernels)
         return lstm(x, mask, **kernels, reverse=self.reverse, unroll=self.unroll)
+
+    def _continued(
+        self, x: Array, mask: Array, *, input_kernel, recurrent_kernel, bias
+    ) -> tuple[Array, Array]:
+        """As `lstm`, from the state after the samples before, without a gradient."""
+        require_causal(self.reverse)
+        zeros = jnp.zeros_like(x, shape=(x.shape[0], self.dim))
+        state, cell = carried(self, "state", zeros), carried(self, "cell", zeros)
+        given = (jnp.swapaxes(x, 0, 1), mask.T, input_kernel, recurrent_kernel, bias)
+        states, (*_, cells) = _forward(False, self.unroll, *given, start=(state.value, cell.value))
+        state.value, cell.value = states[-1], cells[-1]
+        return jnp.swapaxes(states, 0, 1), states[-1]

@@ -7,10 +7,12 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Bool, Float
 
+from mmjax.errors import UserError
 from mmjax.layers.dropout import Dropout
 from mmjax.layers.fields import require_at_least, require_choice, require_share
 from mmjax.layers.recurrent.gru import GruLayer
 from mmjax.layers.recurrent.lstm import LstmLayer
+from mmjax.layers.recurrent.streaming import carried, streaming
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tokens.pooling import masked_mean
 from mmjax.types import Tokens
@@ -55,4 +57,10 @@ class RecurrentStack(nn.Module):
             return Tokens(clear(x, mask), mask)
         last = jnp.concatenate(finals, axis=-1)
         vector = masked_mean(x, mask) if self.pooling == "mean" else last
-        return Tokens(vector[:, None, :], jnp.any(mask, axis=1, keepdims=True))
+        seen = jnp.any(mask, axis=1, keepdims=True)
+        if streaming(self):
+            if self.pooling == "mean":
+                raise UserError('streaming: pooling="mean" needs the whole series; take "last"')
+            before = carried(self, "seen", jnp.zeros_like(seen))
+            seen = before.value = seen | before.value
+        return Tokens(vector[:, None, :], seen)

@@ -1,8 +1,8 @@
 """Collectives over the global batch, for code that sees one device's part of it.
 
 Modules and objectives do not name the axis. The training step sets the axis over which the batch is
-split while it is traced: `with over("data"): ...`. Outside of it both functions are identities, as
-under jit with shardings, where the program sees the global batch.
+split while it is traced: `with over("data"): ...`. Outside of it `total` and `gather` are
+identities, as under jit with shardings, where the program sees the global batch.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ _axis = contextvars.ContextVar[str | None]("axis", default=None)
 
 @contextlib.contextmanager
 def over(axis: str | None) -> Iterator[None]:
-    """Set the axis of `total` and `gather`; with None they are identities.
+    """Set the axis of `total` and `gather`; with None these are identities.
 
     A function that is jitted within keeps the axis when it is called elsewhere.
     """
@@ -32,6 +32,12 @@ def total(tree: Any) -> Any:
     """The sum over all devices of each array of a tree."""
     axis = _axis.get()
     return tree if axis is None else jax.lax.psum(tree, axis)
+
+
+def index() -> Any:
+    """The number of this device; 0 outside of `over`."""
+    axis = _axis.get()
+    return 0 if axis is None else jax.lax.axis_index(axis)
 
 
 def gather(tree: Any) -> Any:

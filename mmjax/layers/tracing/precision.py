@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 from jax.typing import DTypeLike
 
 from mmjax.types import AnyArray
@@ -29,7 +28,7 @@ def in_kernel_dtype(*arrays: AnyArray | None, dtype: Any = None, inexact: bool =
 def cast_floats(dtype: DTypeLike) -> Callable[[Any], Any]:
     """tree -> the tree with its floats cast to `dtype`; integers, masks and keys are unchanged."""
 
-    def cast(x: Array) -> Array:
+    def cast(x: AnyArray) -> AnyArray:
         return x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
     return lambda tree: jax.tree.map(cast, tree)

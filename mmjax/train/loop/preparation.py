@@ -18,8 +18,10 @@ from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
 from mmjax.heads import Decoder, TokenWords
 from mmjax.models.train_state import TrainState
+from mmjax.objectives.distillation import Taught
 from mmjax.runs import checkpoint_reader, folder
 from mmjax.train.loop.stream import BatchStream
+from mmjax.train.loop.teacher import Teacher
 from mmjax.train.loop.trainer import Trainer
 
 
@@ -36,8 +38,15 @@ class Ready(NamedTuple):
 def bound(experiments: Sequence[Experiment]) -> list[Experiment]:
     """The experiments, equal but for the seed, with data that are complete for their model."""
     first = experiments[0]
-    targets = {one.target for one in first.objectives.values() if one.target is not None}
-    data = first.data.bound(tuple(first.model.encoders), sorted(targets))
+    targets = {
+        one.target
+        for one in first.objectives.values()
+        if one.target is not None and not isinstance(one, Taught)
+    }
+    modalities = dict.fromkeys(first.model.encoders)
+    if first.teacher is not None:
+        modalities |= dict.fromkeys(folder.require(Path(first.teacher)).model.encoders)
+    data = first.data.bound(tuple(modalities), sorted(targets))
     return [dataclasses.replace(experiment, data=data) for experiment in experiments]
 
 
@@ -54,9 +63,14 @@ def prepare(experiment: Experiment, run: Path, mesh: Mesh | None = None) -> Read
             experiment.batch_size, compute.devices, parts=compute.accumulate, fsdp=compute.fsdp
         )
     experiment.data.prepare()
-    preprocessing = folder.preprocessing(run, experiment) or experiment.data.preprocessing()
-    require_agreement(experiment, preprocessing)
-    stream = BatchStream(experiment, preprocessing)
+    # A model may read some of the modalities that the data have.
+    fitted = folder.preprocessing(run, experiment) or experiment.data.preprocessing()
+    preprocessing = fitted.using(experiment.model.encoders)
+    teacher = None
+    if experiment.teacher is not None:
+        teacher = Teacher(experiment.teacher, preprocessing)
+    require_agreement(experiment, preprocessing, () if teacher is None else teacher.names())
+    stream = BatchStream(experiment, preprocessing, teacher)
     trainer = Trainer(experiment, preprocessing, stream.first(), mesh)
     # A run that is resumed does not need the files of weights.
     fresh, files = trainer.begin(experiment.seed, weights=not checkpoint_reader.steps(run))
@@ -68,11 +82,13 @@ def prepare(experiment: Experiment, run: Path, mesh: Mesh | None = None) -> Read
     return Ready(preprocessing, stream, trainer, fresh, files)
 
 
-def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> None:
+def require_agreement(
+    experiment: Experiment, preprocessing: Preprocessing, taught: Sequence[str] = ()
+) -> None:
     """UserError, naming the flag, where a part of the model expects other values than the data has.
 
     Encoders treat unknown ids as missing, and cannot detect another sample rate: without this
-    check training would be silently wrong.
+    check training would be silently wrong. `taught`: targets that a teacher adds.
     """
     for name, encoder in experiment.model.encoders.items():
         transform = preprocessing.transforms.get(name)
@@ -96,12 +112,16 @@ def require_agreement(experiment: Experiment, preprocessing: Preprocessing) -> N
                 f"{flag}.sample-rate {rate}: the recordings come at {transform.sample_rate} Hz"
             )
     for name, objective in experiment.objectives.items():
-        if objective.target is None:
+        if objective.target is None or objective.target in taught:
             continue
         if objective.target not in preprocessing.targets:
+            known = ", ".join([*sorted(preprocessing.targets), *taught])
+            teach = ""
+            if isinstance(objective, Taught) and not taught:
+                teach = ", or give the run that makes it with --teacher"
             raise UserError(
                 f"objectives.{name}: the data has no target {objective.target!r}; choose "
-                f"--objectives.{name}.target from {', '.join(sorted(preprocessing.targets))}"
+                f"--objectives.{name}.target from {known}{teach}"
             )
         kind = preprocessing.targets[objective.target]
         head = experiment.model.heads_by_output.get(objective.output)

@@ -12,20 +12,28 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.devices import parallel, processes
 from mmjax.devices.watchdog import Watchdog
 from mmjax.train.loop import multi_step
+from mmjax.train.loop.teacher import Teacher
 from mmjax.types import Batch
 
 
 class BatchStream:
     """Batches of the training split, the same for any number of devices and processes."""
 
-    def __init__(self, experiment: Experiment, preprocessing: Preprocessing) -> None:
-        self._experiment, self._preprocessing = experiment, preprocessing
+    def __init__(
+        self,
+        experiment: Experiment,
+        preprocessing: Preprocessing,
+        teacher: Teacher | None = None,
+    ) -> None:
+        self._experiment, self._teacher = experiment, teacher
+        self._preprocessing = preprocessing if teacher is None else teacher.preprocessing
         self._source = experiment.data.source("train")
         self.epoch = len(self._source)  # examples
         # All rows of each modality, preprocessed, where the device can gather batches from them.
         self.columns = None
         compute = experiment.compute
-        if compute.steps_per_call > 1 or (compute.buckets == 1 and parallel.accelerated()):
+        several = compute.steps_per_call > 1
+        if teacher is None and (several or (compute.buckets == 1 and parallel.accelerated())):
             self.columns = held(experiment.data, self._source, preprocessing)
 
     def first(self) -> Batch:
@@ -52,9 +60,12 @@ class BatchStream:
         return multi_step.stacked(batches, start=start, steps=self._experiment.steps, size=size)
 
     def _batches(self, **read: Any) -> Generator[Any, None, None]:
-        return train_batches(
+        batches = train_batches(
             self._experiment.data, self._source, self._preprocessing, **self._size, **read
         )
+        if self._teacher is None:
+            return batches
+        return self._teacher.taught(batches, self._experiment.model.encoders)
 
     def _rows(self, **read: Any) -> Generator[Any, None, None]:
         return train_rows(self._source, self._preprocessing, **self._size, **read)

@@ -85,7 +85,12 @@ class Trainer:
     def _fresh(self, seed: Any) -> TrainState:
         experiment = self._experiment
         return create_state(
-            experiment.model, experiment.update(), self._first, seed=seed, ema=experiment.ema
+            experiment.model,
+            experiment.update(),
+            self._first,
+            seed=seed,
+            ema=experiment.ema,
+            balance=lambda: experiment.balance.initial(len(experiment.objectives)),
         )
 
 

@@ -14,7 +14,8 @@ from mmjax.types import Batch, MetricName, WeightedMean
 Means = dict[MetricName, WeightedMean]
 Inputs = tuple[Any, Any, Batch, Array]  # params, collections, batch, key
 Forward = Callable[[Any, Any, Batch, Array], tuple[Means, Any]]  # -> means, collections
-Total = Callable[[Mapping[MetricName, WeightedMean]], Array]
+Total = Callable[[Mapping[MetricName, WeightedMean]], Array]  # a number, or one for each task
+Differentiate = Callable[..., Callable]  # jax.grad, or jax.jacrev for the gradient of each task
 
 
 class Gradient(NamedTuple):
@@ -26,12 +27,15 @@ class Gradient(NamedTuple):
     collections: Any
 
 
-Rule = Callable[[Forward, Total, Inputs], Gradient]
+Rule = Callable[[Forward, Total, Inputs, Differentiate], Gradient]
 
 
-def whole(forward: Forward, total: Total, inputs: Inputs) -> Gradient:
+def whole(
+    forward: Forward, total: Total, inputs: Inputs, differentiate: Differentiate = jax.grad
+) -> Gradient:
     """The gradient of the batch at once."""
-    grads, (loss, means, collections) = jax.grad(_loss(forward, total), has_aux=True)(*inputs)
+    gradient = differentiate(_loss(forward, total), has_aux=True)
+    grads, (loss, means, collections) = gradient(*inputs)
     return Gradient(grads, loss, means, collections)
 
 
@@ -58,10 +62,16 @@ def _loss(forward: Forward, total: Total) -> Callable:
     return loss_of
 
 
-def _in_parts(parts: int, forward: Forward, total: Total, inputs: Inputs) -> Gradient:
+def _in_parts(
+    parts: int,
+    forward: Forward,
+    total: Total,
+    inputs: Inputs,
+    differentiate: Differentiate = jax.grad,
+) -> Gradient:
     params, collections, batch, key = inputs
     numbered = jnp.arange(parts), jax.tree.map(functools.partial(_split, parts), batch)
-    gradient = jax.grad(_loss(forward, total), has_aux=True)
+    gradient = differentiate(_loss(forward, total), has_aux=True)
 
     def count(_, part):
         number, part = part
@@ -80,10 +90,9 @@ def _in_parts(parts: int, forward: Forward, total: Total, inputs: Inputs) -> Gra
         )
         return (collections, jax.tree.map(jnp.add, before, (grads, loss, means))), None
 
-    nothing = {
-        name: WeightedMean(jnp.zeros_like(n), jnp.zeros_like(n)) for name, n in counts.items()
-    }
-    zeros = jax.tree.map(jnp.zeros_like, params), jnp.zeros(()), nothing
+    one = jax.tree.map(lambda x: x[0], numbered[1])
+    shapes, (loss, means, _) = jax.eval_shape(gradient, params, collections, one, key, counts)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (shapes, loss, means))
     (collections, (grads, loss, means)), _ = jax.lax.scan(add, (collections, zeros), numbered)
     return Gradient(grads, loss, means, collections)
 

@@ -1,4 +1,4 @@
-"""The loss of a step: the weighted sum of the means of objectives and of modules."""
+"""The losses of a step: the weighted means of objectives, and what modules add."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from mmjax.balance import Balance
 from mmjax.objectives import Objective
@@ -47,18 +48,21 @@ def auxiliary(recorded: Mapping[str, Any], batch: Batch) -> dict[MetricName, Wei
     return means
 
 
-def total_loss(
+def task_losses(
     means: Mapping[MetricName, WeightedMean],
     objectives: Mapping[str, Objective],
     balance: Balance,
     step: Array,
-) -> Array:
-    """The loss at step `step`, from the totals of this device and the counts of all devices."""
-    total = jnp.zeros(())
+) -> Float[Array, "loss"]:
+    """The loss of each objective at step `step`, in alphabetical order; last what modules add.
+
+    From the totals of this device and the counts of all devices.
+    """
+    losses = {name: jnp.zeros(()) for name in (*sorted(objectives), AUXILIARY)}
     for name, mean in means.items():
         if name.source == AUXILIARY:  # already weighted by the module that recorded it
-            total += mean.mean()
+            losses[AUXILIARY] += mean.mean()
         elif name.quantity == "loss":
             weight = balance.weight(name.part or None)
-            total += objectives[name.source].weight_at(step) * weight * mean.mean()
-    return total
+            losses[name.source] += objectives[name.source].weight_at(step) * weight * mean.mean()
+    return jnp.stack([*losses.values()])

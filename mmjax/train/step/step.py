@@ -18,10 +18,11 @@ from mmjax.models.base import Model
 from mmjax.models.train_state import TrainState
 from mmjax.objectives import Objective
 from mmjax.train.step import finite, gradient
-from mmjax.train.step.loss import auxiliary, measure, total_loss
+from mmjax.train.step.loss import auxiliary, measure, task_losses
+from mmjax.train.step.tasks import Tasks
 from mmjax.types import Batch, Masked, MetricName, Outputs, WeightedMean
 
-BALANCE_KEY = 2**31 - 1  # no device has this index
+BALANCE_KEY, TASK_KEY = 2**31 - 1, 2**31 - 2  # no device has these indices
 
 
 def train_step(
@@ -47,7 +48,7 @@ def train_step(
         tx: the optimiser
         axis: None with jit; with pmap the name of the axis over which devices sum. Both give the
             same update
-        balance: weighs unimodal losses and changes gradients
+        balance: weighs the losses of modalities and tasks, and changes gradients
         ema: decay of the average of the parameters, if the state has one
         guard: leave the state unchanged where the loss or a gradient is NaN or infinite; the means
             name it (`finite.py`)
@@ -56,11 +57,14 @@ def train_step(
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     own = key if axis is None else jax.random.fold_in(key, jax.lax.axis_index(axis))
     forward = functools.partial(_forward, model, objectives)
-    total = functools.partial(total_loss, objectives=objectives, balance=balance, step=state.step)
+    losses = functools.partial(task_losses, objectives=objectives, balance=balance, step=state.step)
+    tasks = Tasks(balance, sorted(objectives), state.balance, jax.random.fold_in(key, TASK_KEY))
     with collectives.over(axis):
-        result = rule(forward, total, (state.params, state.collections, _present(batch), own))
+        given = (state.params, state.collections, _present(batch), own)
+        result = rule(forward, lambda means: tasks.total(losses(means)), given, tasks.derivative)
         grads, loss, means = collectives.total((result.grads, result.loss, result.means))
     # After the sum over devices, with a key that all share: the same on every device.
+    grads, carried = tasks.combined(grads, losses(means), means)
     grads = balance.modulate(grads, means, jax.random.fold_in(key, BALANCE_KEY))
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -71,10 +75,11 @@ def train_step(
         collections=result.collections if axis is None else _averaged(result.collections, axis),
         opt_state=opt_state,
         average=_averaged_over_steps(state, params, ema),
+        balance=carried,
     )
     if not guard:
         return new, means
-    which = finite.first(loss, grads)
+    which = finite.first(jnp.sum(loss), grads)
     means[finite.NAME] = WeightedMean(which.astype(jnp.float32), jnp.ones(()))
     return finite.kept(which == 0, new, state), means
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.targets import TARGETS, Binary, Category, Group, MultiLabel, Number, Text
+from mmjax.data.targets import TARGETS, Binary, Category, Group, MultiLabel, Number, Survival, Text
 from mmjax.data.transforms.features import FeatureTransform
 from mmjax.errors import UserError
 from mmjax.io import json_file
@@ -18,6 +18,7 @@ CASES = {
     ),
     "number": (Number(3.0, 2.0, "kg"), [7, None, 2.0], [2, 0, -0.5]),
     "group": (Group(), ["one", None, "one"], None),
+    "survival": (Survival(), [(3.5, 1), None, (2, 0)], [[3.5, 1], [0, 0], [2, 0]]),
     "text": (Text.fit(["b a", "b"]), ["a b", None, "b"], [[3, 2, 0], [0, 0, 0], [2, 0, 0]]),
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ from mmjax.data.tables.columns.answers import ClassColumn as ClassColumn
 from mmjax.data.tables.columns.answers import GroupColumn as GroupColumn
 from mmjax.data.tables.columns.answers import MultiLabelColumn as MultiLabelColumn
 from mmjax.data.tables.columns.answers import NumberColumn as NumberColumn
+from mmjax.data.tables.columns.answers import SurvivalColumn as SurvivalColumn
 from mmjax.data.tables.columns.answers import TextTargetColumn as TextTargetColumn
 from mmjax.data.tables.columns.column import Column as Column
 from mmjax.data.tables.columns.inputs import ImageColumn as ImageColumn
@@ -31,4 +32,5 @@ COLUMNS: dict[str, type[Column]] = {
     "number": NumberColumn,
     "group": GroupColumn,
     "text_target": TextTargetColumn,
+    "survival": SurvivalColumn,
 }

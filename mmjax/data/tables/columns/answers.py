@@ -3,14 +3,24 @@
 import array
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from mmjax.data.tables.columns.column import Cell, Column, Fit
-from mmjax.data.targets import Binary, Category, Group, MultiLabel, Number, Target, Text
+from mmjax.data.tables.columns.column import Cell, Column, Fit, absent
+from mmjax.data.targets import (
+    Binary,
+    Category,
+    Group,
+    MultiLabel,
+    Number,
+    Survival,
+    Target,
+    Text,
+)
 from mmjax.data.transforms.text import TextFit, TextTransform
 from mmjax.data.transforms.tokenizer import Kind
 from mmjax.errors import UserError
@@ -115,6 +125,28 @@ class _Numbers(Fit):
 
     def result(self) -> Number:
         return Number.fit(np.array(self._rows), unit=self._unit)
+
+
+@final
+@dataclass(frozen=True)
+class SurvivalColumn(_Answer):
+    """Time until an event: two columns, time and whether the event happened, or one.
+
+    In one column a censored time has a plus sign: 12.5+.
+    """
+
+    kind: ClassVar[type[Target]] = Survival
+
+    def row(self, cells: Mapping[str, Cell], folder: Path) -> tuple[float, float] | None:
+        """(time, event)."""
+        if len(cells) == 1:
+            return super().row(cells, folder)
+        if len(cells) != 2:
+            raise UserError(f"expected the columns of time and event, got {', '.join(cells)}")
+        time, event = cells.values()
+        if absent(time) or absent(event):
+            return None
+        return Survival.read(_text(time))[0], float(Binary.read(_text(event)))
 
 
 @final

@@ -1,0 +1,218 @@
+"""Models of one data set side by side: each modality alone, late fusion and fusions, over seeds.
+
+Every model is also tested with each modality missing. Late fusion adds the outputs of the models of
+single modalities with weights that the validation split chooses; where a modality is missing the
+others' weights are scaled to their sum.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+import mmjax
+from mmjax.config.sweep import Point
+from mmjax.io import json_file
+from mmjax.train.loop.many_runs import fit_many
+
+LATE = "late fusion"
+Scores = dict[str, dict[str, list[float]]]  # {model: {condition: one for each seed}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What the models have in common, and the fusions that are compared.
+
+    `metric` is one of the objective's, such as `accuracy`, and `more` are others that are measured
+    on the whole test split; `conditions` are more data sets to test on, by name, which differ from
+    `data` in their test split alone.
+    """
+
+    data: mmjax.data.Dataset
+    encoders: Mapping[str, nn.Module]
+    head: nn.Module
+    objective: Any
+    metric: str
+    fusions: Mapping[str, nn.Module]
+    peak_lr: float = 3e-3
+    steps: int = 500
+    batch_size: int = 64
+    dropped: float = 0.3  # chance of each modality to be hidden in the training of the last fusion
+    higher: bool = True  # whether a higher value of the metric is better
+    more: tuple[str, ...] = ()
+    conditions: Mapping[str, mmjax.data.Dataset] = dataclasses.field(default_factory=dict)
+
+    def shortened(self) -> "Study":
+        """With the last fusion alone and 30 steps, to see whether it runs."""
+        name, fusion = [*self.fusions.items()][-1]
+        return dataclasses.replace(self, fusions={name: fusion}, steps=30)
+
+    def models(self) -> dict[str, mmjax.Multimodal]:
+        """Every model by its name in the table."""
+        heads = {self.objective.output: self.head}
+        found = {
+            f"{name} alone": mmjax.Multimodal(
+                encoders={name: encoder}, fusion=mmjax.fusion.Concat(), heads=heads
+            )
+            for name, encoder in self.encoders.items()
+        }
+        for name, fusion in self.fusions.items():
+            found[name] = mmjax.Multimodal(encoders=self.encoders, fusion=fusion, heads=heads)
+        name = list(self.fusions)[-1]
+        dropping = dataclasses.replace(found[name], modality_dropout=self.dropped)
+        return found | {f"{name}, modalities dropped": dropping}
+
+    def experiment(self, model: mmjax.Multimodal) -> mmjax.Experiment:
+        """The training of a model."""
+        return mmjax.Experiment(
+            model=model,
+            objectives={"answer": self.objective},
+            data=self.data,
+            optim=mmjax.optim.Adam(peak_lr=self.peak_lr),
+            steps=self.steps,
+            batch_size=self.batch_size,
+            keeping=mmjax.Keeping(eval_every=self.steps, log_every=self.steps),
+        )
+
+
+class _Split(NamedTuple):
+    """All examples of a split, in one batch, and the kind of the target."""
+
+    batch: mmjax.Batch
+    kind: Any
+
+
+def train(study: Study, workdir: Path, name: str, seeds: int) -> list[Path]:
+    """Train one model with every seed, as far as that is not done; returns its runs."""
+    home = workdir / name.replace(" ", "-").replace(",", "")
+    point = Point({}, study.experiment(study.models()[name]))
+    return [home / one.name for one in fit_many([point], home, seeds=seeds)]
+
+
+def run(study: Study, workdir: Path, seeds: int) -> Scores:
+    """Train every model with every seed, as far as that is not done, and measure all."""
+    study.data.prepare()
+    preprocessing = study.data.preprocessing()
+    splits = {
+        name: _split(data, split, preprocessing, study)
+        for name, data, split in (
+            ("validation", study.data, "validation"),
+            ("all", study.data, "test"),
+            *((name, data, "test") for name, data in study.conditions.items()),
+        )
+    }
+    outputs: dict[str, list[dict[tuple[str, str | None], Any]]] = {}
+    for name in study.models():
+        runs = train(study, workdir, name, seeds)
+        outputs[name] = [_outputs(one, splits) for one in runs]
+    scores = {
+        name: _columns([_measured(study, splits, one) for one in several])
+        for name, several in outputs.items()
+    }
+    if len(study.encoders) > 1:
+        alone = [outputs[f"{name} alone"] for name in study.encoders]
+        late = [_late(study, splits, one) for one in zip(*alone, strict=True)]
+        scores = {**scores, LATE: _columns(late)}
+    json_file.write(workdir / "results.json", {"metric": study.metric, "scores": scores})
+    return scores
+
+
+def _split(data: Any, split: str, preprocessing: Any, study: Study) -> _Split:
+    source = data.source(split)
+    batches = mmjax.eval_batches(source, preprocessing, batch_size=len(source))
+    return _Split(next(iter(batches)), preprocessing.targets[study.objective.target])
+
+
+def _hidden(batch: mmjax.Batch, modality: str | None) -> dict[str, mmjax.Masked]:
+    return {
+        name: mmjax.Masked(given.values, given.mask & (name != modality))
+        for name, given in batch.inputs.items()
+    }
+
+
+def _outputs(path: Path, splits: Mapping[str, _Split]) -> dict[tuple[str, str | None], np.ndarray]:
+    """The head's values on every split, {(split, hidden modality or None): values}."""
+    model, variables, _ = mmjax.restore(path)
+    apply = jax.jit(lambda inputs: model.apply(variables, inputs, train=False))
+    found = {}
+    for name, (batch, _) in splits.items():
+        missing = [None, *(model.encoders if len(model.encoders) > 1 and name == "all" else ())]
+        for modality in missing:
+            inputs = {n: given for n, given in _hidden(batch, modality).items()}
+            result: Any = apply({n: inputs[n] for n in model.encoders})
+            (found[name, modality],) = map(np.asarray, result.values.values())
+    return found
+
+
+def outputs(study: Study, path: Path, split: str) -> np.ndarray:
+    """The values of a run's head on a split of the study's data."""
+    one = {split: _split(study.data, split, study.data.preprocessing(), study)}
+    return _outputs(path, one)[split, None]
+
+
+def metrics(study: Study, split: _Split, values: np.ndarray) -> Mapping[str, float]:
+    """All metrics of outputs on a split."""
+    outputs = mmjax.Outputs({study.objective.output: jax.numpy.asarray(values)})
+    records = jax.device_get(study.objective.record(outputs, split.batch))
+    return study.objective.metrics(records, split.kind)
+
+
+def _named(key: tuple[str, str | None]) -> str:
+    return key[0] if key[1] is None else f"without {key[1]}"
+
+
+def _measured(study: Study, splits: Mapping[str, _Split], outputs: Any) -> dict[str, float]:
+    found = {}
+    for key, values in outputs.items():
+        measured = metrics(study, splits[key[0]], values)
+        found[_named(key)] = measured[study.metric]
+        if key == ("all", None):
+            found |= {name: measured[name] for name in study.more}
+    return found
+
+
+def _late(study: Study, splits: Mapping[str, _Split], alone: Any) -> dict[str, float]:
+    """The scores of the best weighted sum of outputs, one for each modality."""
+    names = [*study.encoders]
+    grid = [w for w in itertools.product(np.linspace(0, 1, 11), repeat=len(names)) if sum(w) > 0]
+
+    def added(weights: Any, split: str) -> np.ndarray:
+        shares = np.asarray(weights) / np.sum(weights)
+        return np.sum([w * one[split, None] for w, one in zip(shares, alone, strict=True)], axis=0)
+
+    def quality(weights: Any) -> float:
+        found = metrics(study, splits["validation"], added(weights, "validation"))
+        return found[study.metric] if study.higher else -found[study.metric]
+
+    best = max(grid, key=quality)
+    outputs: dict[tuple[str, str | None], np.ndarray]
+    outputs = {(name, None): added(best, name) for name in splits}
+    for place, modality in enumerate(names):
+        rest = [0.0 if i == place else max(w, 1e-6) for i, w in enumerate(best)]
+        outputs["all", modality] = added(rest, "all")
+    return _measured(study, splits, outputs)
+
+
+def _columns(rows: list[dict[str, float]]) -> dict[str, list[float]]:
+    return {name: [row[name] for row in rows] for name in rows[0] if name != "validation"}
+
+
+def markdown(scores: Scores, *, percent: bool = True) -> str:
+    """A table of means ± standard deviations over seeds; empty where a model has no such score."""
+    columns = list(dict.fromkeys(name for row in scores.values() for name in row))
+    factor, digits = (100, 1) if percent else (1, 3)
+
+    def cell(values: list[float]) -> str:
+        spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
+        return f"{factor * np.mean(values):.{digits}f} ± {factor * spread:.{digits}f}"
+
+    lines = [f"| model | {' | '.join(columns)} |", "| --- " * (1 + len(columns)) + "|"]
+    for name, row in scores.items():
+        cells = [cell(row[column]) if column in row else "" for column in columns]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -1,0 +1,246 @@
+"""The experiments of uses: what is planted is what their first lines say, and they run."""
+
+import dataclasses
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+
+import mmjax
+from mmjax.data.datasets import fsdd, storage
+from tests.test_experiments import FOLDER, load
+
+pytestmark = pytest.mark.usefixtures("standard_promotion", "beside")
+
+
+@pytest.fixture
+def beside(monkeypatch):
+    """A script finds the files beside it; what it registers is known by the class of this load."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    for name in ("study",):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+@pytest.fixture
+def fresh_registry(monkeypatch):
+    from mmjax.config.registry import FAMILIES
+
+    monkeypatch.setitem(FAMILIES, "data", dict(FAMILIES["data"]))
+
+
+def test_planted_emotions_are_utterances_of_known_score(tmp_path):
+    emotion = load(FOLDER / "emotion.py")
+    emotion.write_planted(tmp_path / "planted.npz", videos=40)
+    data = mmjax.data.Utterances(file="planted.npz", data_dir=str(tmp_path), context=2)
+    data.prepare()
+    rows: Any = data.rows
+    assert len({row.video for row in rows}) == 40
+    lengths = {len(row.features["text"]) for row in rows}
+    assert min(lengths) >= 5 and max(lengths) <= 12 and len(lengths) > 3  # padding is left out
+    # Who knows words, voice and mood has the stated error.
+    said = np.array([row.features["text"][:5, :4].mean() * 5 / 3 for row in rows])
+    tone = np.array([row.features["audio"][:, 0].mean() for row in rows])
+    score = np.array([row.score for row in rows])
+    turned = 0.8 * said * np.where(tone > 0, -1, 1)
+    assert np.corrcoef(turned, score)[0, 1] > 0.8 > 0.6 > np.corrcoef(said, score)[0, 1]
+
+
+@pytest.mark.slow
+def test_emotions_are_learned_for_a_few_steps(tmp_path, capsys, monkeypatch):
+    emotion = load(FOLDER / "emotion.py")
+    planted = emotion.write_planted
+    monkeypatch.setattr(emotion, "write_planted", lambda path: planted(path, videos=40))
+    emotion.main(fast=True, context=1, workdir=tmp_path / "emotion")
+    printed = capsys.readouterr().out
+    for row in ("context alone", "late fusion", "modalities dropped", "without vision", "acc7"):
+        assert row in printed
+
+
+def test_planted_patients_have_the_stated_odds(tmp_path):
+    diagnosis = load(FOLDER / "diagnosis.py")
+    diagnosis.write_planted(tmp_path, patients=150)
+    table = diagnosis.data(tmp_path, "")
+    table.prepare()
+    read = {split: diagnosis.read(table, split) for split in ("train", "test")}
+    assert not set(read["train"]["patient"]) & set(read["test"]["patient"])
+    odds = np.concatenate([part["odds"] for part in read.values()]).astype(float)
+    label = np.concatenate([part["malignant"] for part in read.values()]).astype(float)
+    expected = scipy.special.expit(odds)
+    assert abs(np.mean(label - expected)) < 0.1 and np.corrcoef(label, expected)[0, 1] > 0.4
+    area, order = diagnosis.optimum(table)
+    assert area > 0.7 and order > 0.7
+
+
+@pytest.mark.slow
+def test_a_diagnosis_comes_with_its_decisions(tmp_path, capsys, monkeypatch):
+    diagnosis = load(FOLDER / "diagnosis.py")
+    diagnosis.main(fast=True, workdir=tmp_path / "diagnosis")
+    printed = capsys.readouterr().out
+    for text in ("concordance; who knows", "interval over patients", "sensitivity", "physician"):
+        assert text in printed
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_materials_are_told_apart_by_who_knows_the_rule():
+    touch = load(FOLDER / "touch.py")
+    data = touch.Materials(test_size=3000)
+    examples = data.source("test").read(np.arange(3000), None)
+    felt, moved = (np.stack(list(examples.inputs[n])) for n in ("touch", "movement"))
+    assert felt.shape == (3000, 48, 2) and moved.shape == (3000, 12, 2)
+    speed = moved[:, :, 0].mean(axis=1)
+    # The frequency by a fine search, over the speed: near 4 or near 6.
+    grid = np.linspace(3, 19, 321)
+    waves = np.exp(-2j * np.pi * grid[:, None] * felt[0, :, 1])
+    frequency = grid[np.argmax(np.abs(felt[:, :, 0] @ waves.T), axis=1)]
+    wide = frequency / speed < np.sqrt(24)
+    pictures = np.asarray(examples.inputs["vision"])[..., 0].astype(float)
+    rows, columns = pictures.mean(axis=2).std(axis=1), pictures.mean(axis=1).std(axis=1)
+    pattern = np.where(columns > rows, 0, 1)
+    pattern[np.maximum(rows, columns) < 25] = 2
+    named = [touch.MATERIALS[p + 3 * w] for p, w in zip(pattern, wide, strict=True)]
+    right = np.mean(np.array(named) == np.array(examples.targets["material"]))
+    assert 0.93 < right < 0.965
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fresh_registry")
+def test_materials_are_felt_sample_by_sample(tmp_path, capsys):
+    touch = load(FOLDER / "touch.py")
+    touch.main(fast=True, workdir=tmp_path / "touch")
+    printed = capsys.readouterr().out
+    assert "samples of touch" in printed and "differ from those of the whole series" in printed
+    assert (tmp_path / "touch_fast" / "arriving.png").stat().st_size > 5000
+
+
+@pytest.mark.slow
+def test_several_tasks_are_learned_for_a_few_steps(tmp_path, capsys, monkeypatch):
+    multitask = load(FOLDER / "digits_multitask.py")
+    monkeypatch.setattr(multitask, "METHODS", {"pc_grad": mmjax.balance.PcGrad()})
+    monkeypatch.setattr(multitask, "LABELLED", (0.1,))
+    multitask.main(fast=True, steps=6, workdir=tmp_path / "tasks")
+    assert "| pc_grad |" in capsys.readouterr().out
+
+
+@pytest.fixture
+def spoken(monkeypatch):
+    """Silence of some lengths instead of recordings, and random pictures."""
+    rng = np.random.default_rng(0)
+    rows = {
+        "audio": np.array(
+            [rng.integers(-99, 99, 300 + i).astype(np.int16) for i in range(60)], object
+        ),
+        "label": np.arange(60) % 10,
+        "speaker": np.array([[b"theo", b"lucas"][i % 20 // 10] for i in range(60)]),
+        "image": rng.integers(0, 256, (60, 8, 8, 1)).astype(np.uint8),
+    }
+    kept = lambda builder, split, **places: rows  # noqa: E731
+    monkeypatch.setattr(storage, "columns", kept)
+    monkeypatch.setattr(storage, "prepare", lambda builder, **places: None)
+    assert fsdd.Fsdd
+    return rows
+
+
+def test_a_held_out_speaker_is_tested_on_and_never_heard(spoken):
+    data = mmjax.data.SpokenDigit(held_out="theo")
+    heard, tested = (data.source(split) for split in ("train", "test"))
+    theo = {len(a) for a, s in zip(spoken["audio"], spoken["speaker"], strict=True) if s == b"theo"}
+    for source, expected in ((heard, False), (tested, True)):
+        rows = source.read(np.arange(len(source)), None).inputs["speech"]
+        assert {len(row) in theo for row in rows} == {expected}
+    assert len(tested) == 3 * len(heard)  # the recordings of all three splits
+
+
+def test_a_picture_and_a_recording_are_of_one_digit(spoken):
+    source = mmjax.data.SpokenDigit().source("train")
+    for rng in (None, np.random.default_rng(0)):
+        examples = source.read(np.arange(60), rng)
+        for image, name in zip(examples.inputs["image"], examples.targets["digit"], strict=True):
+            digit = mmjax.data.datasets.digits_match.NAMES.index(name)
+            assert any(np.array_equal(image, spoken["image"][i]) for i in range(digit, 60, 10))
+
+
+def test_noise_has_the_stated_strength_and_never_changes(spoken):
+    clean = mmjax.data.SpokenMatch()
+    loud = dataclasses.replace(clean, speech_noise=0.0, image_noise=0.2)
+    (before, _), (after, _), (again, _) = (d.recordings("test") for d in (clean, loud, loud))
+    noise = np.concatenate([b.astype(float) - a for a, b in zip(before, after, strict=True)])
+    power = np.mean(np.concatenate(before).astype(float) ** 2)
+    np.testing.assert_allclose(np.mean(noise**2), power, rtol=0.05)
+    assert all(np.array_equal(a, b) for a, b in zip(after, again, strict=True))
+    images = loud.columns("test")[0].astype(float) - clean.columns("test")[0]
+    inner = (clean.columns("test")[0] > 110) & (clean.columns("test")[0] < 146)
+    np.testing.assert_allclose(images[inner].std(), 0.2 * 255, rtol=0.15)
+
+
+def test_a_share_of_the_recordings_has_a_digit(spoken):
+    data = mmjax.data.SpokenDigit(labelled=0.34)
+    source = data.source("train")
+    digits = source.read(np.arange(60), None).targets["digit"]
+    assert sum(name is not None for name in digits) == 20
+    assert data.preprocessing().targets["digit"].counts == (2,) * 10
+    assert None not in data.source("test").read(np.arange(60), None).targets["digit"]
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"held_out": "bob"}, "held_out: got 'bob', choose from george"),
+        ({"image_noise": -1.0}, "image_noise: expected 0 or more"),
+        ({"labelled": 0.0}, "labelled: expected more than 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        mmjax.data.SpokenDigit(**fields)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fresh_registry")
+def test_knowledge_moves_for_a_few_steps(spoken, tmp_path, capsys):
+    transfer = load(FOLDER / "transfer_table.py")
+    transfer.main(tmp_path, tmp_path, fast=True, steps=4, workdir=tmp_path / "transfer")
+    printed = capsys.readouterr().out
+    assert printed.count("| distilled, features |") == 2 == printed.count("| adapters |")
+
+
+@pytest.mark.slow
+def test_digits_are_seen_and_heard_for_a_few_steps(spoken, tmp_path, capsys, monkeypatch):
+    digits = load(FOLDER / "spoken_digits.py")
+    monkeypatch.setattr(digits, "FUSIONS", {"gated": mmjax.fusion.Gated()})
+    monkeypatch.setattr(digits, "SPEAKERS", ("theo",))
+    digits.main(tmp_path, fast=True, steps=4, workdir=tmp_path / "digits")
+    printed = capsys.readouterr().out
+    for column in ("clean", "speech noise -5 dB", "without speech", "late fusion"):
+        assert column in printed
+
+
+def test_late_fusion_is_weighed_by_the_validation_split():
+    study = load(FOLDER / "study.py")
+    rng = np.random.default_rng(0)
+    truth = {split: rng.integers(0, 2, 200) for split in ("validation", "all")}
+    splits = {
+        split: study._Split(
+            mmjax.Batch(
+                {},
+                {"y": mmjax.Masked(labels.astype(np.int32), np.ones(200, bool))},
+                np.ones(200, np.float32),
+                np.arange(200),
+            ),
+            None,
+        )
+        for split, labels in truth.items()
+    }
+    one = study.Study(
+        data=None,
+        encoders={"good": None, "bad": None},
+        head=None,
+        objective=mmjax.objectives.SoftmaxCrossEntropy(output="y", target="y"),
+        metric="accuracy",
+        fusions={},
+    )
+    good = {(s, None): np.eye(2, dtype=np.float32)[labels] for s, labels in truth.items()}
+    bad = {key: -3 * values for key, values in good.items()}
+    found = study._late(one, splits, (good, bad))
+    assert found["all"] == 1.0 and found["without good"] == 0.0 and found["without bad"] == 1.0

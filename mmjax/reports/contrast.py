@@ -205,7 +205,7 @@ def _over_examples(a: Method, b: Method, quantity: str) -> Pair:
         _measured(left, quantity), _measured(right, quantity), len(left.rows)
     )
     p, other, effect = drawn.p, float("nan"), float("nan")
-    if left.family != "pairs":
+    if left.scored:
         gaps = left.scores - right.scores
         spread = float(np.std(gaps, ddof=1)) if len(gaps) > 1 else 0.0
         effect = float(np.mean(gaps)) / spread if spread else 0.0

@@ -212,3 +212,16 @@ def test_all_right_still_has_an_interval():
     task = Task("y", objective, None, records, resamples=20)
     assert task.intervals()["accuracy"].low == pytest.approx(20 / (20 + 1.96**2), abs=1e-3)
     assert task.mean(np.arange(20) < 3).low == pytest.approx(3 / (3 + 1.96**2), abs=1e-3)
+
+
+def test_of_an_objective_without_examples_scores_its_metrics_have_intervals():
+    rng = np.random.default_rng(0)
+    hazard = rng.normal(size=60)
+    time = np.exp(-hazard) * rng.exponential(size=60)
+    records = {"hazard": hazard, "time": time, "event": np.ones(60, bool)}
+    records["counts"] = np.ones(60, bool)
+    objective = mmjax.objectives.Cox(output="risk", target="death")
+    task = Task("death", objective, None, records, resamples=30)
+    assert task.family == "other" and not task.scored and len(task.rows) == 60
+    found = task.intervals()
+    assert found[task.worth_name].low < task.worth(records) < found[task.worth_name].high

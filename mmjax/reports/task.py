@@ -95,7 +95,7 @@ class Task:
         predicted, true = (mean + std * values for values in both)
         return predicted, true
 
-    @property
+    @cached_property
     def texts(self) -> tuple[list[str], list[str]]:
         """Written and true texts of the examples that count."""
         rows, decoded = self.rows, self.kind.decoded

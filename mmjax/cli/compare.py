@@ -43,6 +43,7 @@ def compare(
 
     from mmjax.reports import contrast, contrast_page, page
 
+    options.require_folder("--html", html)
     options.prepare_process(own)
     found = contrast.compare(runs, metric, split, resamples)
     if html is not None:

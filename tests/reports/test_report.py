@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import mmjax
+from mmjax.cli.report import report as command
 from mmjax.errors import UserError
 from mmjax.io import json_file
 from mmjax.reports.report import Report
@@ -226,3 +227,15 @@ def test_of_an_objective_without_examples_scores_its_metrics_have_intervals():
     assert task.family == "other" and not task.scored and len(task.rows) == 60
     found = task.intervals()
     assert found[task.worth_name].low < task.worth(records) < found[task.worth_name].high
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_computed(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for arguments, message in (
+        ({"out": tmp_path / "no" / "page.html"}, "--out .*: expected a file in a folder that"),
+        ({"figures": tmp_path / "file"}, "--figures .*: expected a folder"),
+        ({"sample": 0}, "--sample: expected at least 1, got 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            command(tmp_path, **arguments)
+    assert (tmp_path / "file").read_text() == "mine"

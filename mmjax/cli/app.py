@@ -5,6 +5,8 @@ import sys
 import tyro
 
 from mmjax.cli import options
+from mmjax.cli.calibrate import calibrate
+from mmjax.cli.compare import compare
 from mmjax.cli.data import data
 from mmjax.cli.describe import describe
 from mmjax.cli.encrypt import decrypt, encrypt
@@ -22,8 +24,8 @@ from mmjax.cli.table import table
 
 app = tyro.extras.SubcommandApp()
 commands = (
-    *(data, fit, prepare, evaluate, predict, export, index, search, serve, describe, table),
-    *(report, encrypt, decrypt),
+    *(data, fit, prepare, evaluate, predict, report, compare, calibrate),
+    *(index, search, serve, describe, table, export, encrypt, decrypt),
 )
 for command in commands:
     app.command(command)

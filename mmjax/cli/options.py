@@ -97,6 +97,12 @@ def experiment_of(path: Path) -> "Experiment":
     return next(iter(experiments.values()))
 
 
+def require_folder(flag: str, file: Path | None) -> None:
+    """UserError unless a file that is written at the end has a folder to be written to."""
+    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+        raise UserError(f"{flag} {file}: expected a file in a folder that exists")
+
+
 def prepare_process(own: Sequence[Path] = ()) -> None:
     """Set up JAX for a command (32 bits, compilation cache), and execute the user's own files."""
     import jax

@@ -39,6 +39,7 @@ def predict(
     top_p: float | None = None,
     seed: int | None = None,
     prompt: str = "",
+    calibrated: bool = True,
     checkpoint: str = "last",
     own: options.Own = (),
     json: bool = False,
@@ -67,6 +68,7 @@ def predict(
         top_p: draw only from the most probable words that together reach this probability
         seed: of drawing
         prompt: words that the text begins with
+        calibrated: use what mmjax calibrate has fitted, if it has
         checkpoint: last, best (by the run's validation metric), whole (the newest that is not
             damaged), or a step
         json: print one JSON object per row
@@ -90,7 +92,7 @@ def predict(
         "seed": seed,
     }
     writing = {name: value for name, value in writing.items() if value is not None}
-    predictor = _predictor(run, checkpoint, classes, templates, writing, prompt)
+    predictor = _predictor(run, checkpoint, classes, templates, writing, prompt, calibrated)
     preprocessing = predictor.preprocessing
     faults: list[Fault] = []
     if batch is None:
@@ -121,12 +123,13 @@ def _predictor(
     templates: tuple[str, ...],
     writing: Mapping[str, Any],
     prompt: str,
+    calibrated: bool,
 ) -> "Answering":
     """The run as it was trained, or as a zero-shot classifier of the classes."""
     if classes is None:
         from mmjax.evaluation.predictions import Predictor
 
-        return Predictor(run, checkpoint, writing=writing, prompt=prompt)
+        return Predictor(run, checkpoint, writing=writing, prompt=prompt, calibrated=calibrated)
     if writing or prompt:
         raise UserError(f"--classes: writes no text; leave {', '.join(writing) or '--prompt'} out")
     from mmjax.search.zero_shot import ZeroShot
@@ -202,6 +205,10 @@ def _text(prediction: Mapping[str, Any]) -> str:
         text = f"{value:.6g}" if isinstance(value, float) else str(value)
     more = [prediction["unit"]] if "unit" in prediction else []
     more += [f"(p = {prediction['probability']:.4f})"] if "probability" in prediction else []
+    if "low" in prediction:
+        more.append(f"({prediction['low']:.6g} to {prediction['high']:.6g})")
+    if "set" in prediction:
+        more.append(f"{{{', '.join(prediction['set'])}}}")
     if "log_probability" in prediction:
         more.append(f"(log p = {prediction['log_probability']:.2f})")
     lines = [" ".join([text, *more])]

@@ -44,6 +44,9 @@ def report(
     for name, value in (("--sample", sample), ("--resamples", resamples)):
         if value < 1:
             raise UserError(f"{name}: expected at least 1, got {value}")
+    options.require_folder("--out", out)
+    if figures is not None and figures.exists() and not figures.is_dir():
+        raise UserError(f"--figures {figures}: expected a folder")
     options.prepare_process(own)
     page = out or run / "report.html"
     made = Report(

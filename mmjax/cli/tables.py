@@ -1,14 +1,16 @@
 """Prints tables as aligned text; names are never shortened."""
 
+import csv
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from mmjax.errors import UserError
 from mmjax.io import json_file
 
 
@@ -38,3 +40,16 @@ def metrics(values: Mapping[str, float], title: str) -> None:
 def print_json(value: Mapping) -> None:
     """Print one JSON object on a line; NaN and infinity are null."""
     print(json.dumps(json_file.plain(value), allow_nan=False))
+
+
+def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows as CSV, NaN as an empty cell."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([["" if cell != cell else cell for cell in row] for row in rows])
+
+
+def require_one(json: bool, csv: bool) -> None:
+    """UserError where both forms are asked for."""
+    if json and csv:
+        raise UserError("--json, --csv: choose one of them")

@@ -1,6 +1,7 @@
 """Predictions for a user's own examples."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,11 +15,12 @@ from mmjax.data.tables.columns import Column
 from mmjax.data.tables.columns.column import absent
 from mmjax.data.targets import Text
 from mmjax.errors import UserError, errors_name
+from mmjax.evaluation.calibration import Calibration
 from mmjax.heads import Decoder
 from mmjax.io.tables import RowError, base_folder, read_rows
 from mmjax.models.base import Model
 from mmjax.runs import folder
-from mmjax.runs.restore import restore
+from mmjax.runs.restore import restore, step_of
 from mmjax.types import Masked, Outputs
 
 CHUNK = 128  # rows per call
@@ -29,6 +31,7 @@ class Predictor:
 
     `writing`: fields of decoders to change, such as {"beams": 5, "num": 5}; `prompt`: a
     text that all written ones begin with. UserError where the run has no decoder.
+    `calibrated`: use what mmjax calibrate has fitted to this checkpoint, if it has.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Predictor:
         register: Sequence[type] = (),
         writing: Mapping[str, Any] | None = None,
         prompt: str = "",
+        calibrated: bool = True,
     ) -> None:
         model, variables, self.preprocessing = restore(run, checkpoint, register=register)
         if writing or prompt:
@@ -49,6 +53,12 @@ class Predictor:
         self.columns = table_columns(experiment, self.preprocessing)
         apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
         self._outputs: Callable[[Any], Outputs] = functools.partial(apply, variables)
+        self.calibration = Calibration.load(Path(run)) if calibrated else None
+        step = step_of(Path(run), experiment, checkpoint)
+        if self.calibration is not None and self.calibration.step != step:
+            text = f"the calibration is of step {self.calibration.step}, not of {step}: not used"
+            print(f"{run}: {text}", file=sys.stderr)
+            self.calibration = None
 
     @classmethod
     def of_program(
@@ -62,6 +72,7 @@ class Predictor:
         predictor.preprocessing, predictor.model = preprocessing, experiment.model
         predictor._objectives, predictor._outputs = experiment.objectives, outputs
         predictor.columns = table_columns(experiment, preprocessing)
+        predictor.calibration = None
         return predictor
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, dict[str, Any]]]:
@@ -80,10 +91,17 @@ class Predictor:
         transforms, targets = self.preprocessing.transforms, self.preprocessing.targets
         inputs = self.preprocessing({n: [row.get(n) for row in filled(rows)] for n in transforms})
         outputs = jax.device_get(self._outputs(inputs))
+        calibration = self.calibration
+        if calibration is not None:
+            heads = {name: objective.output for name, objective in self._objectives.items()}
+            outputs = calibration.applied(outputs, heads)
         by_objective = {
             name: objective.predictions(outputs, targets.get(objective.target or ""))
             for name, objective in self._objectives.items()
         }
+        if calibration is not None:
+            for name, predictions in by_objective.items():
+                calibration.add(name, predictions)
         return [{name: p[row] for name, p in by_objective.items()} for row in range(len(rows))]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mmjax.errors import UserError
 from mmjax.evaluation.cost import Cost
-from mmjax.statistics.hypotheses import SIGNIFICANCE, differ
+from mmjax.statistics.hypotheses import SIGNIFICANCE, differ, ranks
 from mmjax.statistics.means import spread
 
 SOLVED = 0.98  # share of the best possible score from which on a task counts as solved
@@ -80,7 +80,22 @@ class Comparison:
             f"cannot tell it from the column's best fusion (Welch's t-test, p ≥ {SIGNIFICANCE:g}, "
             "not corrected for the number of rows)."
         )
-        return "\n".join("| " + " | ".join(row) + " |" for row in rows) + f"\n\n{legend}\n"
+        table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        return "\n\n".join(filter(None, (table, self.ranking(), legend))) + "\n"
+
+    def ranking(self) -> str:
+        """Mean ranks over tasks, and which differ by more than chance; "" for a single task."""
+        names, tasks = self.methods, self.scores.values()
+        if len(tasks) < 2 or len(names) < 2 or any(set(names) - set(task) for task in tasks):
+            return ""
+        found = ranks(np.array([[np.mean(task[name]) for name in names] for task in tasks]))
+        order = np.argsort(found.mean, kind="stable")
+        listed = ", ".join(f"{names[place]} {found.mean[place]:.1f}" for place in order)
+        return (
+            f"Mean rank over {len(tasks)} tasks: {listed}. Ranks that differ by less than "
+            f"{found.critical:.2f} are not distinguishable (Nemenyi's test, p < {SIGNIFICANCE:g}; "
+            f"all alike: p = {found.p:.2g}, Friedman's test)."
+        )
 
     def _cell(self, task: str, method: str, tied: bool) -> str:
         of = spread(self.scores[task][method])

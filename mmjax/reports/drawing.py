@@ -1,6 +1,7 @@
 """Drawings of a report, as SVG and PNG: colours that differ for all kinds of eyes."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,13 @@ class Drawing:
 
 
 def _saved(panel: Any, kind: str, **options: Any) -> bytes:
+    from matplotlib.text import Text
+
+    for text in panel.findobj(Text):
+        text.set_parse_math(False)  # a class may be called $
     content = io.BytesIO()
-    with _style():
+    with _style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # browsers have more fonts
         panel.savefig(content, format=kind, **options)
     return content.getvalue()
 

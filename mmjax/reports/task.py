@@ -20,7 +20,7 @@ from mmjax.objectives.text import TextObjective
 from mmjax.statistics.bootstrap import Bootstrap, Interval
 from mmjax.statistics.scaling import two_classes
 
-Family = Literal["classes", "labels", "numbers", "texts", "pairs"]
+Family = Literal["classes", "labels", "numbers", "texts", "pairs", "other"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,10 @@ class Task:
 
     @property
     def family(self) -> Family:
-        """What the objective is about; yes or no are two classes."""
+        """What the objective is about; yes or no are two classes.
+
+        Of "other" ones, such as survival, nothing is known but their metrics.
+        """
         match self.objective:
             case SoftmaxCrossEntropy():
                 return "classes"
@@ -48,13 +51,15 @@ class Task:
                 return "texts"
             case Pairs():
                 return "pairs"
-        raise TypeError(f"no report for objectives of type {type(self.objective).__name__}")
+        return "other"
 
     @cached_property
     def rows(self) -> Int[np.ndarray, "row"]:
         """The examples that count: their target is there."""
         if self.family == "texts":
             return np.flatnonzero(self.records["counted"].any(axis=1))
+        if "weight" not in self.records:
+            return np.arange(len(next(iter(self.records.values()), [])))
         weight = self.records["weight"]
         return np.flatnonzero(weight.reshape(len(weight), -1).max(axis=1) > 0)
 
@@ -90,13 +95,18 @@ class Task:
         predicted, true = (mean + std * values for values in both)
         return predicted, true
 
-    @property
+    @cached_property
     def texts(self) -> tuple[list[str], list[str]]:
         """Written and true texts of the examples that count."""
         rows, decoded = self.rows, self.kind.decoded
         written = [decoded(words) for words in self.records["written"][rows]]
         pairs = zip(self.records["target"][rows], self.records["counted"][rows], strict=True)
         return written, [decoded(words[counted]) for words, counted in pairs]
+
+    @property
+    def scored(self) -> bool:
+        """Whether examples have `scores`."""
+        return self.family not in ("pairs", "other")
 
     @property
     def score_name(self) -> str:
@@ -120,6 +130,8 @@ class Task:
     @property
     def worth_name(self) -> str:
         """The metric that `worth` gives: higher is better."""
+        if self.family == "other":
+            return next(iter(self.metrics(self.records)), "nothing")
         names = {"numbers": "r2", "texts": "bleu_1", "pairs": "mean recall_1"}
         return names.get(self.family, "accuracy")
 

@@ -46,7 +46,7 @@ def restore(
         raise MissingFileError(f"{run}: expected the preprocessing.json of a finished run")
     where = f"{run}: checkpoint {checkpoint}"
     try:
-        step = _step(run, experiment, checkpoint)
+        step = step_of(run, experiment, checkpoint)
         variables = checkpoint_reader.arrays(run, step, "variables")
     except checkpoint_reader.DamagedError as error:
         whole = checkpoint_reader.newest_whole(run)
@@ -65,7 +65,8 @@ def restore(
     return Restored(model, variables, preprocessing)
 
 
-def _step(run: Path, experiment: Experiment, checkpoint: str | int) -> int:
+def step_of(run: Path, experiment: Experiment, checkpoint: str | int) -> int:
+    """The step of a checkpoint that is named as in `restore`; a UserError where there is none."""
     steps = checkpoint_reader.steps(run)
     if not steps:
         raise UserError(f"{run} has no finished checkpoint; run its training again to go on")

@@ -64,6 +64,18 @@ def test_the_table_shows_spread_ties_limits_and_costs():
     assert "Welch's t-test" in lines[-1]
 
 
+def test_methods_are_ranked_over_tasks():
+    text = TABLE.ranking()
+    assert text in TABLE.markdown()
+    assert text.startswith("Mean rank over 2 tasks: tensor 1.8, alone 2.5, mult 2.8, sum 3.0.")
+    critical = 2.569 * np.sqrt(4 * 5 / (6 * 2))  # Demsar 2006, table 5
+    assert f"less than {critical:.2f}" in text
+    means = [[np.mean(task[name]) for name in TABLE.methods] for task in SCORES.values()]
+    p = stats.friedmanchisquare(*np.array(means).T).pvalue
+    assert f"p = {p:.2g}, Friedman" in text
+    assert Comparison({"t": SCORES["xor"]}, optimum={"t": None}, best={"t": None}).ranking() == ""
+
+
 def test_the_picture_is_drawn(tmp_path):
     TABLE.draw(tmp_path / "table.png")
     pixels = np.asarray(Image.open(tmp_path / "table.png").convert("RGB"))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import mmjax
+from mmjax.cli.report import report as command
 from mmjax.errors import UserError
 from mmjax.io import json_file
 from mmjax.reports.report import Report
@@ -23,6 +24,7 @@ from tests.data.tables.made import made
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+BLUE = "$\\blue{$"  # a name that is no formula, and would be a wrong one
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
 FLAGS += ["--virtual-time-budget=5000", "--dump-dom"]
 
@@ -125,6 +127,7 @@ addEventListener("securitypolicyviolation", e => problems.push(e.blockedURI));</
     command += [f"--user-data-dir={tmp_path}/browser", (tmp_path / "probed.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found is not None, done.stdout[-2000:]
     shown = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
     assert shown["problems"] == shown["wide"] == shown["loaded"] == [] and shown["contents"]
     assert shown["back"] == ("rgb(22, 22, 24)" if dark else "rgb(255, 255, 255)")
@@ -137,7 +140,7 @@ def three(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("three"), np.random.default_rng(0)
     rows = []
     for number in range(60):
-        kind = "red" if number < 2 or rng.random() < 0.5 or number >= 57 else "blue"
+        kind = "red" if number < 2 or rng.random() < 0.5 or number >= 57 else BLUE
         part = "train" if number < 50 else "validation" if number < 57 else "test"
         note = "" if part == "test" else f"so {kind}"
         rows.append({"note": note, "size": rng.normal(), "shop": "ab"[number % 2], "kind": kind,
@@ -174,7 +177,7 @@ def test_three_examples_of_one_class_and_a_modality_that_is_always_missing(three
     text = tmp_path / "page.html"
     text = text.read_text()
     assert "note is missing in every example: it adds nothing here." in text
-    assert "No example of this split is of &lt;b&gt;green, blue" in text
+    assert "No example of this split is of $\\blue{$, &lt;b&gt;green" in text
     assert "All examples are of one class: no ranking is defined." in text
     assert "With 3 examples intervals are rough guesses" in text
     assert "Not defined on these examples: auroc" in text
@@ -211,3 +214,28 @@ def test_all_right_still_has_an_interval():
     task = Task("y", objective, None, records, resamples=20)
     assert task.intervals()["accuracy"].low == pytest.approx(20 / (20 + 1.96**2), abs=1e-3)
     assert task.mean(np.arange(20) < 3).low == pytest.approx(3 / (3 + 1.96**2), abs=1e-3)
+
+
+def test_of_an_objective_without_examples_scores_its_metrics_have_intervals():
+    rng = np.random.default_rng(0)
+    hazard = rng.normal(size=60)
+    time = np.exp(-hazard) * rng.exponential(size=60)
+    records = {"hazard": hazard, "time": time, "event": np.ones(60, bool)}
+    records["counts"] = np.ones(60, bool)
+    objective = mmjax.objectives.Cox(output="risk", target="death")
+    task = Task("death", objective, None, records, resamples=30)
+    assert task.family == "other" and not task.scored and len(task.rows) == 60
+    found = task.intervals()
+    assert found[task.worth_name].low < task.worth(records) < found[task.worth_name].high
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_computed(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for arguments, message in (
+        ({"out": tmp_path / "no" / "page.html"}, "--out .*: expected a file in a folder that"),
+        ({"figures": tmp_path / "file"}, "--figures .*: expected a folder"),
+        ({"sample": 0}, "--sample: expected at least 1, got 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            command(tmp_path, **arguments)
+    assert (tmp_path / "file").read_text() == "mine"

@@ -90,7 +90,7 @@ def _shapley(report: Report, task: Task, values: dict[frozenset[str], float]) ->
 
 
 def _interval(task: Task) -> str:
-    if not len(task.rows):
+    if not len(task.rows) or not task.scored:
         return "-"
     found = task.mean(np.ones(len(task.rows), bool))
     return page.interval(found.low, found.high)

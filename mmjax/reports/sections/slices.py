@@ -20,7 +20,7 @@ def slices(report: Report) -> Iterator[str]:
         return
     columns = _columns(report)
     for task in report.tasks:
-        if task.family == "pairs" or not len(task.rows):
+        if not task.scored or not len(task.rows):
             continue
         own = {name: [values[row] for row in task.rows] for name, values in columns.items()}
         if task.family == "classes":

@@ -13,12 +13,10 @@ from mmjax.data.datasets import TableData
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.tables.columns import Column
 from mmjax.data.tables.columns.column import absent
-from mmjax.data.targets import Text
 from mmjax.errors import UserError, errors_name
 from mmjax.evaluation.calibration import Calibration
-from mmjax.heads import Decoder
+from mmjax.evaluation.writing import writing_model
 from mmjax.io.tables import RowError, base_folder, read_rows
-from mmjax.models.base import Model
 from mmjax.runs import folder
 from mmjax.runs.restore import restore, step_of
 from mmjax.types import Masked, Outputs
@@ -46,7 +44,7 @@ class Predictor:
     ) -> None:
         model, variables, self.preprocessing = restore(run, checkpoint, register=register)
         if writing or prompt:
-            model = _writing(model, self.preprocessing, dict(writing or {}), prompt)
+            model = writing_model(model, self.preprocessing, dict(writing or {}), prompt)
         self.model = model
         experiment = folder.require(Path(run))
         self._objectives = experiment.objectives
@@ -103,30 +101,6 @@ class Predictor:
             for name, predictions in by_objective.items():
                 calibration.add(name, predictions)
         return [{name: p[row] for name, p in by_objective.items()} for row in range(len(rows))]
-
-
-def _writing(
-    model: Model, preprocessing: Preprocessing, fields: Mapping[str, Any], prompt: str
-) -> Model:
-    """The model with other fields of its decoders."""
-    heads = dict(model.heads_by_output)
-    decoders = {name: head for name, head in heads.items() if isinstance(head, Decoder)}
-    if not decoders:
-        raise UserError(
-            f"{', '.join([*fields, *(['prompt'] if prompt else [])])}: the run writes no text: "
-            f"it has no decoder, its heads are {', '.join(sorted(heads)) or 'none'}"
-        )
-    for name, head in decoders.items():
-        kind = preprocessing.targets[head.target]
-        words = tuple(kind.encoded(prompt)) if isinstance(kind, Text) else ()
-        if head.unknown in words:
-            raise UserError(f"prompt {prompt!r:.60}: has words that target {head.target!r} lacks")
-        # Unless they are given: enough beams for the texts, and none where words are drawn.
-        drawn = fields.get("temperature") is not None
-        beams = 1 if drawn else max(head.beams, fields.get("num", 1))
-        heads[name] = head.clone(**{"beams": beams, **fields}, prompt=words)
-        heads[name].check_fields()
-    return model.clone(heads=heads)
 
 
 def table_columns(experiment: Experiment, preprocessing: Preprocessing) -> dict[str, Column]:

@@ -14,7 +14,9 @@ test split, mean and standard deviation over 3 seeds, in percent:
     picture   97.2 ± 0.3   87.0 ± 1.4   82.1 ± 0.4   67.7 ± 7.3
     caption   77.7 ± 0.0   34.3 ± 4.4   21.4 ± 4.0   13.4 ± 1.9
 
-11,600 examples/s without privacy, 1,800 to 3,500 with.
+11,600 examples/s without privacy, 1,800 to 3,500 with. Membership, AUROC and hits at 1 % false
+alarms: 0.587 and 4.6 % without privacy, 0.517 and 1.1 % with epsilon 3 (delta 1e-3; chance is 0.5
+and 1 %).
 
 Then a membership test: models on random halves of 400 digits, and for each of them a guess which
 digits it was trained on by what the others say of these digits (LiRA, Carlini et al. 2022,

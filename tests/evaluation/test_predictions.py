@@ -11,6 +11,7 @@ from mmjax.data.transforms.text import TextTransform
 from mmjax.evaluation import predictions
 from mmjax.evaluation.predictions import Predictor, Row, flat, read_table, read_value, split_inputs
 from mmjax.runs import folder
+from mmjax.runs.restore import restore
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_an_answer_is_the_probability_that_the_model_gives(predictor, finished):
         for picture, text in zip(examples.inputs["image"], examples.inputs["text"], strict=True)
     ]
     logits = experiment.model.apply(
-        predictor._variables, predictor.preprocessing(examples.inputs), train=False
+        restore(finished[0]).variables, predictor.preprocessing(examples.inputs), train=False
     ).values["match"]
     found = [answer["match"]["probability"] for answer in predictor(rows)]
     assert [answer["match"]["value"] for answer in predictor(rows)] == (logits > 0).tolist()

@@ -19,7 +19,7 @@ import tyro
 
 import mmjax
 from mmjax import fusion
-from mmjax.data.datasets.spoken_match import SPEAKERS
+from mmjax.data.datasets.spoken_match import SPEAKERS, Speaker
 from mmjax.devices import compilation_cache
 from mmjax.io import json_file
 
@@ -42,7 +42,7 @@ CONDITIONS = {
 }
 
 
-def fold(speaker: str, manual_dir: Path, steps: int) -> study.Study:
+def fold(speaker: Speaker, manual_dir: Path, steps: int) -> study.Study:
     """The models that have never heard `speaker`."""
 
     def data(**noise: float | None) -> mmjax.data.SpokenDigit:

@@ -186,7 +186,6 @@ def test_a_share_of_the_recordings_has_a_digit(spoken):
 @pytest.mark.parametrize(
     "fields, message",
     [
-        ({"held_out": "bob"}, "held_out: got 'bob', choose from george"),
         ({"image_noise": -1.0}, "image_noise: expected 0 or more"),
         ({"labelled": 0.0}, "labelled: expected more than 0"),
     ],

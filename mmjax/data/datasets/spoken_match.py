@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from mmjax.data.datasets.storage import Kind
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.errors import UserError
 
-SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+Speaker = Literal["george", "jackson", "lucas", "nicolas", "theo", "yweweler"]
+SPEAKERS: tuple[Speaker, ...] = get_args(Speaker)
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class SpokenMatch(Match):
     manual_dir: Place = None  # folder with free-spoken-digit-dataset.tar.gz
     # Longer recordings are cut. 8,000 samples are a second; 99 of 100 recordings are shorter.
     max_samples: int = 8000
-    held_out: str | None = None  # speaker whose recordings are tested on, such as theo
+    held_out: Speaker | None = None  # whose recordings are tested on, and heard nowhere else
     image_noise: float = 0.0  # standard deviation of noise on all images, in shares of the range
     speech_noise: float | None = None  # signal-to-noise ratio of all recordings, in dB; none: clean
 

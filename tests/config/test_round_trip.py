@@ -113,7 +113,7 @@ def test_a_run_is_known_by_all_but_how_it_is_computed_and_kept(experiment, anoth
     moved = dataclasses.replace(experiment, compute=compute, keeping=another.keeping)
     assert storage.identity(moved) == storage.identity(experiment)
     assert set(written(experiment)) - set(storage.identity(moved)) == {
-        "format", "compute", "keeping", "init"
+        "format", "compute", "keeping", "init", "teacher"
     }  # fmt: skip
 
 

@@ -88,6 +88,7 @@ def test_a_command_runs(command, beside_a_run, digits_dir):
         "match" in done.stdout
         or "sold:binary" in done.stdout
         or "predictions: answers.csv" in done.stderr
+        or "report: report.html" in done.stdout
     )
 
 

@@ -24,7 +24,7 @@ class Opened(NamedTuple):
 
 def open_run(
     run: Path,
-    checkpoint: str = "last",
+    checkpoint: str | int = "last",
     *,
     data_dir: str | None = None,
     manual_dir: str | None = None,

@@ -131,7 +131,8 @@ class GruLayer(nn.Module):
         self, x: Float[Array, "batch token width"], mask: Bool[Array, "batch token"]
     ) -> tuple[Float[Array, "batch token dim"], Float[Array, "batch dim"]]:
         kernels = gate_parameters(self, x.shape[-1], self.dim, gates=3)
-        kernels["candidate_bias"] = self.param("candidate_bias", nn.initializers.zeros, (self.dim,))
+        candidate_bias = self.param("candidate_bias", nn.initializers.zeros, (self.dim,))
+        kernels["candidate_bias"] = jnp.asarray(candidate_bias)
         x = x.astype(kernels["bias"].dtype)
         if streaming(self):
             return self._continued(x, mask, **kernels)

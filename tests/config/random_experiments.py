@@ -110,10 +110,11 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
     if cls is Private:
         if drawn["delta"] is None or drawn["noise"] is drawn["epsilon"] is None:
             return {}
-        drawn["epsilon"] = drawn["epsilon"] if drawn["noise"] is None else None
+        drawn["epsilon"] = max(drawn["epsilon"], 0.01) if drawn["noise"] is None else None
     if cls is Experiment:
         several = dataclasses.replace(drawn["compute"], accumulate=1, fsdp=1, buckets=1)
-        if drawn["balance"] != JOINT or drawn["compute"] != several:
+        taught = drawn["teacher"] is not None
+        if taught or drawn["balance"] != JOINT or drawn["compute"] != several:
             drawn["private"] = Private()
         compute, keeping = drawn["compute"], drawn["keeping"]
         drawn["batch_size"] *= compute.accumulate

@@ -43,7 +43,7 @@ class Tasks:
         """
         products = None
         if self._balance.gradients != "sum":
-            products = _products(gradients, self._balance.gradients == "shared")
+            products = products_of(gradients, self._balance.gradients == "shared")
         weights = self._weights(losses[:-1], products)
         if self._balance.gradients != "sum":
             factors = self._with_modules(weights)
@@ -63,7 +63,7 @@ class Tasks:
         return jnp.concatenate([weights, jnp.ones(1)])
 
 
-def _products(gradients: Mapping[str, Any], shared: bool) -> Float[Array, "task task"]:
+def products_of(gradients: Mapping[str, Any], shared: bool) -> Float[Array, "task task"]:
     """The inner products of the tasks' gradients, without what modules add."""
     kept = {
         name: part

@@ -14,6 +14,7 @@ from mmjax.heads import Classes, Logit, Number
 from mmjax.models.train_state import create_state
 from mmjax.objectives import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from mmjax.optim import Sgd
+from mmjax.train.step import tasks
 from mmjax.train.step.gradient import accumulated
 from mmjax.train.step.step import train_step
 from mmjax.types import MetricName
@@ -119,6 +120,16 @@ def test_pc_grad_is_the_published_projection_of_vectors():
     weights = PcGrad().task_weights(None, jnp.zeros(3), jnp.asarray(g @ g.T), key)
     np.testing.assert_allclose(weights @ g, projected.sum(axis=0), atol=1e-5)
     assert np.max(np.abs(projected - g)) > 0.1
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_products_of_gradients_leave_out_heads_where_only_shared_parameters_count(shared):
+    rng = np.random.default_rng(0)
+    trunk, head = (rng.normal(size=(3, *shape)).astype(np.float32) for shape in ((2, 4), (5,)))
+    gradients = {"fusion": {"kernel": jnp.asarray(trunk)}, "heads_ink": jnp.asarray(head)}
+    rows = trunk[:2].reshape(2, -1)  # the last row is that of what modules add
+    expected = rows @ rows.T + (0 if shared else head[:2] @ head[:2].T)
+    np.testing.assert_allclose(tasks.products_of(gradients, shared), expected, rtol=1e-5)
 
 
 def test_uncertainty_settles_where_every_weighted_loss_is_one():

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Union
+from typing import Annotated, Any, Union
 
 import numpy as np
 
@@ -63,12 +63,6 @@ class Source(abc.ABC):
 class Dataset(abc.ABC):
     """The configuration of a data set, cheap to build and to compare."""
 
-    shares_rows: ClassVar[bool] = False
-    """Whether one row of the data, such as a picture, is in several training examples.
-
-    Private training protects single examples, and refuses such data.
-    """
-
     @abc.abstractmethod
     def prepare(self) -> None:
         """Build the data set on disk, unless it is there."""
@@ -99,6 +93,14 @@ class Dataset(abc.ABC):
         default all.
         """
         return inputs
+
+    @property
+    def shares_rows(self) -> bool:
+        """Whether one row of the data, such as a picture, is in several training examples.
+
+        Private training protects single examples, and refuses such data.
+        """
+        return False
 
     @property
     def perturbs(self) -> bool:

@@ -118,8 +118,6 @@ class Match(Dataset):
         default_factory=ImageAugment
     )  # Random changes of the training images
 
-    shares_rows: ClassVar[bool] = True
-
     modality: ClassVar[str]
     """The modality of the partners."""
 
@@ -148,6 +146,11 @@ class Match(Dataset):
     def _places(self) -> dict[str, str | None]:
         """Folders of the prepared data and, in some data sets, of the original files."""
         return {"data_dir": self.data_dir, "manual_dir": getattr(self, "manual_dir", None)}
+
+    @property
+    def shares_rows(self) -> bool:
+        """A picture and a partner are in several pairs."""
+        return True
 
     def preprocessing(self) -> Preprocessing:
         """Statistics of the training images, and the transform of their partners."""

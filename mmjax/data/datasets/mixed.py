@@ -112,6 +112,11 @@ class Mixed(Dataset):
         parts = {name: part.bound(inputs, targets) for name, part in self.parts.items()}
         return dataclasses.replace(self, parts=parts)
 
+    @property
+    def shares_rows(self) -> bool:
+        """Rates draw examples of a part again, and a part may share rows itself."""
+        return bool(self.rates) or any(part.shares_rows for part in self.parts.values())
+
     def prepare(self) -> None:
         """Prepare all parts."""
         for part in self.parts.values():

@@ -129,6 +129,11 @@ class Utterances(Dataset):
         """Where the file is."""
         return Path(self.data_dir or ".") / self.file
 
+    @property
+    def shares_rows(self) -> bool:
+        """An utterance is in the context of its neighbours too, or holds the answer of another."""
+        return bool(self.context or self.ahead)
+
     def prepare(self) -> None:
         """Read the table; UserError, naming the row, where one is not as it should be."""
         if not self.file:

@@ -120,6 +120,11 @@ class TableData(Dataset):
             object.__setattr__(other, "_built", self._built)
         return other
 
+    @property
+    def shares_rows(self) -> bool:
+        """A row of a rare class is drawn several times where classes are balanced."""
+        return self.balance is not None
+
     def bound(self, inputs: Collection[str], targets: Collection[str]) -> "TableData":
         """The same data with columns guessed for these modalities and targets, where none are."""
         if self.columns:

@@ -7,7 +7,7 @@ import pytest
 import tyro
 
 from mmjax.data.dataset import Dataset
-from mmjax.data.datasets import DATASETS
+from mmjax.data.datasets import DATASETS, Mixed, Planted, TableData, Utterances
 from mmjax.data.datasets.caption_match import CaptionMatch
 from mmjax.data.datasets.match import Match
 from mmjax.data.transforms.augment import ImageAugment
@@ -21,6 +21,26 @@ _CAPTIONED = {name: kind for name, kind in _MATCH.items() if issubclass(kind, Ca
 def test_a_configuration_is_a_plain_comparable_value(kind):
     assert issubclass(kind, Dataset)
     assert kind() == kind()
+
+
+@pytest.mark.parametrize(
+    "data, shares",
+    [
+        *((kind(), True) for kind in _MATCH.values()),
+        (DATASETS["digits_class"](), False),
+        (Mixed({"a": Planted(), "b": Planted()}), False),
+        (Mixed({"a": Planted(), "b": Planted()}, {"a": 1.0, "b": 2.0}), True),
+        (Mixed({"a": Planted(), "b": DATASETS["digits_match"]()}), True),
+        (Utterances(file="x.npz"), False),
+        (Utterances(file="x.npz", context=1), True),
+        (Utterances(file="x.npz", ahead=1), True),
+        (TableData(), False),
+        (TableData(balance="label"), True),
+    ],
+    ids=str,
+)
+def test_private_training_knows_where_a_row_is_in_several_examples(data, shares):
+    assert data.shares_rows == shares
 
 
 @pytest.mark.parametrize("kind", _MATCH.values(), ids=_MATCH)

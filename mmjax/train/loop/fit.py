@@ -1,7 +1,6 @@
 """Training: from an Experiment and a folder to a trained, evaluated, restorable run."""
 
 import contextlib
-import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +26,6 @@ from mmjax.train.loop.profile import Profile
 from mmjax.train.loop.program import ManySeeds, OneRun
 from mmjax.train.loop.recorder import RunRecorder
 from mmjax.train.loop.steps import train
-
-_say = functools.partial(print, file=sys.stderr)
 
 
 def fit(
@@ -91,6 +88,8 @@ def fit_together(
         known = experiment.data.facts()
         if parallel.primary():
             Console(stderr=True).print(facts.table(known))
+            if ready.unread:
+                _say(f"modalities that the model does not read: {', '.join(ready.unread)}")
         different = facts.changes(runs[0], known)
         if different and experiment.keeping.changed_data:
             _say(f"the data have changed since this run began: {'; '.join(different)}")
@@ -192,3 +191,7 @@ def _resumed(
             _say(f"the damaged checkpoint was moved to {moved}")
     processes.barrier("set aside")
     return states, progress
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # what it is now, as where somebody has redirected it

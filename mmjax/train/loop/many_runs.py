@@ -1,7 +1,6 @@
 """Several runs in one folder: seeds as one program, the points of a sweep one after the other."""
 
 import dataclasses
-import functools
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,6 @@ from mmjax.train.loop.fit import fit, fit_together
 
 FILE = "trainings.json"
 _LONGEST = 255  # bytes of a file name
-_say = functools.partial(print, file=sys.stderr)
 
 
 class Finished(NamedTuple):
@@ -146,3 +144,7 @@ def summary(metrics: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str
         name: spread([math.nan if value is None else value for value in column])
         for name, column in values.items()
     }
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # what it is now, as where somebody has redirected it

@@ -30,6 +30,7 @@ class BatchStream:
     ) -> None:
         self._experiment, self._teacher = experiment, teacher
         self._preprocessing = preprocessing if teacher is None else teacher.preprocessing
+        self.modalities = tuple(self._preprocessing.transforms)  # that are read
         self._source = experiment.data.source("train")
         self.epoch = len(self._source)  # examples
         self._secret = 0

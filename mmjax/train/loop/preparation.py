@@ -35,6 +35,7 @@ class Ready(NamedTuple):
     fresh: TrainState
     weights: dict[str, str]  # {module: the file or run that it starts from}
     budget: dict[str, Any] | None  # of private training
+    unread: tuple[str, ...]  # modalities that the data have, and neither model nor teacher reads
 
 
 def bound(experiments: Sequence[Experiment]) -> list[Experiment]:
@@ -70,7 +71,8 @@ def prepare(experiment: Experiment, run: Path, mesh: Mesh | None = None) -> Read
     preprocessing = fitted.using(experiment.model.encoders)
     teacher = None
     if experiment.teacher is not None:
-        teacher = Teacher(experiment.teacher, preprocessing)
+        taught = [o.target or "" for o in experiment.objectives.values() if isinstance(o, Taught)]
+        teacher = Teacher(experiment.teacher, preprocessing, taught)
     require_agreement(experiment, preprocessing, () if teacher is None else teacher.names())
     stream = BatchStream(experiment, preprocessing, teacher)
     spent = _budget(experiment, run, stream.epoch, mesh)
@@ -83,7 +85,8 @@ def prepare(experiment: Experiment, run: Path, mesh: Mesh | None = None) -> Read
         evaluator = Evaluator(experiment, preprocessing, parallel.local(mesh), folder.CHUNK)
         if metric not in (known := evaluator.names(fresh.variables, "validation")):
             raise UserError(f"--best-metric {metric}: choose from {', '.join(known)}")
-    return Ready(preprocessing, stream, trainer, fresh, files, spent)
+    unread = tuple(sorted(set(fitted.transforms) - set(stream.modalities)))
+    return Ready(preprocessing, stream, trainer, fresh, files, spent, unread)
 
 
 def _budget(experiment: Experiment, run: Path, examples: int, mesh: Mesh) -> dict[str, Any] | None:

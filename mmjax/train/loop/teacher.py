@@ -20,10 +20,19 @@ from mmjax.types import Batch, Masked, Outputs
 class Teacher:
     """Adds a run's outputs to training batches, as targets that `Taught` objectives read."""
 
-    def __init__(self, run: str, student: Preprocessing) -> None:
-        """UserError unless `run` is a run that reads its modalities as the student does."""
+    def __init__(self, run: str, student: Preprocessing, wanted: Collection[str]) -> None:
+        """Restore the teacher.
+
+        Args:
+            run: the folder of its run
+            student: how the student's modalities are read
+            wanted: the targets to compute, of those in `names`
+
+        Raises:
+            UserError: not a run, or one that reads a modality in another way than the student.
+        """
         restored = restore(Path(run))
-        self._model, self._run = restored.model, run
+        self._model, self._wanted = restored.model, wanted
         self._variables = jax.tree.map(jnp.asarray, restored.variables)
         own = restored.preprocessing.transforms
         for name in sorted(own.keys() & student.transforms.keys()):
@@ -57,10 +66,15 @@ class Teacher:
 
     def _outputs(self, variables: Any, inputs: dict[str, Masked]) -> dict[str, jax.Array]:
         outputs = cast(Outputs, self._model.apply(variables, inputs, train=False))
-        vectors = cast(
-            dict[str, jax.Array],
-            self._model.apply(variables, inputs, train=False, method="embed"),
-        )
-        arrays = {n: v for n, v in outputs.values.items() if isinstance(v, jax.Array)}
-        joined = jnp.concatenate([vectors[name] for name in sorted(vectors)], axis=-1)
-        return {EMBEDDING: joined} | {f"{TEACHER}{name}": v for name, v in arrays.items()}
+        made = {
+            f"{TEACHER}{name}": value
+            for name, value in outputs.values.items()
+            if isinstance(value, jax.Array)
+        }
+        if EMBEDDING in self._wanted:
+            vectors = cast(
+                dict[str, jax.Array],
+                self._model.apply(variables, inputs, train=False, method="embed"),
+            )
+            made[EMBEDDING] = jnp.concatenate([vectors[name] for name in sorted(vectors)], axis=-1)
+        return {name: value for name, value in made.items() if name in self._wanted}

@@ -68,12 +68,21 @@ def test_a_student_learns_from_a_teacher_alone_and_is_evaluated_without_it(teach
 
 
 @pytest.mark.usefixtures("standard_promotion")
+def test_a_modality_that_is_not_read_is_named(tmp_path, capsys):
+    one = small(model=model("touch"), data=DATA, objectives={"label": LABEL}, steps=1, eval_every=1)
+    fit(one, tmp_path / "run")
+    assert "modalities that the model does not read: vision" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("standard_promotion")
 def test_the_teacher_s_targets_are_its_outputs(teacher):
     from mmjax.train.loop.teacher import Teacher
 
     restored = mmjax.restore(teacher)
     preprocessing = DATA.preprocessing()
-    one = Teacher(str(teacher), preprocessing.using(["vision"]))
+    names = ("teacher_label", "teacher_embedding")
+    one = Teacher(str(teacher), preprocessing.using(["vision"]), names)
+    assert set(one.names()) == set(names)
     source = DATA.source("train")
     stream = mmjax.train_batches(DATA, source, one.preprocessing, batch_size=8, seed=0, start=0)
     given = next(mmjax.train_batches(DATA, source, preprocessing, batch_size=8, seed=0, start=0))

@@ -3,6 +3,7 @@
 CMU-MOSEI: Zadeh et al. 2018 (ACL), https://aclanthology.org/P18-1208
 """
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping
@@ -45,6 +46,8 @@ class UtterancesSource(Source):
             videos.setdefault(rows[i].video, []).append(i)
         self._place = {i: (video, k) for video in videos.values() for k, i in enumerate(video)}
         self._own = [i for i, row in enumerate(rows) if row.split == split]
+        # Once, not for every neighbour of every batch.
+        self._means = _means(rows, data.widths) if data.context else []
 
     def __len__(self) -> int:
         return len(self._own)
@@ -72,15 +75,20 @@ class UtterancesSource(Source):
         last = place if self._data.ahead else place + reach  # what is predicted must not be seen
         around = range(max(place - reach, 0), min(last, len(video) - 1) + 1)
         return np.stack(
-            [np.append(self._mean(video[k]), k - place).astype(np.float32) for k in around]
+            [np.append(self._means[video[k]], k - place).astype(np.float32) for k in around]
         )
 
-    def _mean(self, row: int) -> np.ndarray:
+
+def _means(rows: list[Utterance], widths: Mapping[str, int]) -> list[np.ndarray]:
+    """The mean features of each utterance, its modalities side by side; 0 where one is missing."""
+    found = []
+    for row in rows:
         parts = []
-        for name, width in self._data.widths.items():
-            features = self._rows[row].features[name]
+        for name, width in widths.items():
+            features = row.features[name]
             parts.append(np.zeros(width) if features is None else np.mean(features, axis=0))
-        return np.concatenate(parts)
+        found.append(np.concatenate(parts))
+    return found
 
 
 def targets_of(scores: list[float | None]) -> dict[str, list[Any]]:
@@ -138,17 +146,17 @@ class Utterances(Dataset):
         """Read the table; UserError, naming the row, where one is not as it should be."""
         if not self.file:
             raise UserError("--data.file: expected a table of utterances, such as mosi.npz")
-        _read(self, *_state(self.path))
+        _ = self.rows
 
     @property
     def rows(self) -> list[Utterance]:
-        """All utterances."""
-        return _read(self, *_state(self.path))
+        """All utterances; a table is read once for any `context` and `ahead`."""
+        return _read(dataclasses.replace(self, context=0, ahead=0), *_state(self.path))
 
     @property
     def widths(self) -> Mapping[str, int]:
         """How many features each modality has."""
-        return _widths(self, *_state(self.path))
+        return _widths(dataclasses.replace(self, context=0, ahead=0), *_state(self.path))
 
     def preprocessing(self) -> Preprocessing:
         """Statistics of the training split."""

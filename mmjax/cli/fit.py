@@ -3,7 +3,7 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -48,7 +48,6 @@ def fit(
 
     from mmjax.assemble import search, written
     from mmjax.cli import tables
-    from mmjax.config.columns import parsed
     from mmjax.data.datasets import TableData
     from mmjax.data.tables import guess
     from mmjax.devices import cpu
@@ -65,16 +64,7 @@ def fit(
     form = Format(separator, encoding)
     split = split or guess.split_column(Path(table), form)
     ignored = [name for name in (split, group) if name is not None]
-    if columns:
-        found = parsed(columns)
-        if (targets := [name for name, kind in found.items() if kind.target]) != [target]:
-            said = ", ".join(targets) or "none"
-            raise UserError(f"--columns: expected one target, {target}:KIND, got {said}")
-    else:
-        found, unused = guess.everything(Path(table), form, (target,), ignored)
-        _say(f"--data.columns {guess.described(found)}")
-        if unused:
-            _say(f"not used: {', '.join(unused)}")
+    found = _columns(columns, target) or _guessed(Path(table), form, target, ignored)
     where = Path(table).absolute()
     data = TableData(
         where.name,
@@ -101,6 +91,30 @@ def fit(
         about = f"{trained[0].name}: {target} from {where.name}, as mmjax fit chose it."
         write.write_text(written.python(trained[0].experiment, about), encoding="utf-8")
         print(f"experiment: {write}")
+
+
+def _columns(given: tuple[str, ...], target: str) -> dict[str, Any]:
+    """The columns that the user names; UserError unless one of them, the target, is a target."""
+    from mmjax.config.columns import parsed
+    from mmjax.errors import UserError
+
+    found = parsed(given) if given else {}
+    targets = [name for name, kind in found.items() if kind.target]
+    if found and targets != [target]:
+        said = ", ".join(targets) or "none"
+        raise UserError(f"--columns: expected one target, {target}:KIND, got {said}")
+    return found
+
+
+def _guessed(table: Path, form: Any, target: str, ignored: list[str]) -> dict[str, Any]:
+    """The columns by their names and first cells; says what was guessed, and what is not used."""
+    from mmjax.data.tables import guess
+
+    found, unused = guess.everything(table, form, (target,), ignored)
+    _say(f"--data.columns {guess.described(found)}")
+    if unused:
+        _say(f"not used: {', '.join(unused)}")
+    return found
 
 
 def _say(text: str) -> None:

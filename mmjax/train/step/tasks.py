@@ -9,9 +9,10 @@ from jax import Array
 from jaxtyping import Float
 
 from mmjax.balance import Balance
+from mmjax.models.base import Model
 from mmjax.types import MetricName, WeightedMean
 
-_OF_HEADS = ("heads_", "alone_")  # as Model.path_of_head and Model.probe_prefix
+_OF_HEADS = (Model.path_of_head(""), Model.probe_prefix)
 
 
 class Tasks:

@@ -143,7 +143,7 @@ def _outputs(path: Path, splits: Mapping[str, _Split]) -> dict[tuple[str, str | 
     for name, (batch, _) in splits.items():
         missing = [None, *(model.encoders if len(model.encoders) > 1 and name == "all" else ())]
         for modality in missing:
-            inputs = {n: given for n, given in _hidden(batch, modality).items()}
+            inputs = _hidden(batch, modality)
             result: Any = apply({n: inputs[n] for n in model.encoders})
             (found[name, modality],) = map(np.asarray, result.values.values())
     return found

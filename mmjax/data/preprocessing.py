@@ -70,7 +70,7 @@ class Preprocessing:
         return dataclasses.replace(self, transforms=kept)
 
     def read(self, examples: Mapping[str, Sequence | np.ndarray]) -> dict[str, Masked]:
-        """As a call, of examples that may have modalities which a model does not read."""
+        """The inputs of encoders; modalities that have no transform are left out."""
         return self({name: rows for name, rows in examples.items() if name in self.transforms})
 
     def targeted(

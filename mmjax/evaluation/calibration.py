@@ -25,7 +25,7 @@ Logits = Float[np.ndarray, "example class"]
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-    """Of an objective of classes; yes or no are two."""
+    """The calibration of an objective of classes; yes or no are two."""
 
     temperature: float | None  # one of the two
     isotonic: Mapping[str, list[list[float]]] | None  # knots and values by class

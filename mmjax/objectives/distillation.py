@@ -109,11 +109,10 @@ def divergence(
 @final
 @dataclasses.dataclass(frozen=True)
 class FeatureDistillation(Taught):
-    """loss = mean of (output - teacher's)^2 over all features (FitNets: Romero et al. 2015,
-    arXiv:1412.6550).
+    """loss = mean of (output - teacher's)^2 over all features.
 
-    The head is the regressor of the paper: `classes` with as many outputs as the teacher's
-    embedding has numbers. It also distils numbers.
+    FitNets: Romero et al. 2015, arXiv:1412.6550. The head is the regressor of the paper: `classes`
+    with as many outputs as the teacher's embedding has numbers. It also distils numbers.
     """
 
     def compare(self, output: Array, target: Array, weight: Array) -> dict[str, WeightedMean]:

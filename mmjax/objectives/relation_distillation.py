@@ -23,6 +23,7 @@ class RelationDistillation(Taught):
 
     The distances of all pairs of different examples in the global batch, each relative to their
     mean. The widths of student and teacher may differ. Gradients reach both examples of a pair.
+    Memory grows with the square of the batch.
     """
 
     mixes_examples: ClassVar[bool] = True

@@ -47,7 +47,7 @@ class Drawing:
                     axes.legend(fontsize=8, **options)
 
     def svgs(self) -> list[str]:
-        """As texts, for a page."""
+        """The panels as SVG texts, to be put into a page."""
         options = {"metadata": {"Date": None, "Creator": None}}
         return [_saved(panel, "svg", **options).decode() for panel in self._panels]
 

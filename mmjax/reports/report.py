@@ -74,7 +74,7 @@ class Report:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Of the run."""
+        """The transforms and targets of the run."""
         return self.restored.preprocessing
 
     @cached_property

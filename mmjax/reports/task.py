@@ -65,13 +65,13 @@ class Task:
 
     @cached_property
     def logits(self) -> Float[np.ndarray, "row class"]:
-        """Of the examples that count."""
+        """The logits of the examples that count; two of a yes-or-no answer."""
         output = np.asarray(self.records["output"][self.rows], np.float64)
         return two_classes(output) if output.ndim == 1 else output
 
     @property
     def probabilities(self) -> Float[np.ndarray, "row class"]:
-        """Of the examples that count."""
+        """The probabilities of the examples that count."""
         return scipy.special.softmax(self.logits, axis=1)
 
     @property
@@ -81,7 +81,7 @@ class Task:
 
     @property
     def names(self) -> list[str]:
-        """Of the classes, or of several labels."""
+        """The names of the classes, or of several labels."""
         if isinstance(self.kind, (Category, MultiLabel)):
             return list(self.kind.names)
         count = self.records["output"].shape[1] if self.records["output"].ndim > 1 else 2

@@ -51,7 +51,7 @@ class DigitsTasks(DigitsMatch):
             raise UserError(f"labelled: expected more than 0 and at most 1, got {self.labelled}")
 
     def preprocessing(self) -> Preprocessing:
-        """As of `DigitsMatch`; the targets are fitted to the pictures that have them."""
+        """The transforms of `DigitsMatch`, and targets fitted to the pictures that have them."""
         fitted = super().preprocessing()
         source = self.source("train")
         examples = source.read(np.arange(0, len(source), 2), np.random.default_rng(0)).targets

@@ -68,7 +68,7 @@ class SpokenDigit(SpokenMatch):
             raise UserError(f"labelled: expected more than 0 and at most 1, got {self.labelled}")
 
     def preprocessing(self) -> Preprocessing:
-        """As of `SpokenMatch`, and the names of the digits."""
+        """The transforms of `SpokenMatch`, and the names of the digits."""
         fitted = super().preprocessing()
         source = self.source("train")
         rows = source.read(np.arange(len(source)), None).targets["digit"]

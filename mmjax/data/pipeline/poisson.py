@@ -47,7 +47,7 @@ class Poisson:
     seed: int
 
     def __call__(self, step: int) -> tuple[np.ndarray, Rng, Share]:
-        """As the order of other batches; -1 stands for no example."""
+        """The examples of a step (-1: none), the generator of its draws, and the own rows."""
         rng = np.random.default_rng([self.key, step])
         drawn = np.flatnonzero(rng.random(self.length) < self.batch_size / self.length)
         if len(drawn) > self.size:

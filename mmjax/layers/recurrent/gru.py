@@ -141,7 +141,7 @@ class GruLayer(nn.Module):
     def _continued(
         self, x: Array, mask: Array, *, input_kernel, recurrent_kernel, bias, candidate_bias
     ) -> tuple[Array, Array]:
-        """As `gru`, from the state after the samples before, without a gradient."""
+        """The results of `gru` from the state that the samples before left; without a gradient."""
         require_causal(self.reverse)
         state = carried(self, "state", jnp.zeros_like(x, shape=(x.shape[0], self.dim)))
         weights = (input_kernel, recurrent_kernel, bias, candidate_bias)

@@ -150,7 +150,7 @@ class LstmLayer(nn.Module):
     def _continued(
         self, x: Array, mask: Array, *, input_kernel, recurrent_kernel, bias
     ) -> tuple[Array, Array]:
-        """As `lstm`, from the state after the samples before, without a gradient."""
+        """The results of `lstm` from the state that the samples before left; without a gradient."""
         require_causal(self.reverse)
         zeros = jnp.zeros_like(x, shape=(x.shape[0], self.dim))
         state, cell = carried(self, "state", zeros), carried(self, "cell", zeros)

@@ -85,7 +85,7 @@ def serialized(program: jax.export.Exported) -> bytes:
     """The bytes of the program; MissingPackageError without the package that writes them."""
     try:
         return bytes(program.serialize())
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # JAX's own, which names no module
         raise missing(error) from None
 
 
@@ -97,7 +97,7 @@ def deserialized(content: bytes) -> jax.export.Exported:
     """
     try:
         return jax.export.deserialize(bytearray(content))
-    except ModuleNotFoundError as error:
+    except ImportError as error:  # JAX's own, which names no module
         raise missing(error) from None
     except Exception as error:  # flatbuffers trusts the bytes: they may end it in any way
         raise UserError(
@@ -105,10 +105,11 @@ def deserialized(content: bytes) -> jax.export.Exported:
         ) from error
 
 
-def missing(error: ModuleNotFoundError) -> MissingPackageError:
+def missing(error: ImportError) -> MissingPackageError:
     """What to install."""
+    name = error.name or "flatbuffers"
     return MissingPackageError(
-        f"exported models need an extra: pip install 'mmjax[export]' ({error.name} is missing)"
+        f"exported models need an extra: pip install 'mmjax[export]' ({name} is missing)"
     )
 
 

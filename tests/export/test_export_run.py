@@ -180,3 +180,17 @@ def test_int8_rounds_by_half_a_step_at_most_and_says_what_it_costs(finished, tmp
 def test_a_channel_of_zeros_stays_zero():
     kernel = np.concatenate([np.zeros((32, 4)), np.ones((32, 4))], axis=1).astype(np.float32)
     np.testing.assert_array_equal(int8.dequantised(int8.quantised({"k": kernel}))["k"], kernel)
+
+
+def test_without_flatbuffers_the_extra_is_named(monkeypatch):
+    """JAX raises an ImportError of its own, which is no ModuleNotFoundError."""
+
+    def refuse(*given):
+        raise ImportError("Please install 'flatbuffers' in order to use Exported serialization")
+
+    one = jax.export.export(jax.jit(lambda x: x))(np.float32(1))
+    monkeypatch.setattr(jax.export.Exported, "serialize", refuse)
+    monkeypatch.setattr(jax.export, "deserialize", refuse)
+    for call, given in ((program.serialized, one), (program.deserialized, b"")):
+        with pytest.raises(UserError, match=r"pip install 'mmjax\[export\]' \(flatbuffers"):
+            call(given)

@@ -18,6 +18,7 @@ from flax import linen as nn
 import mmjax
 from mmjax.config.sweep import Point
 from mmjax.io import json_file
+from mmjax.statistics.shapley import subsets as every_subset
 from mmjax.train.loop.many_runs import fit_many
 
 LATE = "late fusion"
@@ -46,15 +47,29 @@ class Study:
     higher: bool = True  # whether a higher value of the metric is better
     more: tuple[str, ...] = ()
     conditions: Mapping[str, mmjax.data.Dataset] = dataclasses.field(default_factory=dict)
+    # More tasks of the same models: their heads and objectives.
+    beside: tuple[tuple[nn.Module, Any], ...] = ()
 
     def shortened(self) -> "Study":
         """With the last fusion alone and 30 steps, to see whether it runs."""
         name, fusion = [*self.fusions.items()][-1]
         return dataclasses.replace(self, fusions={name: fusion}, steps=30)
 
+    @property
+    def _tasks(self) -> list[tuple[nn.Module, Any]]:
+        tasks = [(self.head, self.objective), *self.beside]
+        return sorted(tasks, key=lambda task: task[1].output)  # whichever is measured
+
+    def turned(self, place: int, metric: str, *, higher: bool = True) -> "Study":
+        """The same models, measured by another task: the one at this place of `beside`."""
+        rest = [(self.head, self.objective), *self.beside]
+        head, objective = rest.pop(1 + place)
+        changes: dict[str, Any] = {"head": head, "objective": objective, "beside": tuple(rest)}
+        return dataclasses.replace(self, metric=metric, higher=higher, more=(), **changes)
+
     def models(self) -> dict[str, mmjax.Multimodal]:
         """Every model by its name in the table."""
-        heads = {self.objective.output: self.head}
+        heads = {one.output: head for head, one in self._tasks}
         found = {
             f"{name} alone": mmjax.Multimodal(
                 encoders={name: encoder}, fusion=mmjax.fusion.Concat(), heads=heads
@@ -71,7 +86,7 @@ class Study:
         """The training of a model."""
         return mmjax.Experiment(
             model=model,
-            objectives={"answer": self.objective},
+            objectives={one.output: one for _, one in self._tasks},
             data=self.data,
             optim=mmjax.optim.Adam(peak_lr=self.peak_lr),
             steps=self.steps,
@@ -109,7 +124,7 @@ def run(study: Study, workdir: Path, seeds: int) -> Scores:
     outputs: dict[str, list[dict[tuple[str, str | None], Any]]] = {}
     for name in study.models():
         runs = train(study, workdir, name, seeds)
-        outputs[name] = [_outputs(one, splits) for one in runs]
+        outputs[name] = [_outputs(one, splits, study.objective.output) for one in runs]
     scores = {
         name: _columns([_measured(study, splits, one) for one in several])
         for name, several in outputs.items()
@@ -135,24 +150,43 @@ def _hidden(batch: mmjax.Batch, modality: str | None) -> dict[str, mmjax.Masked]
     }
 
 
-def _outputs(path: Path, splits: Mapping[str, _Split]) -> dict[tuple[str, str | None], np.ndarray]:
+def _outputs(
+    path: Path, splits: Mapping[str, _Split], output: str
+) -> dict[tuple[str, str | None], np.ndarray]:
     """The head's values on every split, {(split, hidden modality or None): values}."""
     model, variables, _ = mmjax.restore(path)
     apply = jax.jit(lambda inputs: model.apply(variables, inputs, train=False))
-    found = {}
+    found: dict[tuple[str, str | None], np.ndarray] = {}
     for name, (batch, _) in splits.items():
         missing = [None, *(model.encoders if len(model.encoders) > 1 and name == "all" else ())]
         for modality in missing:
             inputs = _hidden(batch, modality)
             result: Any = apply({n: inputs[n] for n in model.encoders})
-            (found[name, modality],) = map(np.asarray, result.values.values())
+            found[name, modality] = np.asarray(result.values[output])
     return found
 
 
 def outputs(study: Study, path: Path, split: str) -> np.ndarray:
     """The values of a run's head on a split of the study's data."""
     one = {split: _split(study.data, split, study.data.preprocessing(), study)}
-    return _outputs(path, one)[split, None]
+    return _outputs(path, one, study.objective.output)[split, None]
+
+
+def subsets(study: Study, path: Path, data: mmjax.data.Dataset) -> dict[frozenset[str], float]:
+    """The metric of a run on a test split, for every subset of the modalities that is present."""
+    model, variables, preprocessing = mmjax.restore(path)
+    split = _split(data, "test", preprocessing, study)
+    apply = jax.jit(lambda inputs: model.apply(variables, inputs, train=False))
+    found = {}
+    for shown in every_subset([*study.encoders]):
+        inputs = {
+            name: mmjax.Masked(given.values, given.mask & (name in shown))
+            for name, given in split.batch.inputs.items()
+        }
+        result: Any = apply(inputs)
+        values = np.asarray(result.values[study.objective.output])
+        found[shown] = metrics(study, split, values)[study.metric]
+    return found
 
 
 def metrics(study: Study, split: _Split, values: np.ndarray) -> Mapping[str, float]:

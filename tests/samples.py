@@ -22,6 +22,7 @@ from mmjax.encoders import (
     FtTransformer,
     Gpt2,
     Gru,
+    LiftedCamera,
     Lstm,
     PatchTransformer,
     PointNet,
@@ -35,6 +36,7 @@ from mmjax.encoders import (
 )
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS, Decoder
+from mmjax.layers.geometry.projection import camera
 from mmjax.objectives import OBJECTIVES, BinaryCrossEntropy, SoftmaxCrossEntropy
 from mmjax.objectives.pairs import Pairs
 from mmjax.types import Masked
@@ -72,6 +74,8 @@ def audio(seed=0, lengths=(300, 170, 0, 1)):
     return Masked(jnp.asarray(values.astype(np.float32)), jnp.asarray(mask))
 
 
+CAMERA = camera(6.0, (5.5, 3.5), position=(0.0, 0.0, 1.5))  # of pictures of 8 x 12 pixels
+
 # Of the columns of `table`: two are numbers, two categories.
 CATEGORIES = (0, 3, 0, 2)
 
@@ -107,6 +111,7 @@ INPUTS = {
     "set_transformer": series,
     "birds_eye": series,
     "features": features,
+    "lifted_camera": functools.partial(image, size=(8, 12, 2)),
 }
 _AUDIO = {"sample_rate": 1000, "window": 0.064, "hop": 0.03, "mels": 8, "dim": 8}
 ENCODER_VARIANTS = {
@@ -154,9 +159,21 @@ ENCODER_VARIANTS = {
     ],
     "set_transformer": [SetTransformer(8, layers=1, heads=2, inducing=3, seeds=2)],
     "birds_eye": [
-        BirdsEye(cells=(4, 6), features=(4,), dim=8, pooling=p) for p in ("flatten", "none")
+        BirdsEye(cells=(4, 6), features=(4,), dim=8, pooling=p, positions=p == "none")
+        for p in ("flatten", "none")
     ],
     "features": [Features(8), Features(8, hidden=(6,))],
+    "lifted_camera": [
+        LiftedCamera(
+            camera=tuple(CAMERA.ravel().tolist()),
+            image_size=(8, 12),
+            extent=(2.0, 10.0, -4.0, 4.0),
+            cells=(2, 3),
+            heights=(0.0, 1.0),
+            features=(4, 4),
+            dim=8,
+        )
+    ],
 }
 
 
@@ -189,6 +206,7 @@ def heads():
     yield "transformer_decoder-prefix", HEADS["transformer_decoder"](vocabulary_size=7, **prefix)
     yield "logit-linear", HEADS["logit"](hidden=())
     yield "logit-multi-label", HEADS["logit"](labels=3)
+    yield "occupancy-cells", HEADS["occupancy"](cells=(1, 2), features=())
     yield "classes-linear", HEADS["classes"](classes=3, hidden=())
 
 
@@ -214,6 +232,7 @@ def objectives():
     rng = np.random.default_rng(0)
     number, several = rng.normal(size=6).astype(np.float32), rng.normal(size=(6, 3))
     mask = np.array([True, True, False, True, True, False])
+    grid = rng.normal(size=(6, 2, 3)).astype(np.float32)
     two, three = np.array([0, 1, 1, 0, 1, 0], np.float32), rng.integers(0, 3, 6).astype(np.int32)
     given = {
         "binary_cross_entropy": (number, two),
@@ -222,6 +241,8 @@ def objectives():
         "absolute_error": (number, number[::-1].copy()),
         "huber": (number, number[::-1].copy()),
         "cox": (number, np.array([[3, 1], [1, 0], [2, 1], [2, 1], [5, 0], [4, 1]], np.float32)),
+        "occupancy_cross_entropy": (grid, (grid[::-1] > 0).astype(np.float32)),
+        "path_error": (grid[:, :, :2], grid[::-1, :, 1:].copy()),
         "distillation": (several.astype(np.float32), several[::-1].astype(np.float32)),
         "relation_distillation": (several.astype(np.float32), several[::-1].astype(np.float32)),
         "feature_distillation": (several.astype(np.float32), several[::-1].astype(np.float32)),

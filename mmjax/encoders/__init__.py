@@ -10,6 +10,7 @@ from mmjax.encoders.features import Features as Features
 from mmjax.encoders.ft_transformer import FtTransformer as FtTransformer
 from mmjax.encoders.gpt2 import Gpt2 as Gpt2
 from mmjax.encoders.gru import Gru as Gru
+from mmjax.encoders.lifted_camera import LiftedCamera as LiftedCamera
 from mmjax.encoders.lstm import Lstm as Lstm
 from mmjax.encoders.patch_transformer import PatchTransformer as PatchTransformer
 from mmjax.encoders.point_net import PointNet as PointNet
@@ -41,5 +42,6 @@ ENCODERS = {
     "point_net": PointNet,
     "set_transformer": SetTransformer,
     "birds_eye": BirdsEye,
+    "lifted_camera": LiftedCamera,
     "features": Features,
 }

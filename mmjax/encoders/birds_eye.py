@@ -27,6 +27,7 @@ class BirdsEye(nn.Module):
     features: tuple[int, ...] = (32, 64)  # channels of each convolution, before a 2x2 average
     dim: int = 64  # width of a token
     pooling: Literal["flatten", "none"] = "flatten"  # one token, or one per place that remains
+    positions: bool = False  # with "none": add a learned vector for each place
 
     @nn.compact
     def __call__(
@@ -65,4 +66,4 @@ class BirdsEye(nn.Module):
             x = average_pool(nn.relu(conv(x)), 2)
         if self.pooling == "flatten":
             x = jnp.reshape(x, (x.shape[0], 1, -1))
-        return image_tokens(x, jnp.any(mask, axis=1), self.dim)
+        return image_tokens(x, jnp.any(mask, axis=1), self.dim, self.positions)

@@ -25,7 +25,8 @@ class Model(nn.Module, kw_only=True):
     """Encoders of any number of modalities, and what becomes of their tokens.
 
     Attributes:
-        encoders: one for each modality
+        encoders: one for each modality; one object for two modalities is two encoders of the same
+            configuration, which share no parameters
         frozen: modalities whose encoders stay as they are: run as in evaluation, without gradients
         unimodal: heads for each modality alone: none, or to "probe" the encoders, which get no
             gradient from them, or to "train" them
@@ -40,6 +41,15 @@ class Model(nn.Module, kw_only=True):
     unimodal: Literal["none", "probe", "train"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"
     adapters: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # linen shares the parameters of an object that is there twice, which no file can say.
+        for field in dataclasses.fields(self):
+            parts = getattr(self, field.name, None)
+            if isinstance(parts, Mapping) and len({*map(id, parts.values())}) < len(parts):
+                own = {n: p.clone() if isinstance(p, nn.Module) else p for n, p in parts.items()}
+                object.__setattr__(self, field.name, own)
+        super().__post_init__()
 
     @abc.abstractmethod
     def __call__(

@@ -9,7 +9,9 @@ from mmjax.objectives.distillation import FeatureDistillation as FeatureDistilla
 from mmjax.objectives.huber import Huber as Huber
 from mmjax.objectives.info_nce import InfoNce as InfoNce
 from mmjax.objectives.objective import Objective as Objective
+from mmjax.objectives.occupancy import OccupancyCrossEntropy as OccupancyCrossEntropy
 from mmjax.objectives.pairwise_sigmoid import PairwiseSigmoid as PairwiseSigmoid
+from mmjax.objectives.path_error import PathError as PathError
 from mmjax.objectives.relation_distillation import RelationDistillation as RelationDistillation
 from mmjax.objectives.softmax_cross_entropy import SoftmaxCrossEntropy as SoftmaxCrossEntropy
 from mmjax.objectives.squared_error import SquaredError as SquaredError
@@ -28,6 +30,8 @@ OBJECTIVES = {
     "text_cross_entropy": TextCrossEntropy,
     "ctc": Ctc,
     "cox": Cox,
+    "occupancy_cross_entropy": OccupancyCrossEntropy,
+    "path_error": PathError,
     "distillation": Distillation,
     "feature_distillation": FeatureDistillation,
     "relation_distillation": RelationDistillation,

@@ -174,3 +174,11 @@ def test_a_model_with_an_encoder_of_another_kind_says_so():
     network = dataclasses.replace(model(Concat()), encoders={"image": Lstm(), "text": Cnn()})
     with pytest.raises(ValueError, match="'image': Lstm does not read float32"):
         network.init(jax.random.key(0), INPUTS, train=False)
+
+
+def test_one_object_for_two_modalities_is_two_encoders():
+    encoder = ENCODERS["features"](4)
+    model = Multimodal(encoders={"a": encoder, "b": encoder}, fusion=Concat(), heads={"y": Logit()})
+    given = {name: samples.features() for name in ("a", "b")}
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), given, train=False))
+    assert {"encoders_a", "encoders_b"} <= set(shapes["params"])

@@ -15,13 +15,17 @@ def rasterise(
 ) -> Float[Array, "batch row cell channel"]:
     """log(1 + points in a cell), and the mean of each feature of its points; zeros in empty cells.
 
-    The first two features are x and y. `extent` is the grid's range in their unit, (x from, to, y
-    from, to); points outside it are ignored. Rows are along x, from the lowest.
+    The first two features are x and y, of which the mean is the offset from the cell's centre, in
+    cells. `extent` is the grid's range in their unit, (x from, to, y from, to); points outside it
+    are ignored. Rows are along x, from the lowest.
     """
     (rows, columns), (x_low, x_high, y_low, y_high) = cells, extent
     points = clear(points, mask).astype(jnp.float32)
-    row = jnp.floor((points[:, :, 0] - x_low) / (x_high - x_low) * rows)
-    column = jnp.floor((points[:, :, 1] - y_low) / (y_high - y_low) * columns)
+    place = (points[:, :, :2] - jnp.array([x_low, y_low])) * jnp.array(
+        [rows / (x_high - x_low), columns / (y_high - y_low)]
+    )
+    row, column = jnp.floor(place[:, :, 0]), jnp.floor(place[:, :, 1])
+    points = jnp.concatenate([place - jnp.floor(place) - 0.5, points[:, :, 2:]], axis=2)
     inside = mask & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     cell = clear(row * columns + column, inside).astype(jnp.int32)
     counted = jnp.concatenate([inside[:, :, None].astype(points.dtype), points], axis=-1)

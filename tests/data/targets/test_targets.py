@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.targets import TARGETS, Binary, Category, Group, MultiLabel, Number, Survival, Text
+from mmjax.data.targets import (
+    TARGETS,
+    Binary,
+    Category,
+    Grid,
+    Group,
+    MultiLabel,
+    Number,
+    Route,
+    Survival,
+    Text,
+)
 from mmjax.data.transforms.features import FeatureTransform
 from mmjax.errors import UserError
 from mmjax.io import json_file
@@ -19,6 +30,12 @@ CASES = {
     "number": (Number(3.0, 2.0, "kg"), [7, None, 2.0], [2, 0, -0.5]),
     "group": (Group(), ["one", None, "one"], None),
     "survival": (Survival(), [(3.5, 1), None, (2, 0)], [[3.5, 1], [0, 0], [2, 0]]),
+    "grid": (Grid((1, 2)), [[[1, 255]], None, [[0, 1]]], [[[1, 0]], [[0, 0]], [[0, 1]]]),
+    "route": (
+        Route(((1.0, 0.0), (0.0, 0.0)), ((2.0, 1.0), (1.0, 4.0))),
+        [[[3, 1], [0, 8]], None, [[1, 0], [np.nan, np.nan]]],
+        [[[1, 1], [0, 2]], [[0, 0], [0, 0]], [[0, 0], [0, 0]]],
+    ),
     "text": (Text.fit(["b a", "b"]), ["a b", None, "b"], [[3, 2, 0], [0, 0, 0], [2, 0, 0]]),
 }  # fmt: skip
 
@@ -162,3 +179,34 @@ def test_of_one_group_are_those_of_equal_names():
     np.testing.assert_array_equal(Group()(["one"]).values[0], values[0])
     assert values[0].tolist() == [994664918, 446717376]
     assert np.all(values >= 0)
+
+
+def test_unknown_cells_and_waypoints_are_masked():
+    grid, route = CASES["grid"], CASES["route"]
+    assert grid[0](grid[1]).mask[0].tolist() == [[True, False]]
+    assert route[0](route[1]).mask[2].tolist() == [[True, True], [False, False]]
+
+
+def test_grids_and_paths_are_read_fitted_and_given_back_in_metres():
+    grid = Grid.read("001/1?0")
+    assert grid.tolist() == [[0, 0, 1], [1, 255, 0]] and Grid.fit([None, grid]).shape == (2, 3)
+    paths = [Route.read("0 0; 2 1"), Route.read("2 0; 4 -1"), Route.read("1 3; ?")]
+    route = Route.fit(paths)
+    assert route.mean == ((1.0, 1.0), (3.0, 0.0))
+    np.testing.assert_allclose(route.metres(route(paths).values)[:2], paths[:2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: Grid.read("001/10"), 'expected rows of 0, 1 and \\?, such as "001/1\\?0"'),
+        (lambda: Grid((2, 2))([[[1, 2], [0, 0]]]), r"row 0: expected a grid \(2, 2\) of 0, 1 and"),
+        (lambda: Grid.fit([None]), "expected grids"),
+        (lambda: Route.read("1 2; 3"), 'expected waypoints such as "0 0; 1.5 0.1"'),
+        (lambda: CASES["route"][0]([[[1, 2]]]), r"row 0: expected metres \(2, 2\), got \(1, 2\)"),
+        (lambda: Route.fit([np.zeros((2, 2)), np.zeros((3, 2))]), "expected paths"),
+    ],
+)
+def test_grids_and_paths_that_are_none_are_refused(call, message):
+    with pytest.raises(UserError, match=message):
+        call()

@@ -82,6 +82,7 @@ def driving(steps: int) -> study.Study:
             "aligned, attention": fusion.Aligned(steps=cells, dim=WIDTH, method="attention"),
             "aligned": fusion.Aligned(steps=cells, dim=WIDTH),
         },
+        alone=fusion.Aligned(steps=cells, dim=WIDTH),
         steps=steps,
         conditions={
             name: planted.Drives(test_size=1024, condition=name) for name in planted.CONDITIONS
@@ -147,6 +148,7 @@ def recorded(kitti: Path, steps: int, workdir: Path) -> None:
             (heads.Logit(), objectives.BinaryCrossEntropy(output="obstacle", target="obstacle")),
         ),
         fusions={"aligned": fusion.Aligned(steps=int(np.prod(cells)))},
+        alone=fusion.Aligned(steps=int(np.prod(cells))),
         steps=steps,
     )
     for place, title in ((None, "occupancy"), (0, "obstacle")):

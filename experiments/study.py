@@ -47,6 +47,8 @@ class Study:
     higher: bool = True  # whether a higher value of the metric is better
     more: tuple[str, ...] = ()
     conditions: Mapping[str, mmjax.data.Dataset] = dataclasses.field(default_factory=dict)
+    # The fusion of the models of single modalities.
+    alone: nn.Module = dataclasses.field(default_factory=mmjax.fusion.Concat)
     # More tasks of the same models: their heads and objectives.
     beside: tuple[tuple[nn.Module, Any], ...] = ()
 
@@ -72,7 +74,7 @@ class Study:
         heads = {one.output: head for head, one in self._tasks}
         found = {
             f"{name} alone": mmjax.Multimodal(
-                encoders={name: encoder}, fusion=mmjax.fusion.Concat(), heads=heads
+                encoders={name: encoder}, fusion=self.alone, heads=heads
             )
             for name, encoder in self.encoders.items()
         }

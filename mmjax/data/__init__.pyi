@@ -7,6 +7,7 @@ from .datasets import DigitsClass as DigitsClass
 from .datasets import DigitsMatch as DigitsMatch
 from .datasets import DigitsTasks as DigitsTasks
 from .datasets import FashionMatch as FashionMatch
+from .datasets import Kitti as Kitti
 from .datasets import Mixed as Mixed
 from .datasets import MnistMatch as MnistMatch
 from .datasets import Planted as Planted

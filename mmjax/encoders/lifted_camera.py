@@ -59,7 +59,8 @@ class LiftedCamera(nn.Module):
                 f"LiftedCamera: expected 12 numbers of a camera [3, 4], heights and features, got "
                 f"{len(self.camera)}, {self.heights} and {self.features}"
             )
-        x = clear(jnp.asarray(values), jnp.asarray(mask))
+        mask = jnp.asarray(mask)
+        x = clear(jnp.asarray(values), mask)
         for layer, features in enumerate(self.features):
             x = nn.relu(Conv(features, (3, 3), name=f"conv_{layer}")(x))
             x = average_pool(x, 2) if layer else x

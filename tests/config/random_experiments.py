@@ -14,7 +14,7 @@ from mmjax.balance import BALANCES, JOINT, Blend
 from mmjax.config import Compute, Experiment, Private
 from mmjax.config.registry import FAMILIES, fields
 from mmjax.data.dataset import Dataset
-from mmjax.data.datasets import Mixed, Planted, TableData, Utterances
+from mmjax.data.datasets import Kitti, Mixed, Planted, TableData, Utterances
 from mmjax.data.tables.columns import Column
 from mmjax.fusion import MixtureOfExperts
 from mmjax.models import MODELS, DualEncoder, Model, Multimodal
@@ -94,6 +94,8 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
         drawn["shape"] = draw(st.sampled_from(TIMED))
     if cls is TableData:
         drawn |= {"fold": "", "balance": None, "modalities": ()}
+    if cls is Kitti:
+        drawn["extent"] = (0.0, 1.0, -1.0, 1.0)
     if cls is Utterances:
         drawn["modalities"] = ("text",)
     if cls is Mixed:

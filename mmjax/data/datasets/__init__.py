@@ -5,6 +5,7 @@ from mmjax.data.datasets.digits_class import DigitsClass as DigitsClass
 from mmjax.data.datasets.digits_match import DigitsMatch as DigitsMatch
 from mmjax.data.datasets.digits_tasks import DigitsTasks as DigitsTasks
 from mmjax.data.datasets.fashion_match import FashionMatch as FashionMatch
+from mmjax.data.datasets.kitti import Kitti as Kitti
 from mmjax.data.datasets.mixed import Mixed as Mixed
 from mmjax.data.datasets.mnist_match import MnistMatch as MnistMatch
 from mmjax.data.datasets.spoken_digit import SpokenDigit as SpokenDigit
@@ -25,6 +26,7 @@ DATASETS: dict[str, type[Dataset]] = {
     "spoken_match": SpokenMatch,
     "spoken_digit": SpokenDigit,
     "utterances": Utterances,
+    "kitti": Kitti,
     "planted": Planted,
     "planted_chain": PlantedChain,
     "planted_number": PlantedNumber,

@@ -5,6 +5,7 @@ PCD: https://pointclouds.org/documentation/tutorials/pcd_file_format.html.
 KITTI: Geiger et al. 2013, https://www.cvlibs.net/datasets/kitti.
 """
 
+import functools
 import io
 import os
 import re
@@ -28,10 +29,12 @@ _NAMES |= {"uint32": "u4", "float": "f4", "float32": "f4", "double": "f8", "floa
 Points = Float32[np.ndarray, "point feature"]
 
 
-def open_points(source: Source, *, suffix: str | None = None, name: str | None = None) -> Points:
+def open_points(
+    source: Source, *, suffix: str | None = None, name: str | None = None, features: int = 4
+) -> Points:
     """The points of a file: x, y, z and then its other numbers, in the order of the file.
 
-    `.npy` files hold an array `[point, feature]`, `.bin` files float32 x, y, z and reflectance.
+    `.npy` files hold an array `[point, feature]`, `.bin` files float32 x, y, z, reflectance ...
     Of PLY files the element `vertex` is read, which must be the first and without lists. Of PCD
     files, packed colours become red, green and blue in 0..255, and points without a place (NaN),
     which stand for no echo, are left out.
@@ -40,6 +43,7 @@ def open_points(source: Source, *, suffix: str | None = None, name: str | None =
         source: a path, or the content of a file
         suffix: .npy, .bin, .ply or .pcd; None: the end of the path, or what the content begins with
         name: what errors call bytes
+        features: numbers of a point in a .bin file
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -56,7 +60,7 @@ def open_points(source: Source, *, suffix: str | None = None, name: str | None =
             raise UserError(f"{expected}, [point, feature], got an array {points.shape}")
         with np.errstate(over="ignore"):
             return points.astype(np.float32)
-    readers = {".bin": _kitti, ".ply": _ply, ".pcd": _pcd}
+    readers = {".bin": functools.partial(_kitti, features=features), ".ply": _ply, ".pcd": _pcd}
     if kind not in readers:
         raise UserError(
             f"{called}: expected points; choose from .npy, {', '.join(readers)}, got {kind!r}"
@@ -81,10 +85,10 @@ def _suffix(source: Source, content: bytes) -> str:
     return ".pcd" if re.match(rb"#|VERSION", content) else ""
 
 
-def _kitti(content: bytes) -> Points:
-    if len(content) % 16:
-        raise UserError(f"{len(content):,} bytes, not 16 a point")
-    return np.frombuffer(content, "<f4").reshape(-1, 4).astype(np.float32)
+def _kitti(content: bytes, features: int) -> Points:
+    if len(content) % (4 * features):
+        raise UserError(f"{len(content):,} bytes, not {4 * features} a point")
+    return np.frombuffer(content, "<f4").reshape(-1, features).astype(np.float32)
 
 
 def _ply(content: bytes) -> Points:

@@ -1,6 +1,6 @@
 """Driving on planted scenes: camera, lidar and radar, by day, by night, in rain, behind a truck.
 
-Three tasks of one model, from above (bird's eye): which of 12 x 12 cells of 2.5 m are occupied, is
+Three tasks of one model, from above (bird's eye): which of 10 x 10 cells of 3 m are occupied, is
 something closer than 2 seconds, and which path to take. The camera's features are lifted to the
 cells by its known calibration, the points of lidar and radar are rastered. The scenes and what
 each sensor measures of them are in driving_scene.py. What the sensors cannot know bounds the
@@ -43,7 +43,7 @@ def driving(steps: int) -> study.Study:
     """The models, measured by the occupied cells."""
     grid = {"extent": planted.EXTENT, "dim": WIDTH}
     points = encoders.BirdsEye(
-        cells=(24, 24), features=(WIDTH,), pooling="none", positions=True, **grid
+        cells=(20, 20), features=(WIDTH,), pooling="none", positions=True, **grid
     )
     cells = int(np.prod(planted.CELLS))
     return study.Study(
@@ -60,7 +60,7 @@ def driving(steps: int) -> study.Study:
             "lidar": points,
             "radar": points,
         },
-        head=heads.Occupancy(cells=planted.CELLS, features=(WIDTH,)),
+        head=heads.Occupancy(cells=planted.CELLS, features=(16,)),
         objective=objectives.OccupancyCrossEntropy(
             output="occupancy", target="occupancy", pos_weight=3.0
         ),
@@ -78,12 +78,13 @@ def driving(steps: int) -> study.Study:
             ),
         ),
         fusions={
-            "perceiver": fusion.Perceiver(latents=cells, dim=WIDTH),
+            "gated": fusion.Gated(dim=WIDTH),
             "aligned, attention": fusion.Aligned(steps=cells, dim=WIDTH, method="attention"),
             "aligned": fusion.Aligned(steps=cells, dim=WIDTH),
         },
         alone=fusion.Aligned(steps=cells, dim=WIDTH),
         steps=steps,
+        batch_size=32,
         conditions={
             name: planted.Drives(test_size=1024, condition=name) for name in planted.CONDITIONS
         },
@@ -159,7 +160,7 @@ def recorded(kitti: Path, steps: int, workdir: Path) -> None:
 def main(
     fast: bool = False,
     seeds: int = 3,
-    steps: int = 800,
+    steps: int = 600,
     kitti: Path | None = None,
     workdir: Path = Path("runs/driving"),
 ) -> None:

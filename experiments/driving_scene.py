@@ -19,7 +19,7 @@ from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.layers.geometry.projection import camera
 
-EXTENT, CELLS = (0.0, 30.0, -15.0, 15.0), (12, 12)
+EXTENT, CELLS = (0.0, 30.0, -15.0, 15.0), (10, 10)
 SIZE, FOCAL = (24, 48), 24.0  # of the pictures: height and width, and the focal length, in pixels
 CAMERA = camera(FOCAL, (SIZE[1] / 2 - 0.5, SIZE[0] / 2 - 0.5))
 GROUND = -1.6  # metres

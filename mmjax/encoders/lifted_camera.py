@@ -37,7 +37,7 @@ class LiftedCamera(nn.Module):
     extent: tuple[float, float, float, float] = (0.0, 32.0, -16.0, 16.0)  # metres: x, then y
     cells: tuple[int, int] = (16, 16)  # along x and along y
     heights: tuple[float, ...] = (-1.5, -0.5)  # above the origin, in metres
-    features: tuple[int, ...] = (32, 64)  # channels of 3x3 convolutions; all but the first halve
+    features: tuple[int, ...] = (32, 64)  # channels of 3x3 convolutions, 2x2 averages between
     dim: int = 64  # width of a token
 
     @nn.compact
@@ -62,8 +62,8 @@ class LiftedCamera(nn.Module):
         mask = jnp.asarray(mask)
         x = clear(jnp.asarray(values), mask)
         for layer, features in enumerate(self.features):
-            x = nn.relu(Conv(features, (3, 3), name=f"conv_{layer}")(x))
             x = average_pool(x, 2) if layer else x
+            x = nn.relu(Conv(features, (3, 3), name=f"conv_{layer}")(x))
         places = [cell_centres(self.extent, self.cells, height) for height in self.heights]
         seen = project(np.concatenate(places), np.reshape(self.camera, (3, 4)))
         scale = np.array([x.shape[2] / self.image_size[1], x.shape[1] / self.image_size[0]])

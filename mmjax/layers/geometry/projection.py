@@ -15,6 +15,10 @@ Extent = tuple[float, float, float, float]
 """Metres: x from, to; y from, to."""
 
 
+# Up to this size a matrix product: the gradient of reading single pixels is slow, most on CPUs.
+_DENSE = 2**22  # places times pixels
+
+
 class Seen(NamedTuple):
     """Places in a picture."""
 
@@ -79,11 +83,19 @@ def sample(
     inside = visible(pixels, (height, width))
     column, row = np.where(inside[:, None], pixels, 0.0).T
     left, top = np.floor(column).astype(int), np.floor(row).astype(int)
-    result = jnp.zeros((batch, len(pixels), channels), image.dtype)
+    corners = []  # of each place: pixels, and their shares
     for x, y in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
         share = inside * (1 - np.abs(column - x)) * (1 - np.abs(row - y))
-        place = np.minimum(y, height - 1) * width + np.minimum(x, width - 1)
-        result += jnp.asarray(share, image.dtype)[None, :, None] * flat[:, place]
+        corners.append((np.minimum(y, height - 1) * width + np.minimum(x, width - 1), share))
+    if len(pixels) * height * width <= _DENSE:
+        weights = np.zeros((len(pixels), height * width), np.float32)
+        for pixel, share in corners:
+            np.add.at(weights, (np.arange(len(pixels)), pixel), share)
+        shares = jnp.asarray(weights, image.dtype)
+        return jnp.einsum("pn,bnc->bpc", shares, flat, precision="highest")
+    result = jnp.zeros((batch, len(pixels), channels), image.dtype)
+    for pixel, share in corners:
+        result += jnp.asarray(share, image.dtype)[None, :, None] * flat[:, pixel]
     return result
 
 

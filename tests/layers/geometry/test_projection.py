@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmjax.encoders import LiftedCamera
+from mmjax.layers.geometry import projection
 from mmjax.layers.geometry.projection import camera, cell_centres, project, sample, visible
 
 
@@ -32,7 +33,9 @@ def test_cells_are_counted_along_x_then_y():
     assert centres.tolist() == [[x, y, 0.5] for x in (1.0, 3.0) for y in (-2.0, 0.0, 2.0)]
 
 
-def test_a_picture_is_interpolated_between_pixels_and_zero_outside():
+@pytest.mark.parametrize("dense", [0, 1000])
+def test_a_picture_is_interpolated_between_pixels_and_zero_outside(dense, monkeypatch):
+    monkeypatch.setattr(projection, "_DENSE", dense)
     image = jnp.arange(6, dtype=jnp.float32).reshape(1, 2, 3, 1) + 10
     pixels = np.array([[0, 0], [2, 1], [0.5, 0], [1, 0.25], [2.1, 0], [-0.1, 0]])
     assert visible(pixels, (2, 3)).tolist() == [True] * 4 + [False] * 2

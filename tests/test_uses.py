@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("standard_promotion", "beside")
 def beside(monkeypatch):
     """A script finds the files beside it; what it registers is known by the class of this load."""
     monkeypatch.syspath_prepend(str(FOLDER))
-    for name in ("study",):
+    for name in ("study", "driving_scene"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -112,6 +112,40 @@ def test_materials_are_felt_sample_by_sample(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "samples of touch" in printed and "differ from those of the whole series" in printed
     assert (tmp_path / "touch_fast" / "arriving.png").stat().st_size > 5000
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_scenes_of_driving_are_what_the_sensors_say():
+    scene = load(FOLDER / "driving_scene.py")
+    examples = (
+        scene.Drives(test_size=200, condition="clear").source("test").read(np.arange(200), None)
+    )
+    cells = np.stack(list(examples.targets["occupancy"]))
+    edges = [np.linspace(*scene.EXTENT[2 * i : 2 * i + 2], scene.CELLS[i] + 1) for i in (0, 1)]
+    hits = []
+    for points, grid in zip(examples.inputs["radar"], cells, strict=True):
+        metal = points[points[:, 3] > 1.3]  # the others are people and clutter
+        row, column = (np.digitize(metal[:, i], edges[i]) - 1 for i in (0, 1))
+        kept = (row >= 0) & (row < len(grid)) & (column >= 0) & (column < grid.shape[1])
+        hits += grid[row[kept], column[kept]].tolist()
+    assert len(hits) > 300 and np.mean(hits) > 0.75  # the radar's error is 0.8 m, a cell has 3 m
+    paths = np.stack(list(examples.targets["path"]))
+    aside = np.abs(paths[:, -1, 1]) > scene.LANE / 2
+    assert 0.1 < aside.mean() < 0.6
+    night = scene.Drives(test_size=50, condition="night").source("test").read(np.arange(50), None)
+    dark, light = (np.mean(one.inputs["camera"]) for one in (night, examples))
+    assert dark < 0.3 * light
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fresh_registry")
+def test_driving_is_learned_for_a_few_steps_and_the_sensors_have_a_worth(tmp_path, capsys):
+    driving = load(FOLDER / "driving.py")
+    driving.main(fast=True, workdir=tmp_path / "driving")
+    printed = capsys.readouterr().out
+    for text in (*driving.TITLES.values(), "What each sensor adds", "| without radar |"):
+        assert text in printed
+    assert (tmp_path / "driving_fast" / "worth.png").stat().st_size > 5000
 
 
 @pytest.mark.slow

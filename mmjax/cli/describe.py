@@ -29,6 +29,7 @@ def describe(
     changes: Changes = (),
     /,
     memory: bool = True,
+    worth: bool = False,
     own: options.Own = (),
     json: bool = False,
 ) -> None:
@@ -36,18 +37,27 @@ def describe(
 
     Args:
         memory: compile the training and evaluation steps to find out how much memory they need
+        worth: of a finished run: what each modality costs and brings, by Shapley values
         json: print one JSON object instead of a table
     """
     from mmjax.reports.describe import describe as measure
+    from mmjax.reports.worth import worth_by_cost, worth_table
 
     options.prepare_process(own)
-    description = measure(*load(target, changes), memory=memory)
+    if worth and not target.is_dir():
+        raise UserError(f"--worth: expected the folder of a finished run, got {target}")
+    experiment, preprocessing = load(target, changes)
+    description = measure(experiment, preprocessing, memory=memory)
+    rows = worth_by_cost(target, description, experiment.model) if worth else []
     if json:
         parts = [part._asdict() for part in description.parts]
-        tables.print_json(dataclasses.asdict(description) | {"parts": parts})
+        more = {"worth": [row._asdict() for row in rows]} if worth else {}
+        tables.print_json(dataclasses.asdict(description) | {"parts": parts} | more)
         return
     tables.show(description.table())
     print("\n".join(description.memory()))
+    if worth:
+        tables.show(worth_table(rows))
 
 
 def load(target: Path, changes: Sequence[str] = ()) -> "tuple[Experiment, Preprocessing]":

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 from rich.table import Table
 
@@ -16,11 +15,12 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.devices import cpu, parallel
 from mmjax.errors import UserError
 from mmjax.evaluation.flops import flops
+from mmjax.evaluation.forward import batch_shapes, counted, forward_flops, shapes_of
 from mmjax.models.base import Model
 from mmjax.models.train_state import create_state
 from mmjax.train.loop.trainer import step_of
 from mmjax.train.step.step import eval_step
-from mmjax.types import Batch, Masked, Outputs
+from mmjax.types import Masked
 
 
 class Part(NamedTuple):
@@ -83,46 +83,31 @@ def describe(
     mesh = parallel.choose(experiment.batch_size, compute.devices, parts=compute.accumulate)
     size, share = experiment.batch_size, experiment.batch_size // mesh.size
     evaluated = max(1, share // compute.accumulate)
-    model, whole = experiment.model, _batch(preprocessing, size)
+    model, whole = experiment.model, batch_shapes(preprocessing, size)
     inputs, targets = whole.inputs, whole.targets
-
-    def forward(variables: Any, inputs: Any, targets: Any) -> Any:
-        return _taught(model.apply(variables, inputs, train=False, targets=targets))
 
     start = functools.partial(model.init, train=False)
     variables = dict(jax.eval_shape(start, jax.random.key(0), inputs))
     training = evaluation = None
     if memory:
-        batch = _batch(preprocessing, share)
+        batch = batch_shapes(preprocessing, share)
         state = jax.eval_shape(
             lambda: create_state(model, experiment.update(), batch, seed=0, ema=experiment.ema)
         )
         step = functools.partial(step_of(experiment), axis=None)
         training = _bytes(jax.jit(step, donate_argnums=0), state, batch)
         measure = functools.partial(eval_step, model=model, objectives=experiment.objectives)
-        evaluation = _bytes(jax.jit(measure), variables, _batch(preprocessing, evaluated))
+        evaluation = _bytes(jax.jit(measure), variables, batch_shapes(preprocessing, evaluated))
     return Description(
         batch_size=size,
         share=share,
         evaluated=evaluated,
         parts=_parts(model, variables, inputs, targets),
         parameters=_parameters(variables),
-        flops=flops(forward, variables, inputs, targets) / size,
+        flops=forward_flops(model, variables, preprocessing),
         evaluation_bytes=evaluation,
         training_bytes=training,
     )
-
-
-def _batch(preprocessing: Preprocessing, size: int) -> Batch:
-    """The shapes of a batch."""
-    empty = {name: [None] * size for name in preprocessing.transforms}
-    ids = np.zeros(size, np.int64)
-    weight = np.ones(size, np.float32)
-    return _shapes_of(Batch(preprocessing(empty), preprocessing.targeted({}, ids), weight, ids))
-
-
-def _shapes_of(tree: Any) -> Any:
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
 
 
 def _parts(
@@ -144,8 +129,8 @@ def _parts(
         result = call(*args, **kwargs)
         inside.clear()
         fixed = {name: x for name, x in kwargs.items() if isinstance(x, bool) or x is None}
-        given = {name: _shapes_of(x) for name, x in kwargs.items() if name not in fixed}
-        shapes = _shapes_of((args, result))
+        given = {name: shapes_of(x) for name, x in kwargs.items() if name not in fixed}
+        shapes = shapes_of((args, result))
         own = module.clone(parent=None)
         calls.append((own, module.path[0], shapes[0], fixed, given, shapes[1]))
         return result
@@ -159,20 +144,11 @@ def _parts(
         own = {kind: tree[path] for kind, tree in variables.items() if path in tree}
 
         def call(own: Any, args: Any, given: Any, module: Any = module, fixed: Any = fixed) -> Any:
-            return _taught(module.apply(own, *args, **given, **fixed))
+            return counted(module.apply(own, *args, **given, **fixed))
 
         cost = flops(call, own, args, given) / batch
         parts.append(Part(path, type(module).__name__, _text(result), _parameters(own), cost))
     return parts
-
-
-def _taught(tree: Any) -> Any:
-    """Outputs without texts that decoders wrote: of these only teacher forcing is counted."""
-    if isinstance(tree, Outputs):
-        return dataclasses.replace(tree, values={n: _taught(x) for n, x in tree.values.items()})
-    if isinstance(tree, Mapping) and "logits" in tree:
-        return {"logits": tree["logits"]}
-    return tree
 
 
 def _text(result: Any) -> str:

@@ -148,14 +148,20 @@ def chunk(run: Path) -> int:
 
 
 def write_results(
-    run: Path, step: int, params: Any, metrics: Mapping[str, float], seconds: float
+    run: Path,
+    step: int,
+    params: Any,
+    metrics: Mapping[str, float],
+    seconds: float,
+    compute: Mapping[str, Any],
 ) -> None:
-    """Write results.json."""
+    """Write results.json; `compute` is what the training cost."""
     results = {
         "split": "test",
         "step": step,
         "parameters": sum(x.size for x in jax.tree.leaves(params)),
         "training_minutes": seconds / 60,
+        "compute": compute,
         "metrics": metrics,
     }
     if changed := facts.changed_since(run):

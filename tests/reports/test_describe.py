@@ -1,13 +1,16 @@
 import dataclasses
 import io
+import json
 
 import jax
 import numpy as np
 import pytest
 from rich.console import Console
 
+from mmjax.cli.describe import describe as show
 from mmjax.cli.describe import load
 from mmjax.config import Experiment
+from mmjax.errors import UserError
 from mmjax.io import json_file
 from mmjax.reports.describe import describe
 from mmjax.runs import folder
@@ -113,3 +116,21 @@ def test_a_compiler_that_tells_no_memory_is_named(finished, monkeypatch):
     monkeypatch.setattr(jax.stages.Compiled, "memory_analysis", lambda self: None)
     with pytest.raises(ValueError, match="tells no memory; leave it out with --no-memory"):
         describe(*load(finished[0]))
+
+
+def test_a_run_tells_what_it_cost_and_what_its_modalities_bring(synergy, capsys):
+    results = json_file.read(synergy / folder.RESULTS)
+    cost, forward = results["compute"], describe(*load(synergy), memory=False).flops
+    assert cost["forward_flops_per_example"] == forward > 0
+    assert cost["training_flops_estimate"] == 3 * forward * 64 * 300
+    assert cost["energy_joules"] is None or cost["energy_joules"] > 0
+    show(synergy, memory=False, worth=True, json=True)
+    rows = json.loads(capsys.readouterr().out)["worth"]
+    assert {row["modality"] for row in rows} == {"vision", "touch"}
+    whole = sum(row["shapley"] for row in rows)
+    assert 0.3 < whole < 0.6 and all(row["shapley"] > 0.1 for row in rows)  # neither tells alone
+    assert all(row["gflops"] > 0 for row in rows)
+    show(synergy, memory=False, worth=True)
+    assert "value / GFLOP" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--worth: expected the folder of a finished run"):
+        show(synergy / "config.json", worth=True)

@@ -1,10 +1,12 @@
 """What each modality is worth: every subset of them, Shapley values and interactions."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
+from mmjax.errors import UserError
 from mmjax.reports import page
 from mmjax.reports.drawing import Drawing, line
 from mmjax.reports.report import Report
@@ -35,10 +37,7 @@ def modalities(report: Report) -> Iterator[str]:
     else:
         parts = subsets(names)
     count = report.count
-    measured = {
-        part: report.examined.changed(count, {name: np.full(count, name in part) for name in names})
-        for part in parts
-    }
+    measured = shown(report, parts)
     for task in report.tasks:
         if task.family == "pairs":
             yield page.paragraph(f"{task.name} compares two modalities: it needs both.")
@@ -60,6 +59,31 @@ def modalities(report: Report) -> Iterator[str]:
             )
         elif len(names) <= _MOST:
             yield _shapley(report, task, values)
+
+
+def shown(report: Report, parts: Iterable[frozenset[str]]) -> dict[frozenset[str], Any]:
+    """The records of the first examples with only some modalities visible, {part: records}."""
+    names, count = report.examined.modalities, report.count
+    return {
+        part: report.examined.changed(count, {name: np.full(count, name in part) for name in names})
+        for part in parts
+    }
+
+
+def worth(report: Report) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Shapley values of the modalities, of each task: its name, what is measured, the values.
+
+    NaN where the measure is not defined for every subset. Tasks that compare modalities have none.
+    """
+    names = report.examined.modalities
+    if len(names) > _MOST:
+        raise UserError(f"expected at most {_MOST} modalities for Shapley values, got {len(names)}")
+    measured = shown(report, subsets(names))
+    for task in report.tasks:
+        if task.family != "pairs":
+            found = {p: report.task(task.name, one[task.name]) for p, one in measured.items()}
+            values = {part: one.worth(one.records) for part, one in found.items()}
+            yield task.name, task.worth_name, shapley(values)
 
 
 def _shapley(report: Report, task: Task, values: dict[frozenset[str], float]) -> str:

@@ -17,6 +17,7 @@ from mmjax.devices.failure import explained
 from mmjax.devices.watchdog import Watchdog
 from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
+from mmjax.evaluation.forward import forward_flops
 from mmjax.models.train_state import TrainState
 from mmjax.runs import budget, checkpoint_reader, curves, facts, folder, lock
 from mmjax.runs.stop import Stop
@@ -124,6 +125,7 @@ def _run(
         Console(stderr=True).print(trainable.table(rows))
         if experiment.compute.fsdp > 1:
             _say(sharding.summary(ready.fresh, experiment.compute.fsdp))
+    forward = forward_flops(experiment.model, ready.fresh.variables, ready.preprocessing)
     seeds = [one.seed for one in experiments]
     if len(runs) == 1:
         program = OneRun(trainer, stream, seeds[0])
@@ -161,11 +163,26 @@ def _run(
     for run, evaluator, state in zip(runs, evaluators, program.split(now), strict=True):
         metrics.append(evaluator(state.variables, "test", watchdog))
         if parallel.primary():
-            folder.write_results(run, experiment.steps, state.params, metrics[-1], seconds)
+            cost = _cost(experiment, forward, recorders[0].joules, len(runs))
+            folder.write_results(run, experiment.steps, state.params, metrics[-1], seconds, cost)
             curves.draw(run)
     with watchdog.waiting("the other processes to end"):
         processes.barrier("the end")
     return metrics
+
+
+def _cost(
+    experiment: Experiment, forward: float, joules: float | None, runs: int
+) -> dict[str, Any]:
+    """What a training cost: operations by the usual estimate, energy where it is counted.
+
+    A backward pass is taken for two forward passes (Kaplan et al. 2020, arXiv:2001.08361).
+    """
+    return {
+        "forward_flops_per_example": forward,
+        "training_flops_estimate": 3 * forward * experiment.batch_size * experiment.steps,
+        "energy_joules": None if joules is None else joules / runs,
+    }
 
 
 def _resumed(

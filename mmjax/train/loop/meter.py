@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmjax.config import Experiment
+from mmjax.devices.energy import EnergyMeter
 from mmjax.evaluation.evaluator import require_valid
 from mmjax.objectives.objective import INVALID
 from mmjax.runs.log import Log
@@ -42,6 +43,7 @@ class Meter:
         self._without = progress.get("without", 0)  # steps without an update, in the whole run
         self._skipped = progress.get("skipped", 0)  # the same since the last line
         self._examples = 0  # since the last line
+        self._energy, self._before = EnergyMeter(), progress.get("joules")
         self._line = time.perf_counter()
         self._began = self._line - progress.get("seconds", 0.0)
 
@@ -49,6 +51,12 @@ class Meter:
     def seconds(self) -> float:
         """Time since the run began, with validations, without interruptions."""
         return time.perf_counter() - self._began
+
+    @property
+    def joules(self) -> float | None:
+        """Energy since the run began; None where this machine counts none."""
+        now = self._energy.read()
+        return now if now is None or self._before is None else now + self._before
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -59,6 +67,7 @@ class Meter:
             "without": self._without,
             "in_a_row": self._watch.in_a_row,
             "seconds": self.seconds,
+            "joules": self.joules,
             "log": self._log.mark,
         }
 
@@ -115,3 +124,4 @@ class Meter:
             }
         )
         self._pairs, self._skipped, self._examples, self._line = {}, 0, 0, now
+        self._energy.read()

@@ -79,6 +79,11 @@ class RunRecorder:
         """Training time."""
         return self._meter.seconds
 
+    @property
+    def joules(self) -> float | None:
+        """Energy of the training, as far as this machine counts it."""
+        return self._meter.joules
+
     def read(self, before: int, means: Mapping[MetricName, WeightedMean], batch: Any) -> None:
         """Add the means of a call that began after step `before`; waits for it.
 

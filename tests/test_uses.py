@@ -4,7 +4,9 @@ import dataclasses
 import sys
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import scipy.special
 
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("standard_promotion", "beside")
 def beside(monkeypatch):
     """A script finds the files beside it; what it registers is known by the class of this load."""
     monkeypatch.syspath_prepend(str(FOLDER))
-    for name in ("study", "driving_scene"):
+    for name in ("study", "driving_scene", "diagnosis", "digits_match"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -28,6 +30,13 @@ def fresh_registry(monkeypatch):
     from mmjax.config.registry import FAMILIES
 
     monkeypatch.setitem(FAMILIES, "data", dict(FAMILIES["data"]))
+
+
+@pytest.fixture
+def fresh_optimisers(monkeypatch):
+    from mmjax.config.registry import FAMILIES
+
+    monkeypatch.setitem(FAMILIES, "optim", dict(FAMILIES["optim"]))
 
 
 def test_planted_emotions_are_utterances_of_known_score(tmp_path):
@@ -146,6 +155,32 @@ def test_driving_is_learned_for_a_few_steps_and_the_sensors_have_a_worth(tmp_pat
     for text in (*driving.TITLES.values(), "What each sensor adds", "| without radar |"):
         assert text in printed
     assert (tmp_path / "driving_fast" / "worth.png").stat().st_size > 5000
+
+
+@pytest.mark.usefixtures("fresh_optimisers")
+def test_pruning_ends_with_the_share_of_weights_that_it_names_and_keeps_biases():
+    pruning = load(FOLDER / "pruning.py")
+    rng = np.random.default_rng(0)
+    params = {"a": {"kernel": jnp.asarray(rng.normal(size=(20, 10))), "bias": jnp.full(10, 1e-6)}}
+    optimiser = pruning.PrunedAdam(keep=0.1, peak_lr=1e-3).chain(60)
+    state, gone = optimiser.init(params), []
+    for _ in range(60):
+        updates, state = optimiser.update(params, state, params)
+        params = optax.apply_updates(params, updates)
+        gone.append(float(np.mean(np.asarray(params["a"]["kernel"]) == 0)))
+    assert gone[0] == 0 and 0 < gone[30] < gone[-1] == pytest.approx(0.9, abs=0.01)
+    assert np.all(np.asarray(params["a"]["bias"]) != 0)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fresh_optimisers")
+def test_a_pruned_network_and_one_with_early_exits_run(tmp_path, capsys):
+    load(FOLDER / "pruning.py").main(fast=True, workdir=tmp_path / "pruning")
+    load(FOLDER / "early_exit.py").main(fast=True, workdir=tmp_path / "exit")
+    printed = capsys.readouterr().out
+    assert "| weights kept, % |" in printed and "| answered by the table alone, % |" in printed
+    for picture in ("pruning_fast/pruning.png", "exit_fast/early_exit.png"):
+        assert (tmp_path / picture).stat().st_size > 5000
 
 
 @pytest.mark.slow

@@ -95,8 +95,8 @@ class Review:
         """The model to compare with: of those kept, the best; at first the run itself."""
         kept = [one for one in self.rounds if one.kept]
         first = max((one.before for one in kept[:1]), default=float("-inf"))
-        best = max(kept, key=lambda one: one.after, default=None)
-        return self.run if best is None or best.after <= first else self.home / best.run
+        best = max(kept[::-1], key=lambda one: one.after, default=None)
+        return self.run if best is None or best.after < first else self.home / best.run
 
     def answers(self, names: Sequence[str] | None = None) -> list[Answer]:
         """All answers that were ever given; `names`: the classes that they must be of."""

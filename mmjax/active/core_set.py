@@ -23,7 +23,6 @@ def core_set(
         row = int(rng.integers(len(vectors))) if unknown else int(nearest.argmax())
         chosen.append(row)
         nearest = np.minimum(nearest, squared(vectors, vectors[row]))
-        nearest[row] = 0
     return np.array(chosen, int)
 
 

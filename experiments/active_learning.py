@@ -56,6 +56,7 @@ class Task:
     goals: tuple[float, ...]  # the accuracies that are wanted
     steps: int = 300
     peak_lr: float = 3e-3
+    clip_norm: float | None = None
     batch_size: int = 32
 
 
@@ -118,10 +119,11 @@ def tasks(folder: Path) -> list[Task]:
             functools.partial(mnist, folder),
             model(fusion=mmjax.fusion.Mlb(), heads={"match": yes}),
             mmjax.objectives.BinaryCrossEntropy(output="match", target="match"),
-            labels=(300, 700, 1100, 1500, 1900, 2300),
-            goals=(0.85, 0.9),
-            steps=500,
-            peak_lr=5e-3,
+            labels=(300, 800, 1300, 1800, 2300),
+            goals=(0.9, 0.93),
+            steps=400,
+            # Without it trainings on the pairs that margin chooses diverged, to an accuracy of 50 %.
+            clip_norm=1.0,
         ),
     ]
 
@@ -132,7 +134,8 @@ class Learner:
     def __init__(self, task: Task, pool: Split) -> None:
         self._task = task
         objectives = {"answer": task.objective}
-        tx = mmjax.optim.Adam(peak_lr=task.peak_lr).chain(steps=task.steps)
+        adam = mmjax.optim.Adam(peak_lr=task.peak_lr, clip_norm=task.clip_norm)
+        tx = adam.chain(steps=task.steps)
         step = functools.partial(
             mmjax.train_step, model=task.model, objectives=objectives, tx=tx, axis=None
         )
@@ -295,13 +298,13 @@ def main(
         simulation = Simulation(task)
         curves: dict[str, list[list[float]]] = {name: [] for name in compared}
         with progress.shown(task.name, len(compared) * seeds) as tell:
-            for name in compared:
-                for seed in range(seeds):
+            for seed in range(seeds):
+                for name in compared:
                     curves[name].append(simulation.curve(name, seed))
                     tell(sum(map(len, curves.values())))
-        results[task.name] = {"labels": task.labels, "goals": task.goals, "curves": curves}
+                results[task.name] = {"labels": task.labels, "goals": task.goals, "curves": curves}
+                json_file.write(workdir / "results.json", {"tasks": results})
         table(task, curves)
-        json_file.write(workdir / "results.json", {"tasks": results})
     draw(workdir / "active_learning.png", results)
     print(f"curves: {workdir / 'active_learning.png'}")
 

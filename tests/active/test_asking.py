@@ -18,7 +18,7 @@ from mmjax.data.tables.rows import Row
 from mmjax.data.transforms.audio import Recording
 from tests.search.test_page import BROWSER, FLAGS, WATCH
 
-NAMES = ["a cat", "a, dog", "7", "<b>"]
+NAMES = ["a cat", "a, dog", "7", "</script>"]
 PROBE = """<pre id="probe"></pre><script>
 const press = (key, target) => (target || document.body).dispatchEvent(
   new KeyboardEvent("keydown", {key, bubbles: true}));
@@ -55,14 +55,14 @@ def offers(tmp_path):
     pixels = np.zeros((4, 4, 3), np.uint8)
     return [
         offer(2, words="</script><b>bold", sound=sound, picture=pixels),
-        offer(3, guess="<b>", words=None),
+        offer(3, guess="</script>", words=None),
         offer(4, words="x"),
         offer(5, words="y"),
     ]
 
 
 def test_keys_are_the_same_for_every_row_and_a_class_that_is_a_key_has_it():
-    assert keyed(offer(2), NAMES) == {"1": "a cat", "2": "a, dog", "7": "7", "3": "<b>"}
+    assert keyed(offer(2), NAMES) == {"1": "a cat", "2": "a, dog", "7": "7", "3": "</script>"}
     assert keyed(offer(2), ["2", "1"]) == {"2": "2", "1": "1"}
     many = [f"class {number}" for number in range(len(KEYS) + 1)]
     probable = dataclasses.replace(offer(2), p=dict.fromkeys(many[::-1], 0.01))
@@ -70,10 +70,10 @@ def test_keys_are_the_same_for_every_row_and_a_class_that_is_a_key_has_it():
 
 
 def test_the_terminal_takes_keys_names_and_enter_and_stops_without_losing_an_answer(offers):
-    given, lines = [], iter(["2", "nonsense", "<b>", "s", ""])
+    given, lines = [], iter(["2", "nonsense", "</script>", "s", ""])
     assert ask(offers, NAMES, "ann", given.append, lambda _: next(lines), lambda _: None)
     assert [(one.row, one.answer, one.by) for one in given] == [
-        *(("2", "a, dog", "ann"), ("3", "<b>", "ann"), ("5", "a cat", "ann"))
+        *(("2", "a, dog", "ann"), ("3", "</script>", "ann"), ("5", "a cat", "ann"))
     ]
     for end in ("q", EOFError):
         given = []
@@ -92,7 +92,7 @@ def test_the_terminal_takes_keys_names_and_enter_and_stops_without_losing_an_ans
 def test_the_page_asks_by_keys_and_saves_what_the_command_reads(offers, tmp_path):
     page.write(tmp_path / "page.html", offers, NAMES, "<Which>?", tmp_path)
     text = (tmp_path / "page.html").read_text()
-    assert text.count("<script") == 2 and "<b>bold" not in text
+    assert text.count("<script") == text.count("</script>") == 2 and "<b>bold" not in text
     text = text.replace("<title>", WATCH + "<title>").replace("</body>", PROBE)
     (tmp_path / "probed.html").write_text(text)
     command = [BROWSER, *FLAGS, "--window-size=500,800", f"--user-data-dir={tmp_path / 'browser'}"]
@@ -106,12 +106,15 @@ def test_the_page_asks_by_keys_and_saves_what_the_command_reads(offers, tmp_path
     assert found["problems"] == found["loaded"] == [] and found["narrow"] <= 0
     assert found["width"] == 300 and found["audio"] == 1 and "</script><b>bold" in found["text"]
     assert found["typing"] == 0 and found["saved"] and found["file"] == "answers-Ann-A-.csv"
-    assert "last one" in found["end"] and "mark" not in found["kept"]
+    assert "last one" in found["end"] and json.loads(found["kept"]) == {
+        "answers": {"2": "7", "3": "</script>", "5": "</script>"},
+        "by": 'Ann "A"',
+    }
     (tmp_path / "saved.csv").write_text(found["csv"])
     assert corrections.read(tmp_path / "saved.csv", NAMES) == [
         Answer("2", "mark2", "7", 'Ann "A"'),
-        Answer("3", "mark3", "<b>", 'Ann "A"'),
-        Answer("5", "mark5", "<b>", 'Ann "A"'),
+        Answer("3", "mark3", "</script>", 'Ann "A"'),
+        Answer("5", "mark5", "</script>", 'Ann "A"'),
     ]
     assert next(csv.reader(found["csv"].splitlines())) == list(corrections.FIELDS)
 

@@ -122,7 +122,7 @@ def tasks(folder: Path) -> list[Task]:
             labels=(300, 800, 1300, 1800, 2300),
             goals=(0.9, 0.93),
             steps=400,
-            # Without it trainings on the pairs that margin chooses diverged, to an accuracy of 50 %.
+            # Without it some trainings on chosen pairs diverged, to an accuracy of 50 %.
             clip_norm=1.0,
         ),
     ]
@@ -249,11 +249,10 @@ def draw(path: Path, results: Mapping[str, Any]) -> None:
     for panel, (name, task) in zip(axes[0], results.items(), strict=True):
         for strategy, curves in task["curves"].items():
             mean, std = np.mean(curves, axis=0), np.std(curves, axis=0)
-            style = {"color": "black", "ls": "--"} if strategy == "random" else {}
-            (line,) = panel.plot(task["labels"], mean, label=strategy, **style)
-            panel.fill_between(
-                task["labels"], mean - std, mean + std, alpha=0.1, color=line.get_color()
-            )
+            own = "black" if strategy == "random" else f"C{[*STRATEGIES].index(strategy)}"
+            dashes = "--" if strategy == "random" else "-"
+            panel.plot(task["labels"], mean, dashes, color=own, label=strategy)
+            panel.fill_between(task["labels"], mean - std, mean + std, alpha=0.1, color=own)
         for goal in task["goals"]:
             panel.axhline(goal, color="grey", lw=0.7)
         panel.set(title=name, xlabel="labels", ylabel="test accuracy")

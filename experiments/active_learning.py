@@ -65,8 +65,8 @@ def digits() -> tuple[mmjax.data.Preprocessing, Split, Split]:
     data = mmjax.data.DigitsClass()
     data.prepare()
     preprocessing = data.preprocessing()
-    sides = [_read(data.source(s), preprocessing, None) for s in ("train", "test")]
-    return preprocessing, *sides
+    pool, test = (_read(data.source(s), preprocessing, None) for s in ("train", "test"))
+    return preprocessing, pool, test
 
 
 def mnist(folder: Path, pool: int = 6000, test: int = 2000) -> Any:

@@ -25,6 +25,7 @@ LEVELS = [
     {"evaluation"},
     {"train/loop"},
     {"reports", "assemble", "search", "export"},
+    {"active"},  # shows examples as reports do
     {"cli", "testing"},
     {"__main__"},
 ]

@@ -352,3 +352,29 @@ def test_every_remedy_for_imbalance_is_trained_and_compared(tmp_path, monkeypatc
         assert f"| {method} | " in printed
     config = storage.load(tmp_path / "Gradient-Blending_0" / "config.json")
     assert config.balance == mmjax.balance.Blend(joint=1.5, weights={"touch": 0.75, "vision": 0.75})
+
+
+def test_labels_that_are_needed_are_read_between_the_points_of_a_curve():
+    needed = load(FOLDER / "active_learning.py").needed
+    assert needed((10, 20, 40), (0.5, 0.7, 0.9), 0.8) == pytest.approx(30)
+    assert needed((10, 20, 40), (0.5, 0.7, 0.9), 0.4) == 10
+    assert needed((10, 20, 40), (0.5, 0.7, 0.9), 0.95) == 40
+
+
+@pytest.mark.slow
+def test_active_learning_is_simulated_and_drawn(tmp_path, monkeypatch, capsys):
+    module = load(FOLDER / "active_learning.py")
+    for data, side in ((mmjax.data.MnistMatch(), 28), (mmjax.data.DigitsClass(), 8)):
+        made_up(data, side, monkeypatch)
+    tasks = [
+        dataclasses.replace(one, labels=(4, 6, 8), steps=2, batch_size=4)
+        for one in module.tasks(tmp_path)
+    ]
+    monkeypatch.setattr(module, "tasks", lambda folder: tasks)
+    module.main(tmp_path, tmp_path / "out", seeds=2, strategies=("bald", "core_set"))
+    printed = capsys.readouterr().out
+    assert "| MNIST match |" in printed and printed.count("| core_set |") == 2
+    results = json_file.read(tmp_path / "out" / "results.json")["tasks"]
+    assert np.shape(results["MNIST match"]["curves"]["bald"]) == (2, 3)
+    with Image.open(tmp_path / "out" / "active_learning.png") as picture:
+        assert picture.width > 1000

@@ -18,6 +18,7 @@ from mmjax.cli.list import list_parts
 from mmjax.cli.predict import predict
 from mmjax.cli.prepare import prepare
 from mmjax.cli.report import report
+from mmjax.cli.review import review
 from mmjax.cli.search import search
 from mmjax.cli.serve import serve
 from mmjax.cli.table import table
@@ -25,7 +26,7 @@ from mmjax.cli.table import table
 app = tyro.extras.SubcommandApp()
 commands = (
     *(data, fit, prepare, evaluate, predict, report, compare, calibrate),
-    *(index, search, serve, describe, table, export, encrypt, decrypt),
+    *(review, index, search, serve, describe, table, export, encrypt, decrypt),
 )
 for command in commands:
     app.command(command)

@@ -28,7 +28,7 @@ Own = Annotated[
 
 
 # Flags of several values.
-SEVERAL = ("--input", "--templates", "--with", "--columns", "--target", "--by")
+SEVERAL = ("--input", "--templates", "--with", "--columns", "--target", "--by", "--answers")
 
 
 def joined(arguments: Sequence[str]) -> list[str]:

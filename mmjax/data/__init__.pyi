@@ -13,6 +13,7 @@ from .datasets import MnistMatch as MnistMatch
 from .datasets import Planted as Planted
 from .datasets import PlantedChain as PlantedChain
 from .datasets import PlantedNumber as PlantedNumber
+from .datasets import Reviewed as Reviewed
 from .datasets import SpokenDigit as SpokenDigit
 from .datasets import SpokenMatch as SpokenMatch
 from .datasets import TableData as TableData

@@ -4,7 +4,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
@@ -12,11 +12,12 @@ from mmjax.config import Experiment
 from mmjax.data.datasets import TableData
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.tables.columns import Column
-from mmjax.data.tables.columns.column import absent
-from mmjax.errors import UserError, errors_name
+from mmjax.data.tables.rows import Row as Row
+from mmjax.data.tables.rows import read_table as read_table
+from mmjax.data.tables.rows import read_value as read_value
+from mmjax.errors import UserError
 from mmjax.evaluation.calibration import Calibration
 from mmjax.evaluation.writing import writing_model
-from mmjax.io.tables import RowError, base_folder, read_rows
 from mmjax.runs import folder
 from mmjax.runs.restore import restore, step_of
 from mmjax.types import Masked, Outputs
@@ -131,27 +132,6 @@ def flat(prediction: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return columns
 
 
-def read_value(
-    preprocessing: Preprocessing, modality: str, text: Any, folder: Path = Path()
-) -> Any:
-    """The value of a modality that a user wrote: a text, a JSON object, or the path of a file.
-
-    None is missing. Paths are relative to `folder`.
-
-    Raises:
-        UserError: an unknown modality, or an invalid value.
-    """
-    transform = preprocessing.transforms.get(modality)
-    if transform is None:
-        raise UserError(
-            f"the run knows no {modality!r}; choose from {sorted(preprocessing.transforms)}"
-        )
-    if text is None:
-        return None
-    with errors_name(modality):
-        return transform.read(text, folder)
-
-
 def split_inputs(pairs: Sequence[str]) -> dict[str, str]:
     """{name: value} of `name=value` arguments; a value may contain further equals signs."""
     inputs = {}
@@ -174,54 +154,6 @@ def warnings(preprocessing: Preprocessing, row: Mapping[str, Any]) -> list[str]:
         else:
             remarks += [f"{name}: {remark}" for remark in transform.remarks(value)]
     return remarks
-
-
-class Row(NamedTuple):
-    """A row of a user's file."""
-
-    line: int | str
-    cells: Mapping[str, str]  # as written
-    inputs: Mapping[str, Any]
-    error: RowError | None = None
-
-
-def read_table(
-    path: Path, preprocessing: Preprocessing, columns: Mapping[str, Column] | None = None
-) -> Iterator[Row]:
-    """The rows of a table; an empty cell or absent column is a missing modality.
-
-    Other columns are ignored. Paths are relative to the table, and may lead anywhere: the file is
-    the user's own.
-
-    Args:
-        path: a file of any kind that `mmjax.io.tables` reads
-        columns: how modalities are read from which columns; by default each from one of its name
-
-    Raises:
-        UserError: the file is no table, or has no column of any modality.
-    """
-    columns = columns or {}
-    names = {n: columns[n].names(n) if n in columns else (n,) for n in preprocessing.transforms}
-    folder = base_folder(path)
-    for line, cells in read_rows(path, any_of=sorted({one for n in names.values() for one in n})):
-        if isinstance(cells, RowError):
-            yield Row(line, {}, {}, cells)
-            continue
-        inputs = {}
-        try:
-            for name, wanted in names.items():
-                there = {one: cells[one] for one in wanted if one in cells}
-                if name in columns and there:
-                    with errors_name(name):
-                        inputs[name] = columns[name].row(there, folder)
-                        preprocessing({name: [inputs[name]]})
-                elif there:
-                    cell = None if absent(there[name]) else there[name]
-                    inputs[name] = read_value(preprocessing, name, cell, folder)
-        except (ValueError, OSError) as error:
-            yield Row(line, cells, {}, RowError(path, line, str(error)))
-        else:
-            yield Row(line, cells, inputs)
 
 
 def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmjax.io import json_file
 
-_STYLE = Path(__file__).with_name("page.css")
+STYLE = Path(__file__).with_name("page.css")
 # Of drawings: what has this colour takes the colour of the text, light or dark.
 INK = "#010203"
 _SHORT = 24  # letters of a cell that stays on one line
@@ -74,7 +74,7 @@ def write(path: Path, title: str, intro: str, sections: Sequence[tuple[str, str]
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f'<title>{html.escape(title)}</title><link rel="icon" href="data:,">'
-        f"<style>{_STYLE.read_text(encoding='utf-8')}</style></head><body>"
+        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body>"
         f"<h1>{html.escape(title)}</h1>{intro}"
         f'<nav aria-label="Contents"><ul>{contents}</ul></nav><main>{body}</main></body></html>\n'
     )

@@ -40,14 +40,14 @@ def shown(value: Any, name: str = "", *, playable: bool = False) -> str:
     return html.escape(text[:_LETTERS] + (" ..." if len(text) > _LETTERS else ""))
 
 
-def picture(pixels: np.ndarray, name: str = "") -> str:
-    """An image `[height, width, channel]` of one or three channels, as large as it must be."""
+def picture(pixels: np.ndarray, name: str = "", side: int = _SIDE) -> str:
+    """An image `[height, width, channel]` of one or three channels, of up to `side` pixels."""
     if pixels.dtype == np.uint16:
         pixels = (pixels / max(int(pixels.max()), 1) * 255).astype(np.uint8)
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     content, kind = io.BytesIO(), "png"
-    if max(image.size) > _SIDE:
-        image.thumbnail((_SIDE, _SIDE))
+    if max(image.size) > side:
+        image.thumbnail((side, side))
         kind = "webp"
     image.save(content, kind, quality=80)
     return f'<img alt="{html.escape(name)}" src="{_uri(f"image/{kind}", content.getvalue())}">'

@@ -8,6 +8,7 @@ from mmjax.data.datasets.fashion_match import FashionMatch as FashionMatch
 from mmjax.data.datasets.kitti import Kitti as Kitti
 from mmjax.data.datasets.mixed import Mixed as Mixed
 from mmjax.data.datasets.mnist_match import MnistMatch as MnistMatch
+from mmjax.data.datasets.reviewed import Reviewed as Reviewed
 from mmjax.data.datasets.spoken_digit import SpokenDigit as SpokenDigit
 from mmjax.data.datasets.spoken_match import SpokenMatch as SpokenMatch
 from mmjax.data.datasets.utterances import Utterances as Utterances
@@ -21,6 +22,7 @@ DATASETS: dict[str, type[Dataset]] = {
     "digits_class": DigitsClass,
     "digits_tasks": DigitsTasks,
     "mixed": Mixed,
+    "reviewed": Reviewed,
     "mnist_match": MnistMatch,
     "fashion_match": FashionMatch,
     "spoken_match": SpokenMatch,

@@ -7,7 +7,7 @@ import pytest
 import tyro
 
 from mmjax.data.dataset import Dataset
-from mmjax.data.datasets import DATASETS, Mixed, Planted, TableData, Utterances
+from mmjax.data.datasets import DATASETS, Mixed, Planted, Reviewed, TableData, Utterances
 from mmjax.data.datasets.caption_match import CaptionMatch
 from mmjax.data.datasets.match import Match
 from mmjax.data.transforms.augment import ImageAugment
@@ -34,6 +34,7 @@ def test_a_configuration_is_a_plain_comparable_value(kind):
         (Utterances(file="x.npz"), False),
         (Utterances(file="x.npz", context=1), True),
         (Utterances(file="x.npz", ahead=1), True),
+        (Reviewed(), True),
         (TableData(), False),
         (TableData(balance="label"), True),
     ],

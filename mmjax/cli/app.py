@@ -5,6 +5,7 @@ import sys
 import tyro
 
 from mmjax.cli import options
+from mmjax.cli.anonymise import anonymise
 from mmjax.cli.calibrate import calibrate
 from mmjax.cli.compare import compare
 from mmjax.cli.data import data
@@ -26,6 +27,7 @@ app = tyro.extras.SubcommandApp()
 commands = (
     *(data, fit, prepare, evaluate, predict, report, compare, calibrate),
     *(index, search, serve, describe, table, export, encrypt, decrypt),
+    anonymise,
 )
 for command in commands:
     app.command(command)

@@ -8,6 +8,7 @@ from mmjax.cli import options
 from mmjax.cli.anonymise import anonymise
 from mmjax.cli.calibrate import calibrate
 from mmjax.cli.compare import compare
+from mmjax.cli.curve import curve
 from mmjax.cli.data import data
 from mmjax.cli.describe import describe
 from mmjax.cli.encrypt import decrypt, encrypt
@@ -27,7 +28,7 @@ app = tyro.extras.SubcommandApp()
 commands = (
     *(data, fit, prepare, evaluate, predict, report, compare, calibrate),
     *(index, search, serve, describe, table, export, encrypt, decrypt),
-    anonymise,
+    *(anonymise, curve),
 )
 for command in commands:
     app.command(command)

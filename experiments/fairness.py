@@ -346,9 +346,7 @@ def main(
         words = verdicts(scores, references)
         multimodal = {n: w for n, w in words.items() if not n.endswith(" alone")}
         results[f"against {title}"] = words
-        print(
-            f"against {title} (Welch over seeds, Holm over {len(words)} rows of {len(scores)} tasks):"
-        )
+        print(f"against {title} (Welch over seeds, Holm over all rows of {len(scores)} tasks):")
         for word in ("better", "worse", "="):
             cells = [
                 f"{n}: {t}" for n, own in multimodal.items() for t, w in own.items() if w == word

@@ -58,7 +58,7 @@ _CHECKED = [
     "objectives",
 ]
 _CHECKED += ["balance", "optim", "data", "models", "config", "devices", "runs", "weights", "train"]
-_CHECKED += ["evaluation", "search", "reports", "active", "export", "cli"]
+_CHECKED += ["evaluation", "search", "reports", "active", "export", "privacy", "cli"]
 install_import_hook([f"mmjax.{name}" for name in _CHECKED], "beartype.beartype")
 
 

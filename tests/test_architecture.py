@@ -24,7 +24,7 @@ LEVELS = [
     {"train/step"},
     {"evaluation"},
     {"train/loop"},
-    {"reports", "assemble", "search", "export"},
+    {"reports", "assemble", "search", "export", "privacy"},
     {"active"},  # shows examples as reports do
     {"cli", "testing"},
     {"__main__"},

@@ -5,8 +5,10 @@ import sys
 import tyro
 
 from mmjax.cli import options
+from mmjax.cli.anonymise import anonymise
 from mmjax.cli.calibrate import calibrate
 from mmjax.cli.compare import compare
+from mmjax.cli.curve import curve
 from mmjax.cli.data import data
 from mmjax.cli.describe import describe
 from mmjax.cli.encrypt import decrypt, encrypt
@@ -26,7 +28,8 @@ from mmjax.cli.table import table
 app = tyro.extras.SubcommandApp()
 commands = (
     *(data, fit, prepare, evaluate, predict, report, compare, calibrate),
-    *(review, index, search, serve, describe, table, export, encrypt, decrypt),
+    *(curve, review, index, search, serve, describe, table, export),
+    *(encrypt, decrypt, anonymise),
 )
 for command in commands:
     app.command(command)

@@ -21,6 +21,7 @@ def report(
     group: str | None = None,
     sample: int = 1000,
     resamples: int = 1000,
+    calibrated: bool = True,
     own: options.Own = (),
 ) -> None:
     """Write a page about a run: metrics with intervals, mistakes, modalities, cost.
@@ -36,6 +37,7 @@ def report(
         group: column of the table whose equal values, such as a person, are drawn together
         sample: examples of analyses that need many passes, such as those of hidden modalities
         resamples: of the bootstrap
+        calibrated: probabilities as mmjax calibrate has made them, if it has; else the model's own
     """
     from mmjax.errors import UserError
     from mmjax.reports.report import Report
@@ -59,8 +61,11 @@ def report(
         group=group,
         resamples=resamples,
         figures=figures,
+        calibrated=calibrated,
     )
     size = made.write(page, SECTIONS)
     if made.absent:
         print(f"without the data: {made.absent}", file=sys.stderr)
+    elif any(task.family == "classes" for task in made.tasks):
+        print(f"probabilities: {made.probabilities}")
     print(f"report: {page}  ({size / 1e6:.1f} MB)")

@@ -28,6 +28,8 @@ class Experiment:
         steps: number of updates
         balance: method against one modality, or one task, dominating the others
         batch_size: examples per step, over all devices
+        share: of the training examples that are used: the same number of each class, and those of
+            a smaller share are among those of a larger one; `mmjax curve`
         seed: random seed of parameters, data order, pairing, augmentation and dropout
         ema: decay of an exponential moving average of the parameters, which is then evaluated
             (Polyak and Juditsky 1992); 0: none
@@ -48,6 +50,7 @@ class Experiment:
     steps: int
     balance: Balance = JOINT
     batch_size: int = 128
+    share: float = 1.0
     seed: int = 0
     ema: float = 0.0
     init: Place = None
@@ -61,6 +64,8 @@ class Experiment:
             require_positive(name, getattr(self, name))
         if not 0 <= self.ema < 1:
             raise UserError(f"--ema: expected 0 or more and less than 1, got {self.ema}")
+        if not 0 < self.share <= 1:
+            raise UserError(f"--share: expected more than 0 and at most 1, got {self.share}")
         if self.batch_size % self.compute.accumulate:
             raise UserError(
                 f"--accumulate: expected a divisor of --batch-size {self.batch_size}, got "

@@ -81,21 +81,40 @@ class Calibration:
             reasons = "; ".join(cattrs.transform_error(error)[:5])
             raise UserError(f"{run / FILE}: not the calibration of a run: {reasons}") from error
 
+    @classmethod
+    def of_step(cls, run: Path, step: int) -> "tuple[Calibration | None, str]":
+        """That of a checkpoint, or None with the reason, "" where the run was never calibrated."""
+        found = cls.load(run)
+        if found is None or found.step == step:
+            return found, ""
+        return None, f"the calibration is of step {found.step}, not of {step}: not used"
+
     def applied(self, outputs: Outputs, heads: Mapping[str, str]) -> Outputs:
         """The outputs with logits of calibrated probabilities; `heads`: output by objective."""
         values = dict(outputs.values)
         first = {heads[name]: name for name in reversed(list(self.classes))}  # of each head
-        for name in first.values():
-            own = self.classes[name]
-            logits = np.asarray(outputs.values[heads[name]], np.float64)
-            binary = logits.ndim == 1
-            if len(own.limits) != (2 if binary else logits.shape[1]):
-                raise UserError(f"{FILE}: {name}: not for the number of classes of this run")
-            p = own(two_classes(logits) if binary else logits)
-            with np.errstate(divide="ignore"):
-                log_p = np.maximum(np.log(p), -1e4)
-            values[heads[name]] = log_p[:, 1] - log_p[:, 0] if binary else log_p
+        for head, name in first.items():
+            values[head] = self.logits(name, np.asarray(outputs.values[head]))
         return dataclasses.replace(outputs, values=values)
+
+    def logits(self, name: str, output: np.ndarray) -> np.ndarray:
+        """Logits of calibrated probabilities for those of an objective of classes, or yes or no."""
+        own, output = self.classes[name], np.asarray(output, np.float64)
+        binary = output.ndim == 1
+        if len(own.limits) != (2 if binary else output.shape[1]):
+            raise UserError(f"{FILE}: {name}: not for the number of classes of this run")
+        p = own(two_classes(output) if binary else output)
+        with np.errstate(divide="ignore"):
+            log_p = np.maximum(np.log(p), -1e4)
+        return log_p[:, 1] - log_p[:, 0] if binary else log_p
+
+    def words(self) -> str:
+        """How probabilities were calibrated, in a sentence."""
+        how = [
+            f"{name} by {f'temperature {one.temperature:.3g}' if one.temperature else 'isotonic'}"
+            for name, one in self.classes.items()
+        ]
+        return f"calibrated by mmjax calibrate on the {self.split} split: {', '.join(how)}"
 
     def add(self, name: str, predictions: list[dict[str, Any]]) -> None:
         """Add a `set` of classes, or the ends `low` and `high`, to predictions of an objective."""

@@ -52,12 +52,12 @@ class Predictor:
         self.columns = table_columns(experiment, self.preprocessing)
         apply = jax.jit(lambda variables, inputs: model.apply(variables, inputs, train=False))
         self._outputs: Callable[[Any], Outputs] = functools.partial(apply, variables)
-        self.calibration = Calibration.load(Path(run)) if calibrated else None
-        step = step_of(Path(run), experiment, checkpoint)
-        if self.calibration is not None and self.calibration.step != step:
-            text = f"the calibration is of step {self.calibration.step}, not of {step}: not used"
-            print(f"{run}: {text}", file=sys.stderr)
-            self.calibration = None
+        self.calibration, unused = None, ""
+        if calibrated:
+            step = step_of(Path(run), experiment, checkpoint)
+            self.calibration, unused = Calibration.of_step(Path(run), step)
+        if unused:
+            print(f"{run}: {unused}", file=sys.stderr)
 
     @classmethod
     def of_program(

@@ -44,7 +44,14 @@ def calibrate(
     if not 0 < alpha < 1:
         raise UserError(f"--alpha: expected more than 0 and less than 1, got {alpha}")
     reports = [
-        Report(run, split, checkpoint=checkpoint, data_dir=data_dir, resamples=resamples)
+        Report(
+            run,
+            split,
+            checkpoint=checkpoint,
+            data_dir=data_dir,
+            resamples=resamples,
+            calibrated=False,
+        )
         for split in ("validation", "test")
     ]
     if reports[0].absent:

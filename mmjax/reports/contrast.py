@@ -111,7 +111,7 @@ def compare(
             f"compare: expected runs of two or more methods, got {len(runs)} of one; seeds of one "
             "method are summarised by mmjax table"
         )
-    reports = {run: Report(run, split, resamples=resamples) for run in runs}
+    reports = {run: Report(run, split, resamples=resamples, calibrated=False) for run in runs}
     for report in reports.values():
         if report.absent:
             raise MissingFileError(report.absent)

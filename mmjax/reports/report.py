@@ -12,13 +12,14 @@ from mmjax.config import Experiment
 from mmjax.data.datasets import TableData
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.errors import UserError
+from mmjax.evaluation.calibration import Calibration
 from mmjax.evaluation.examined import Examined, Records
 from mmjax.evaluation.opened import open_run
 from mmjax.reports import page
 from mmjax.reports.drawing import Drawing
 from mmjax.reports.task import Task
 from mmjax.runs import folder
-from mmjax.runs.restore import restore
+from mmjax.runs.restore import restore, step_of
 
 Write = Callable[["Report"], Iterator[str]]
 
@@ -38,6 +39,7 @@ class Report:
         group: str | None = None,
         resamples: int = 1000,
         figures: Path | None = None,
+        calibrated: bool = True,
     ) -> None:
         """Open the run. Without its data, `absent` says what is missing.
 
@@ -52,6 +54,7 @@ class Report:
                 that kept them in one split
             resamples: of the bootstrap
             figures: folder for the drawings; None: only the page has them
+            calibrated: probabilities are those of mmjax calibrate, if it has fitted this checkpoint
 
         Raises:
             UserError: not a finished run, no such split, or no such column.
@@ -60,6 +63,10 @@ class Report:
         self.by, self.resamples, self._drawn = by, resamples, 0
         self.experiment: Experiment = folder.require(run)
         self.restored = restore(run, checkpoint)
+        self.calibration, self._unused = None, ""
+        if calibrated:
+            step = step_of(run, self.experiment, checkpoint)
+            self.calibration, self._unused = Calibration.of_step(run, step)
         self.absent = ""
         try:
             self.opened = open_run(run, checkpoint, data_dir=data_dir)
@@ -94,8 +101,18 @@ class Report:
     def task(self, name: str, records: Mapping[str, np.ndarray]) -> Task:
         """An objective with some records."""
         objective = self.experiment.objectives[name]
+        if self.calibration is not None and name in self.calibration.classes:
+            output = self.calibration.logits(name, records["output"])
+            records = {**records, "output": output.astype(np.float32)}
         kind = self.preprocessing.targets.get(objective.target or "")
         return Task(name, objective, kind, records, self.resamples, self._groups)
+
+    @property
+    def probabilities(self) -> str:
+        """Which probabilities of classes are shown: raw or calibrated, and how."""
+        if self.calibration is not None and self.calibration.classes:
+            return self.calibration.words()
+        return "the model's own, not calibrated" + (f" ({self._unused})" if self._unused else "")
 
     @property
     def count(self) -> int:
@@ -150,5 +167,7 @@ class Report:
                 f"bootstrap intervals of up to {self.resamples:,} resamples.",
                 "quiet",
             )
+            if any(task.family == "classes" for task in self.tasks):
+                intro += page.paragraph(f"Probabilities are {self.probabilities}.", "quiet")
         bodies = [(title, "".join(section(self))) for title, section in sections.items()]
         return page.write(path, f"Report: {self.run.name}", intro, [b for b in bodies if b[1]])

@@ -12,6 +12,7 @@ from mmjax.evaluation.calibration import FILE, Calibration
 from mmjax.evaluation.predictions import Predictor
 from mmjax.reports.calibrate import _half, calibrate
 from mmjax.reports.report import Report
+from mmjax.reports.sections.classes import classes
 from mmjax.runs.checkpoint_reader import steps
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
@@ -51,6 +52,26 @@ def test_predictions_are_calibrated_and_have_sets(run):
     assert values["coverage of the sets"] > 0.7 and values["log loss, after"] < 1
 
 
+def test_a_report_shows_calibrated_probabilities_and_says_so(run, tmp_path):
+    (run / FILE).unlink(missing_ok=True)
+    rows = np.arange(20)
+    raw = Report(run)
+    assert "not calibrated" in raw.probabilities
+    found, _ = calibrate(run, resamples=20)
+    again, _ = calibrate(run, resamples=20)  # fitted to raw probabilities, not to calibrated ones
+    assert again == found
+    calibrated = Report(run)
+    predicted = [one["label"]["probability"] for one in Predictor(run)(rows_of(run))]
+    assert np.allclose(calibrated.tasks[0].probabilities[rows, 1], predicted, atol=1e-5)
+    assert not np.allclose(raw.tasks[0].probabilities[rows, 1], predicted, atol=1e-5)
+    calibrated.write(tmp_path / "page.html", {"classes": classes})
+    page = (tmp_path / "page.html").read_text()
+    assert "calibrated by mmjax calibrate on the validation split" in page
+    assert f"label by temperature {found.classes['label'].temperature:.3g}" in page
+    same = Report(run, calibrated=False).tasks[0].probabilities
+    assert np.array_equal(same, raw.tasks[0].probabilities)
+
+
 def test_isotonic_survives_the_file(run, capsys):
     found, _ = calibrate(run, "isotonic", resamples=20)
     assert "isotonic from 150 examples: temperature is safer" in capsys.readouterr().err
@@ -87,7 +108,7 @@ def test_of_another_checkpoint_it_is_not_used(run, capsys):
 
 
 def test_rows_of_a_group_stay_in_one_half(run):
-    (task,) = Report(run, "validation").tasks
+    (task,) = Report(run, "validation", calibrated=False).tasks
     half = _half(task)
     assert half.sum() == len(half) // 2
     groups = [f"p{row // 7}" for row in range(300)]

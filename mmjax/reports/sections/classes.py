@@ -77,7 +77,7 @@ def _reliability(report: Report, task: Task) -> str:
         drawing,
         f"Reliability diagram: expected calibration error {error:.3f}, {trust} on average",
         "On the dotted line probabilities are right as often as they say; below it the model is "
-        "overconfident. Larger dots are more examples. mmjax calibrate mends it.",
+        f"overconfident. Larger dots are more examples. Probabilities are {report.probabilities}.",
         ("probability", "examples", "mean probability", "share right"),
         rows,
     )

@@ -91,6 +91,8 @@ def fit_together(
             Console(stderr=True).print(facts.table(known))
             if ready.unread:
                 _say(f"modalities that the model does not read: {', '.join(ready.unread)}")
+        if experiment.share < 1:
+            _say(f"share {experiment.share:g}: {ready.stream.epoch:,} training examples")
         different = facts.changes(runs[0], known)
         if different and experiment.keeping.changed_data:
             _say(f"the data have changed since this run began: {'; '.join(different)}")

@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 
 from mmjax.config import Experiment
+from mmjax.data.dataset import Source
 from mmjax.data.pipeline import buckets, poisson
 from mmjax.data.pipeline.batches import held, train_batches, train_rows
 from mmjax.data.pipeline.poisson import Poisson
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.subset import Subset, chosen, classes_of
+from mmjax.data.synthetic.drawn import DrawnSource
+from mmjax.data.targets import Binary, Category
 from mmjax.devices import parallel, processes
 from mmjax.devices.watchdog import Watchdog
+from mmjax.errors import UserError
 from mmjax.train.loop import multi_step
 from mmjax.train.loop.teacher import Teacher
 from mmjax.types import AnyArray, Batch
@@ -31,7 +36,7 @@ class BatchStream:
         self._experiment, self._teacher = experiment, teacher
         self._preprocessing = preprocessing if teacher is None else teacher.preprocessing
         self.modalities = tuple(self._preprocessing.transforms)  # that are read
-        self._source = experiment.data.source("train")
+        self._source = training_source(experiment, preprocessing)
         self.epoch = len(self._source)  # examples
         self._secret = 0
         # All rows of each modality, preprocessed, where the device can gather batches from them.
@@ -89,6 +94,29 @@ class BatchStream:
             return found
         rows = poisson.rows(self.epoch, size, private.microbatch * poisson.PARTS)
         return found | {"poisson": Poisson(self.epoch, size, rows, self._secret, seed)}
+
+
+def training_source(experiment: Experiment, preprocessing: Preprocessing) -> Source:
+    """The training examples that an experiment uses: all, or those of its `share`.
+
+    Raises:
+        UserError: a share of data that are drawn, or in which one row is in several examples.
+    """
+    source = experiment.data.source("train")
+    if experiment.share == 1:
+        return source
+    name = type(experiment.data).__name__
+    if isinstance(source, DrawnSource):
+        raise UserError(f"--share: {name} has no examples to share: it draws new ones in each step")
+    if experiment.data.shares_rows:
+        raise UserError(
+            f"--share: {name} draws one row into several examples, so that a share of the examples "
+            "would still show all rows"
+        )
+    kinds = preprocessing.targets
+    named = [one.target for one in experiment.objectives.values() if one.target in kinds]
+    classes = [name for name in named if name and isinstance(kinds[name], Category | Binary)]
+    return Subset(source, chosen(classes_of(source, next(iter(classes), None)), experiment.share))
 
 
 def same_length(

@@ -1,0 +1,1 @@
+"""Anonymising tables, texts, pictures and DICOM files before anything is trained on them."""

@@ -71,7 +71,7 @@ def driving(steps: int) -> study.Study:
                 objectives.BinaryCrossEntropy(output="obstacle", target="obstacle"),
             ),
             (
-                heads.Waypoints(steps=planted.STEPS, hidden=(64,)),
+                heads.Waypoints(steps=planted.STEPS, hidden=(64,), pooling="flatten"),
                 objectives.PathError(
                     output="path", target="path", obstacles="occupancy", extent=planted.EXTENT
                 ),

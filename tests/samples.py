@@ -206,6 +206,7 @@ def heads():
     yield "transformer_decoder-prefix", HEADS["transformer_decoder"](vocabulary_size=7, **prefix)
     yield "logit-linear", HEADS["logit"](hidden=())
     yield "logit-multi-label", HEADS["logit"](labels=3)
+    yield "waypoints-flatten", HEADS["waypoints"](steps=2, pooling="flatten")
     yield "occupancy-cells", HEADS["occupancy"](cells=(1, 2), features=())
     yield "classes-linear", HEADS["classes"](classes=3, hidden=())
 

@@ -6,14 +6,13 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mmjax.active.corrections import Answer, read, write
 from mmjax.config import Experiment
 from mmjax.data.datasets import Reviewed
 from mmjax.errors import UserError
 from mmjax.io import json_file
-from mmjax.models.base import Model
 from mmjax.reports.contrast import compare
 from mmjax.runs import folder, lock
 from mmjax.train.loop.fit import fit
@@ -173,8 +172,6 @@ class Review:
         )
         return dataclasses.replace(
             own,
-            # Published weights would replace what the run has learned.
-            model=_without_files(own.model),
             data=data,
             init=str(self.current.absolute()),
             optim=dataclasses.replace(own.optim, peak_lr=tuning.rate * own.optim.peak_lr),
@@ -191,14 +188,3 @@ class Review:
     def _write(self) -> None:
         rounds = [one._asdict() for one in self.rounds]
         json_file.write(self.home / FILE, {"of": self._of, "rounds": rounds})
-
-
-def _without_files(model: Model) -> Model:
-    """The model whose parts start from no published file."""
-    families: Any = {"encoders": model.encoders, "heads": model.heads_by_output}
-    for family, parts in families.items():
-        families[family] = {
-            name: part.clone(weights=None) if hasattr(part, "weights") else part
-            for name, part in parts.items()
-        }
-    return model.clone(**families)

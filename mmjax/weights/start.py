@@ -16,20 +16,41 @@ from mmjax.runs.restore import restore
 from mmjax.weights.load import load
 
 
+def begin(state: TrainState, model: Model, init: str | None) -> tuple[TrainState, dict[str, str]]:
+    """The fresh state with all that a training starts from, and {module: the file or run}.
+
+    Runs count more than published weights, which these runs may have begun with themselves.
+
+    Raises:
+        UserError: as in `from_runs` and `from_files`.
+        MissingFileError: there is no file of weights.
+    """
+    if init is None:
+        return from_files(state, model)
+    if _whole(init):
+        return from_run(state, init), {}
+    state, files = from_files(state, model)
+    state, runs = from_runs(state, init)
+    return state, files | runs
+
+
+def _whole(init: str) -> bool:
+    """Whether it names a run, not parts of runs."""
+    return Path(init).is_dir() or "=" not in init
+
+
 def from_runs(state: TrainState, init: str) -> tuple[TrainState, dict[str, str]]:
     """The fresh state with variables of finished runs, and {module: where it comes from}.
 
     Args:
         state: the fresh state; step and optimiser stay fresh
-        init: the folder of a run of the same model; or parts of any runs, separated by commas, as
+        init: parts of any runs, separated by commas, as
             `encoders.image=runs/a:encoders.photo,fusion=runs/b`; without a part of the run it is
             the one of the same name. A part may be inside a module: `encoders.image.projection`
 
     Raises:
         UserError: a folder is not a run, a part does not exist, or its variables have other shapes.
     """
-    if Path(init).is_dir() or "=" not in init:
-        return from_run(state, init), {}
     variables = {kind: dict(tree) for kind, tree in state.variables.items()}
     sources: dict[str, str] = {}
     for item in init.split(","):

@@ -1,4 +1,5 @@
 import functools
+import types
 
 import chex
 import jax
@@ -14,6 +15,7 @@ from mmjax.objectives import BinaryCrossEntropy
 from mmjax.optim import Adam
 from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Masked, MetricName
+from mmjax.weights import start
 from mmjax.weights.start import from_files
 from tests.parity.closeness import assert_close
 from tests.samples import target
@@ -115,6 +117,18 @@ def test_a_training_goes_on_from_there(files):
     assert int(after.step) == 1 and np.isfinite(sums[MetricName("match", "loss")].mean())
     moved = jax.tree.map(lambda a, b: np.max(np.abs(a - b)), after.params, before)
     assert 0 < max(jax.tree.leaves(moved)) < 0.01
+
+
+def test_a_run_counts_more_than_the_files_that_it_began_with(files, monkeypatch):
+    learned = jax.tree.map(lambda x: x + 1, fresh().variables)
+    monkeypatch.setattr(start, "restore", lambda run: types.SimpleNamespace(variables=learned))
+    absent = {name: f"{file}.absent" for name, file in files.items()}
+    state, read = start.begin(fresh(), model(**absent), "run")
+    chex.assert_trees_all_equal(state.variables, learned)
+    state, read = start.begin(fresh(), model(**files), "encoders.image=run")
+    chex.assert_trees_all_equal(state.params["encoders_image"], learned["params"]["encoders_image"])
+    assert read == {"encoders_image": "run:encoders.image", "encoders_text": files["text"]}
+    assert differ(state.params["encoders_text"], fresh().params["encoders_text"])
 
 
 def test_without_files_nothing_is_read():

@@ -70,11 +70,7 @@ class Trainer:
             state = dataclasses.replace(state, key=jnp.asarray(secret))
         if not weights:
             return state, {}
-        sources: dict[str, str] = {}
-        if self._experiment.init is not None:
-            state, sources = start.from_runs(state, self._experiment.init)
-        state, files = start.from_files(state, self._experiment.model)
-        return state, sources | files
+        return start.begin(state, self._experiment.model, self._experiment.init)
 
     def update(self, columns: dict[str, Masked] | None) -> Callable:
         """The compiled (state, batch) -> (state, means); the state's buffers are donated.

@@ -47,6 +47,29 @@ def words(contrast: Contrast) -> str:
     return f"{best} is highest, but not distinguishable from {', '.join(alike)}."
 
 
+def groups(contrast: Contrast) -> list[range]:
+    """Neighbouring methods, best first, of which no two can be told apart; the longest groups.
+
+    The bars of a critical-difference diagram, Demsar 2006 (JMLR 7), on values instead of ranks.
+    """
+    names = [one.name for one in contrast.methods]
+    apart = {
+        frozenset((pair.left, pair.right))
+        for pair in contrast.pairs
+        if pair.verdict != "not distinguishable"
+    }
+    found: list[range] = []
+    for first in range(len(names)):
+        last = first
+        while last + 1 < len(names) and not any(
+            frozenset((names[last + 1], name)) in apart for name in names[first : last + 1]
+        ):
+            last += 1
+        if last > first and not (found and last < found[-1].stop):
+            found.append(range(first, last + 1))
+    return found
+
+
 def write(path: Path, contrast: Contrast) -> int:
     """Write the page; returns its bytes."""
     found = [_summary(one) for one in contrast.methods]
@@ -57,6 +80,10 @@ def write(path: Path, contrast: Contrast) -> int:
         axes.plot([low, high], [place, place], **line(0))
         axes.plot(one.values, [place] * len(one.values), "o", color=line(1)["color"], markersize=3)
         axes.plot([mean], [place], "D", color=line(0)["color"])
+    left, right = axes.get_xlim()
+    for column, group in enumerate(groups(contrast), 1):
+        at = right + 0.04 * column * (right - left)
+        axes.plot([at, at], [group[0] - 0.2, group[-1] + 0.2], color="#888888", linewidth=3)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set(xlabel=contrast.metric)
@@ -65,7 +92,8 @@ def write(path: Path, contrast: Contrast) -> int:
         drawing.svgs(),
         f"{contrast.metric} of {len(names)} methods: {words(contrast)}",
         "Diamonds are means, small dots single runs, lines 95 % intervals. Lines that overlap may "
-        "belong to methods that differ: read the verdicts below.",
+        "belong to methods that differ: grey bars on the right join methods of which no two are "
+        "distinguishable (a critical-difference diagram on values); the verdicts are below.",
         page.table(METHODS, methods(contrast)),
     )
     sections = [

@@ -1,6 +1,7 @@
 """Runs on the same examples, made of one trained run and one that has hardly begun."""
 
 import dataclasses
+import itertools
 import json
 import shutil
 
@@ -13,7 +14,7 @@ from mmjax.cli.compare import compare as command
 from mmjax.config import storage
 from mmjax.errors import UserError
 from mmjax.reports import contrast_page
-from mmjax.reports.contrast import Pair, compare
+from mmjax.reports.contrast import Contrast, Method, Pair, compare
 from mmjax.statistics.hypotheses import cohen_d, holm, mcnemar, welch
 from mmjax.train.loop.fit import fit
 
@@ -108,3 +109,20 @@ def test_the_command_prints_verdicts_and_json(runs, capsys):
     command(both, resamples=20, json=True)
     found = json.loads(capsys.readouterr().out)
     assert found["pairs"][0]["verdict"] == "good is better" and not found["seeds"]
+
+
+def test_bars_join_methods_of_which_no_two_can_be_told_apart():
+    nan = float("nan")
+
+    def contrast(apart):
+        methods = [Method(name, [], [], [1.0], (nan, nan)) for name in "abcd"]
+        pairs = [
+            Pair(a, b, 1.0, nan, nan, nan, nan, nan, corrected=float(a + b not in apart))
+            for a, b in itertools.combinations("abcd", 2)
+        ]
+        return Contrast("accuracy", "test", 3, methods, pairs)
+
+    assert contrast_page.groups(contrast(["ad", "bd"])) == [range(0, 3), range(2, 4)]
+    assert contrast_page.groups(contrast(["ab", "ac", "ad"])) == [range(1, 4)]
+    assert contrast_page.groups(contrast([])) == [range(0, 4)]
+    assert contrast_page.groups(contrast(["ab", "ac", "ad", "bc", "bd", "cd"])) == []

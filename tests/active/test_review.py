@@ -110,6 +110,7 @@ def test_yes_or_no_are_two_classes_and_dropout_is_needed_for_passes(coloured):
         reader([{"words": "red"}], passes=2)
 
 
+@pytest.mark.slow
 def test_true_answers_make_a_new_current_run_and_lies_are_refused(
     coloured, offered, tmp_path, capsys
 ):

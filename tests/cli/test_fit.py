@@ -38,6 +38,7 @@ def test_the_modality_that_decides_wins_and_every_model_is_shown(planted):
     assert "best: only note" in done.stdout and "left out, the 0.01 minutes are over" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_written_experiment_is_the_best_and_gives_the_same_numbers(planted):
     folder, _ = planted
     results = json.loads((folder / "out" / "models.json").read_text())

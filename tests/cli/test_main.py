@@ -159,6 +159,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_part_of_the_users_own_is_trained_restored_and_refused_where_it_is_unknown(
     digits_dir, tmp_path
 ):

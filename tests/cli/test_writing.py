@@ -78,6 +78,7 @@ def test_it_learns_and_reports_texts(described):
     assert shown["said/exact_match"] == results["said/exact_match"]
 
 
+@pytest.mark.slow
 def test_predict_prints_the_text_and_its_log_probability(described):
     rows = ("--input", "note=red car", 'table={"count": 1.5}')
     shown = command("predict", described / "run", *rows)

@@ -32,6 +32,7 @@ def part(start, end):
     return {n: Masked(VALUES[n][:, start:end], MASKS[n][:, start:end]) for n in VALUES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", [range(1, 13), (4, 8, 12)], ids=["samples", "blocks"])
 def test_after_every_part_the_answer_is_that_for_the_series_up_to_there(ends):
     network = model()

@@ -29,6 +29,7 @@ def test_a_disk_that_is_full_loses_nothing(digits_dir):
     assert row.right == 1, row.remark
 
 
+@pytest.mark.slow
 def test_memory_and_open_files_do_not_grow(digits_dir):
     """300 steps show a leak of a file a step; what leaks slowly is for the campaign."""
     row = endure(digits_dir, 300)

@@ -39,6 +39,7 @@ def test_nothing_passes_between_modalities_except_through_the_bottleneck():
     assert not np.any(influence(without, given, {"params": parameters}))
 
 
+@pytest.mark.slow
 def test_before_the_fusing_layers_modalities_are_alone():
     """b reaches a in two layers; in the first of three it changes nothing that a writes."""
     given = tokens(("a", "b"))

@@ -35,6 +35,7 @@ def outputs(network, variables):
     return network.apply(variables, batch(9).inputs, train=False).values["match"]
 
 
+@pytest.mark.slow
 def test_fresh_adapters_change_nothing():
     before, _ = trained()
     plain = {k: v for k, v in before.params.items() if not k.startswith("adapters_")}

@@ -51,6 +51,7 @@ def test_one_side_alone_has_the_same_vectors(variables):
     np.testing.assert_allclose(alone["text"], both["text"], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [InfoNce(), PairwiseSigmoid()])
 def test_every_parameter_learns_and_an_update_is_the_same_on_8_devices(objective):
     bias = None if isinstance(objective, InfoNce) else -3.0

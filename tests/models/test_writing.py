@@ -56,6 +56,7 @@ def objective(name):
     return (Ctc if name == "ctc" else TextCrossEntropy)(output="said", target="text")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["transformer", "ctc"])
 def test_the_update_is_the_same_on_any_devices_and_in_parts(name):
     """Words are counted over all devices and parts: texts have different lengths."""

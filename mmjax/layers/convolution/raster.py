@@ -21,10 +21,10 @@ def rasterise(
     """
     (rows, columns), (x_low, x_high, y_low, y_high) = cells, extent
     points = clear(points, mask).astype(jnp.float32)
-    place = (points[:, :, :2] - jnp.array([x_low, y_low])) * jnp.array(
-        [rows / (x_high - x_low), columns / (y_high - y_low)]
-    )
-    row, column = jnp.floor(place[:, :, 0]), jnp.floor(place[:, :, 1])
+    x = (points[:, :, 0] - x_low) / (x_high - x_low) * rows
+    y = (points[:, :, 1] - y_low) / (y_high - y_low) * columns
+    place = jnp.stack([x, y], axis=2)
+    row, column = jnp.floor(x), jnp.floor(y)
     points = jnp.concatenate([place - jnp.floor(place) - 0.5, points[:, :, 2:]], axis=2)
     inside = mask & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     cell = clear(row * columns + column, inside).astype(jnp.int32)

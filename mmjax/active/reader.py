@@ -137,6 +137,6 @@ def _has_labels(model: Model, objective: Objective) -> bool:
 
 
 def _probabilities(logits: jax.Array) -> Float[np.ndarray, "row class"]:
-    """Of yes or no two."""
+    """The probabilities of all classes; a single logit, of yes or no, gives two."""
     wide = np.asarray(logits, np.float64)
     return scipy.special.softmax(two_classes(wide) if wide.ndim == 1 else wide, axis=-1)

@@ -1,7 +1,6 @@
 """Sigmoid cross-entropy of the cells of a grid, with the intersection over union."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, final
 
 import jax.numpy as jnp
@@ -40,32 +39,28 @@ class OccupancyCrossEntropy(Comparison):
         }
 
     def record(self, outputs: Outputs, batch: Batch) -> dict[str, Array]:
-        """The weighted cells of each example that are truly, wrongly and not found occupied."""
+        """Weighted cells of each example: rightly found and all found, occupied, and known."""
         output, target, weight, _ = self._compared(outputs, batch)
         found, occupied = output > 0, target > 0.5
-        parts = {"hits": found & occupied, "false": found & ~occupied, "missed": ~found & occupied}
-        kept = {n: jnp.sum(jnp.where(one, weight, 0.0), axis=(1, 2)) for n, one in parts.items()}
-        return kept | {"weight": jnp.max(weight, axis=(1, 2))}
 
-    def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
-        """Of the cells of the whole split: `iou`, `precision`, `recall`.
+        def cells(which: Array) -> Array:
+            return jnp.sum(jnp.where(which, weight, 0.0), axis=(1, 2))
 
-        Intersection over union (Everingham et al. 2010, doi:10.1007/s11263-009-0275-4) is
-        hits / (hits + false + missed). NaN where the quotient is 0 / 0.
-        """
-        if not np.any(records["weight"] > 0):
-            return {}
-        hits, false, missed = (
-            float(np.sum(records[n], dtype=np.float64)) for n in ("hits", "false", "missed")
-        )
-        parts = {"iou": hits + false + missed, "precision": hits + false, "recall": hits + missed}
-        return {name: hits / total if total else float("nan") for name, total in parts.items()}
+        output = jnp.stack([cells(found & occupied), cells(found)], axis=1)
+        return {"output": output, "target": cells(occupied), "weight": cells(weight > 0)}
 
     def exact(
         self, output: np.ndarray, target: np.ndarray, weight: np.ndarray, kind: Any
     ) -> dict[str, float]:
-        """The metrics of logits; `metrics` has counts in place of these."""
-        raise NotImplementedError("OccupancyCrossEntropy.metrics reads counts")
+        """`iou`, `precision` and `recall` of the cells of the whole split, from its counts.
+
+        Intersection over union (Everingham et al. 2010, doi:10.1007/s11263-009-0275-4) is
+        hits / (found + occupied - hits). NaN where the quotient is 0 / 0.
+        """
+        hits, found = np.sum(output, axis=0, dtype=np.float64)
+        occupied = np.sum(target, dtype=np.float64)
+        parts = {"iou": found + occupied - hits, "precision": found, "recall": occupied}
+        return {n: float(hits / total) if total else float("nan") for n, total in parts.items()}
 
     def predictions(self, outputs: Outputs, kind: Any) -> list[dict[str, Any]]:
         """The rows of the grid: the probability that each cell is occupied, to 3 digits."""

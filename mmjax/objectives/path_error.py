@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mmjax.metrics.paths import path_metrics
+from mmjax.metrics.paths import collides, displacements
 from mmjax.objectives.objective import Comparison, mean_of, require_shape, target_of
 from mmjax.types import Batch, Outputs, WeightedMean
 
@@ -43,24 +43,33 @@ class PathError(Comparison):
         return found
 
     def metrics(self, records: Mapping[str, np.ndarray], kind: Any) -> dict[str, float]:
-        """The metrics of `path_metrics`, in metres where the kind of the target is known."""
-        if not np.any(records["weight"] > 0):
-            return {}
-        output, target = records["output"], records["target"]
-        if kind is not None:
-            output, target = kind.metres(output), kind.metres(target)
-        grids = records.get("obstacles")
-        return path_metrics(output, target, records["weight"][..., 0], grids, self.extent)
+        """The metrics of `exact`, and with obstacles `collisions` and `true_collisions`.
+
+        Shares of the predicted and of the true paths that have a known waypoint in an occupied
+        cell. Without the kind of the target waypoints are taken as they are.
+        """
+        found = super().metrics(records, kind)
+        if found and self.obstacles is not None:
+            counts = records["weight"][..., 0] > 0
+            known = np.any(counts, axis=1)
+            for name, paths in (("collisions", "output"), ("true_collisions", "target")):
+                places = _in_metres(records[paths], kind)
+                hit = collides(places, records["obstacles"], self.extent, counts)
+                found[name] = float(np.mean(hit[known]))
+        return found
 
     def exact(
         self, output: np.ndarray, target: np.ndarray, weight: np.ndarray, kind: Any
     ) -> dict[str, float]:
-        """The metrics without obstacles."""
-        return self.metrics({"output": output, "target": target, "weight": weight}, kind)
+        """The metrics of `displacements`, in metres where the kind of the target is known."""
+        return displacements(_in_metres(output, kind), _in_metres(target, kind), weight[..., 0])
 
     def predictions(self, outputs: Outputs, kind: Any) -> list[dict[str, Any]]:
         """x and y of each waypoint, in metres where the kind of the target is known."""
-        values = np.asarray(outputs.values[self.output], np.float64)
-        values = values if kind is None else kind.metres(values)
+        values = _in_metres(np.asarray(outputs.values[self.output], np.float64), kind)
         unit = {"unit": "m"} if kind is not None else {}
         return [{"value": np.round(path, 3).tolist(), **unit} for path in values]
+
+
+def _in_metres(paths: np.ndarray, kind: Any) -> np.ndarray:
+    return paths if kind is None else kind.metres(paths)

@@ -60,7 +60,7 @@ class Scrubber:
         self._regions, self._phonenumbers, self._iban = tuple(regions), phonenumbers, iban
 
     def unread(self) -> "Scrubber":
-        """The same, before any text was read."""
+        """A scrubber with these names and regions that has read no text."""
         return Scrubber(self._names.unread(), self._regions)
 
     def read(self, text: str) -> None:

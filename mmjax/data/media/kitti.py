@@ -17,7 +17,7 @@ _AXES = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # from a camera's axes 
 
 
 class Calibration(NamedTuple):
-    """Of one frame."""
+    """Where a frame's sensors are and how its camera projects, all lengths in metres."""
 
     focal: float  # of the left colour camera, in pixels
     centre: tuple[float, float]  # column and row of the point straight ahead

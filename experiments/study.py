@@ -7,7 +7,7 @@ others' weights are scaled to their sum.
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,9 +145,10 @@ def _split(data: Any, split: str, preprocessing: Any, study: Study) -> _Split:
     return _Split(next(iter(batches)), preprocessing.targets[study.objective.target])
 
 
-def _hidden(batch: mmjax.Batch, modality: str | None) -> dict[str, mmjax.Masked]:
+def _shown(batch: mmjax.Batch, names: Collection[str]) -> dict[str, mmjax.Masked]:
+    """The inputs, of which all other modalities are missing."""
     return {
-        name: mmjax.Masked(given.values, given.mask & (name != modality))
+        name: mmjax.Masked(given.values, given.mask & (name in names))
         for name, given in batch.inputs.items()
     }
 
@@ -162,7 +163,7 @@ def _outputs(
     for name, (batch, _) in splits.items():
         missing = [None, *(model.encoders if len(model.encoders) > 1 and name == "all" else ())]
         for modality in missing:
-            inputs = _hidden(batch, modality)
+            inputs = _shown(batch, {*model.encoders} - {modality})
             result: Any = apply({n: inputs[n] for n in model.encoders})
             found[name, modality] = np.asarray(result.values[output])
     return found
@@ -181,11 +182,7 @@ def subsets(study: Study, path: Path, data: mmjax.data.Dataset) -> dict[frozense
     apply = jax.jit(lambda inputs: model.apply(variables, inputs, train=False))
     found = {}
     for shown in every_subset([*study.encoders]):
-        inputs = {
-            name: mmjax.Masked(given.values, given.mask & (name in shown))
-            for name, given in split.batch.inputs.items()
-        }
-        result: Any = apply(inputs)
+        result: Any = apply(_shown(split.batch, shown))
         values = np.asarray(result.values[study.objective.output])
         found[shown] = metrics(study, split, values)[study.metric]
     return found

@@ -57,8 +57,8 @@ class OccupancyCrossEntropy(Comparison):
         Intersection over union (Everingham et al. 2010, doi:10.1007/s11263-009-0275-4) is
         hits / (found + occupied - hits). NaN where the quotient is 0 / 0.
         """
-        hits, found = np.sum(output, axis=0, dtype=np.float64)
-        occupied = np.sum(target, dtype=np.float64)
+        columns = (output[:, 0], output[:, 1], target)
+        hits, found, occupied = (np.sum(one, dtype=np.float64) for one in columns)
         parts = {"iou": found + occupied - hits, "precision": found, "recall": occupied}
         return {n: float(hits / total) if total else float("nan") for n, total in parts.items()}
 

@@ -152,7 +152,7 @@ class Kitti(Dataset):
         """Statistics of pictures from the first training frames; points stay in metres."""
         fit = ImageFit((*self.image_size, 3))
         for name in self.frames["train"][:_FIT]:
-            fit.add(self.frame(name).inputs["camera"])
+            fit.add(self._camera(name, self._calibration(self._folder, name)))
         sensors = {
             name: FeatureTransform.draft(_WIDTHS[name], max_tokens=self.points)
             for name in self.modalities[1:]
@@ -167,33 +167,43 @@ class Kitti(Dataset):
     def frame(self, name: str) -> _Frame:
         """Read the files of one frame; UserError that names the file where one is damaged."""
         folder = self._folder
-        calibration = open_calibration(folder / "calib" / f"{name}.txt")
-        inputs: dict[str, np.ndarray | None] = {"camera": None}
-        for suffix in (".png", ".jpg"):
-            path = folder / "image_2" / f"{name}{suffix}"
-            if path.is_file():
-                inputs["camera"] = _picture(open_image(path), calibration, self.image_size)
-        inputs["lidar"] = self._points(folder, name, calibration, "lidar")
+        calibration = self._calibration(folder, name)
+        inputs = {
+            "camera": self._camera(name, calibration),
+            "lidar": self._points(folder, name, calibration, "lidar"),
+        }
         if self.radar:
             radar = Path(self.radar)
-            own = open_calibration(radar / "calib" / f"{name}.txt")
-            inputs["radar"] = self._points(radar, name, own, "radar")
+            inputs["radar"] = self._points(radar, name, self._calibration(radar, name), "radar")
         path = folder / "label_2" / f"{name}.txt"
         if not path.is_file():
             return _Frame(inputs, None, None)
-        grid = np.where(_in_view(self.extent, self.cells), 0, UNKNOWN).astype(np.uint8)
+        boxes = open_labels(path, calibration)
+        places = np.concatenate([np.zeros((0, 2)), *(box.inside(_SPACING) for box in boxes)])
+        x, y = places.T
         ahead, aside = self.corridor
-        near = False
-        for box in open_labels(path, calibration):
-            x, y = box.inside(_SPACING).T
-            near |= bool(np.any((x > 0) & (x < ahead) & (np.abs(y) < aside)))
-            (rows, columns), (x_low, x_high, y_low, y_high) = self.cells, self.extent
-            row = np.floor((x - x_low) / (x_high - x_low) * rows).astype(int)
-            column = np.floor((y - y_low) / (y_high - y_low) * columns).astype(int)
-            kept = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-            cells = row[kept], column[kept]
-            grid[cells] = np.where(grid[cells] == UNKNOWN, UNKNOWN, 1)
-        return _Frame(inputs, grid, float(near))
+        near = np.any((x > 0) & (x < ahead) & (np.abs(y) < aside))
+        return _Frame(inputs, self._occupied(places), float(near))
+
+    def _occupied(self, places: np.ndarray) -> np.ndarray:
+        """1 in cells that hold a place `[place, 2]`, else 0; unknown outside the camera's view."""
+        low, high = np.reshape(self.extent, (2, 2)).T
+        cells = np.floor((places - low) / (high - low) * self.cells).astype(int)
+        kept = cells[np.all((cells >= 0) & (cells < self.cells), axis=1)]
+        grid = np.zeros(self.cells, np.uint8)
+        grid[tuple(kept.T)] = 1
+        return np.where(_in_view(self.extent, self.cells), grid, UNKNOWN).astype(np.uint8)
+
+    @staticmethod
+    def _calibration(folder: Path, name: str) -> Calibration:
+        return open_calibration(folder / "calib" / f"{name}.txt")
+
+    def _camera(self, name: str, calibration: Calibration) -> np.ndarray | None:
+        for suffix in (".png", ".jpg"):
+            path = self._folder / "image_2" / f"{name}{suffix}"
+            if path.is_file():
+                return _picture(open_image(path), calibration, self.image_size)
+        return None
 
     def _points(
         self, folder: Path, name: str, calibration: Calibration, sensor: str

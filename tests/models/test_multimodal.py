@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.encoders import ENCODERS, Cnn, Lstm
+from mmjax.encoders import ENCODERS, BagOfWords, Cnn, Lstm
 from mmjax.fusion import Concat
 from mmjax.heads import Logit
 from mmjax.imputation import IMPUTATIONS
@@ -24,7 +24,7 @@ INPUTS = {"image": samples.image(), "text": samples.text(lengths=(5, 3, 2, 1))}
 
 
 def model(fusion, **changes):
-    encoders = {"image": Cnn((3,), 8), "text": Lstm(20, 6, 8)}
+    encoders = {"image": Cnn((3,), 8), "text": BagOfWords(20, 8)}
     heads = {"match": Logit(hidden=(8,))}
     return Multimodal(encoders=encoders, fusion=fusion, heads=heads, **changes)
 
@@ -67,7 +67,6 @@ def check_everything_missing(probe):
     assert any(map(np.any, jax.tree.leaves(found["heads_match"])))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_an_image_or_everything_may_be_missing_with_any_fusion(fusion):
     probe = Probe(model(fusion))

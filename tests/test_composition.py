@@ -38,6 +38,8 @@ OBJECTIVE = {  # what each head learns by, and from
     "lstm_decoder": ("text_cross_entropy", WORDS),
     "transformer_decoder": ("text_cross_entropy", WORDS),
     "token_words": ("ctc", WORDS),
+    "occupancy": ("occupancy_cross_entropy", np.zeros((4, 16, 16), np.float32)),
+    "waypoints": ("path_error", np.ones((4, 6, 2), np.float32)),
 }
 
 
@@ -71,6 +73,10 @@ def flags(path, module):
         else:
             found += [flag, *map(str, value if isinstance(value, tuple) else [value])]
     return found
+
+
+def test_every_head_has_something_to_learn():
+    assert set(OBJECTIVE) == set(HEADS)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def cases() -> Iterator[Case]:
         ("vit", "small", mmjax.encoders.Vit("small")),
     ):
         yield Case(name, kind, module, "224 x 224 x 3", photo, 1)
+    lifted = mmjax.encoders.LiftedCamera()
+    yield Case("lifted_camera", "", lifted, "94 x 311 x 3", numbers(94, 311, 3), 1)
     text = random.integers(0, 10_000, (BATCH, 32)).astype(np.int32)
     for name, kind, module in (
         ("lstm", "", mmjax.encoders.Lstm()),

@@ -89,15 +89,15 @@ def review(
     tuning = Tuning(steps, rate, share, margin, split)
     found = Review(out or run.with_name(f"{run.name}-review"), run)
     places, again = Path(table), max(rounds, 1)
+    experiment = None if answers else open_run(run).experiment
     for number in range(again):
         reader = open_reader(found.current, objective)
         given, whole = found.answers(reader.names), True
-        if answers:
+        if experiment is None:
             given += [one for file in answers for one in corrections.read(file, reader.names)]
             found.keep(given)
         else:
             answered = {one.row for one in given}
-            experiment = open_run(run).experiment
             offered = offers.offers(experiment, reader, places, choice, answered)
             if json:
                 return _print(offered)

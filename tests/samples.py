@@ -37,7 +37,7 @@ from mmjax.encoders import (
 from mmjax.fusion import FUSIONS
 from mmjax.heads import HEADS, Decoder
 from mmjax.layers.geometry.projection import camera
-from mmjax.objectives import OBJECTIVES, BinaryCrossEntropy, SoftmaxCrossEntropy
+from mmjax.objectives import OBJECTIVES, BinaryCrossEntropy, BradleyTerry, SoftmaxCrossEntropy
 from mmjax.objectives.pairs import Pairs
 from mmjax.types import Masked
 
@@ -221,11 +221,12 @@ tokens, garbage, extremes = testing.tokens_of, testing.garbage, testing.extremes
 
 
 def pairs():
-    """(name, objective) of every registered objective of pairs, with and without groups."""
+    """(name, objective, more modalities) of every registered objective of a dual encoder."""
     for name, cls in OBJECTIVES.items():
         if issubclass(cls, Pairs):
             yield name, cls()
             yield f"{name}-groups", cls(target="group", chunk=3)
+    yield "bradley_terry", BradleyTerry(better="image", worse="text"), "query"
 
 
 def objectives():
@@ -252,7 +253,7 @@ def objectives():
     words, shown = rng.integers(0, 5, (6, 4)).astype(np.int32), np.arange(4)[None] < 3
     text = {"logits": logits}, Masked(words, mask[:, None] & shown)
     for name, cls in OBJECTIVES.items():
-        if issubclass(cls, Pairs):  # `pairs`
+        if issubclass(cls, Pairs | BradleyTerry):  # `pairs`
             continue
         if name == "ctc":
             words = np.array([[2, 3, 0, 0], [1, 0, 0, 0], [4, 4, 0, 0], [0] * 4, [3] + [0] * 3] * 2)

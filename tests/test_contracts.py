@@ -16,7 +16,7 @@ from tests import samples
 ENCODERS = [pytest.param(m, i, id=n) for n, m, i in samples.encoders()]
 FUSIONS = [pytest.param(module, id=name) for name, module in samples.fusions()]
 HEADS = [pytest.param(module, id=name) for name, module in samples.heads()]
-PAIRS = [pytest.param(objective, id=name) for name, objective in samples.pairs()]
+PAIRS = [pytest.param(given, id=name) for name, *given in samples.pairs()]
 OBJECTIVES = [pytest.param(*rest, id=name) for name, *rest in samples.objectives()]
 
 
@@ -41,9 +41,9 @@ def test_an_objective_keeps_its_contracts(objective, output, target):
     testing.check_objective(objective, output, target)
 
 
-@pytest.mark.parametrize("objective", PAIRS)
-def test_an_objective_of_pairs_keeps_its_contracts(objective):
-    testing.check_pairs(objective)
+@pytest.mark.parametrize("given", PAIRS)
+def test_an_objective_of_pairs_keeps_its_contracts(given):
+    testing.check_pairs(*given)
 
 
 class Faulty(nn.Module):

@@ -32,7 +32,7 @@ VARIANTS = {
     **{
         name: [cls(output="y", target="y")]
         for name, cls in OBJECTIVES.items()
-        if not cls.mixes_examples
+        if not (cls.mixes_examples or cls.reads_vectors)
     },
     "binary_cross_entropy": [
         bce(),

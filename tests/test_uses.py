@@ -192,6 +192,15 @@ def test_several_tasks_are_learned_for_a_few_steps(tmp_path, capsys, monkeypatch
     assert "| pc_grad |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_a_search_learns_from_made_up_choices(tmp_path, capsys):
+    preference = load(FOLDER / "digits_preference.py")
+    preference.main(fast=True, workdir=tmp_path / "preference")
+    assert "| 50 | " in capsys.readouterr().out
+    with (tmp_path / "preference" / "choices-50-0.csv").open() as file:
+        assert len(file.readlines()) == 1 + 50 + 40
+
+
 @pytest.fixture
 def spoken(monkeypatch):
     """Silence of some lengths instead of recordings, and random pictures."""

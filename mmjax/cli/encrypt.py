@@ -33,7 +33,7 @@ def encrypt(
         new_key: write a new random key to this file, and do nothing else
         rekey: the source is encrypted already: exchange its key for the one in this file
     """
-    with _package():
+    with package():
         from mmjax.io.encryption import keys, sealed
     if new_key is not None:
         if source or out or key or rekey:
@@ -43,7 +43,7 @@ def encrypt(
         return
     if source is None or (out is None) == (rekey is None):
         raise UserError("expected what to encrypt, and either -o FILE or --rekey KEY")
-    _require_outside(source, key, rekey)
+    require_outside(source, key, rekey)
     if rekey is not None:
         new = keys.key_of(rekey, environment=False)
         sealed.rekey(source, keys.key_of(key), new)
@@ -64,20 +64,22 @@ def decrypt(
     Args:
         out: the file or folder to write; must not exist
     """
-    with _package():
+    with package():
         from mmjax.io.encryption import keys, sealed
     sealed.decrypt(source, out, keys.key_of(key))
     print(f"{out}: decrypted")
 
 
-def _require_outside(source: Path, *key_files: Path | None) -> None:
+def require_outside(source: Path, *key_files: Path | None) -> None:
+    """UserError for a key within what it encrypts."""
     for file in key_files:
         if file is not None and file.resolve().is_relative_to(source.resolve()):
             raise UserError(f"{file}: the key lies within {source}; keep it elsewhere")
 
 
 @contextlib.contextmanager
-def _package() -> Iterator[None]:
+def package() -> Iterator[None]:
+    """MissingPackageError where what encrypts is not installed."""
     try:
         yield
     except ModuleNotFoundError as error:

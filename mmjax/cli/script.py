@@ -1,14 +1,15 @@
 """An experiment file as a script: parse the command line, train, print the result."""
 
+import contextlib
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.table import Table
 
-from mmjax.cli import options, tables
+from mmjax.cli import encrypt, options, tables
 from mmjax.config import Experiment
 from mmjax.config.command_line import Command, parse
 from mmjax.devices import cpu, parallel, processes
@@ -39,7 +40,8 @@ def main(experiment: Experiment) -> None:
     with options.quiet_pipe():
         command = parse(experiment, Path("runs") / script.stem, sys.argv[1:], doc)
         try:
-            _run(command, script.stem)
+            with _kept(command):
+                _run(command, script.stem)
         except Interrupted as stopped:
             print(stopped, file=sys.stderr)
             sys.exit(128 + stopped.signal)
@@ -52,6 +54,27 @@ def main(experiment: Experiment) -> None:
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             processes.leave(1)
+
+
+@contextlib.contextmanager
+def _kept(command: Command) -> Iterator[None]:
+    """With --encrypt the run's folder is plain only while this lasts."""
+    if command.encrypt is None:
+        yield
+        return
+    with encrypt.package():
+        from mmjax.io.encryption import keys, sealed
+    key = keys.key_of(command.encrypt, flag="--encrypt", environment=False)
+    encrypt.require_outside(command.run, command.encrypt)
+    try:
+        with sealed.at_rest(command.run, key):
+            yield
+    finally:
+        file = sealed.place_of(command.run)
+        if not command.run.exists() and file.exists():
+            print(
+                f"encrypted: {file}; mmjax decrypt {file} -o {command.run} --key {command.encrypt}"
+            )
 
 
 def _run(command: Command, name: str) -> None:

@@ -39,6 +39,7 @@ class Command(NamedTuple):
     processes: Processes
     profile: Span | None  # steps to trace
     seeds: int  # number of seeds
+    encrypt: Path | None  # the file of the key under which the run's folder is kept
 
     @property
     def many(self) -> bool:
@@ -65,9 +66,13 @@ def parse(
                 arguments_of_point = changed(experiment, arguments, values)
                 points.append(Point(values, _parsed(experiment, workdir, arguments_of_point)[1]))
         span = None if parsed.profile is None else Span.parse(parsed.profile)
-        command = Command(tuple(points), parsed.workdir, parsed.processes, span, parsed.seeds)
+        command = Command(
+            tuple(points), parsed.workdir, parsed.processes, span, parsed.seeds, parsed.encrypt
+        )
         if command.many and span is not None:
             raise UserError("--profile: goes with one training, not with --seeds or --sweep")
+        if command.encrypt is not None and command.processes.distributed:
+            raise UserError("--encrypt: goes with one process")
         return command
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -85,6 +90,10 @@ def _parsed(
         "fields and choices with values, such as optim.peak-lr=1e-4,3e-4 model.fusion=concat,mult: "
         "every combination is trained, each with --seeds seeds, in a folder of its own"
     )
+    kept = (
+        "file of a key of mmjax encrypt --new-key: before and after the training only WORKDIR.enc "
+        "is there, encrypted; while it trains, WORKDIR is a plain folder"
+    )
     kind, view = _view(experiment)
     whole = dataclasses.make_dataclass(
         "Run",
@@ -92,6 +101,7 @@ def _parsed(
             ("workdir", Annotated[Path, tyro.conf.arg(help=about)]),
             ("processes", Annotated[Processes, tyro.conf.arg(name="")]),
             ("profile", Annotated[str | None, tyro.conf.arg(help=traced)]),
+            ("encrypt", Annotated[Path | None, tyro.conf.arg(help=kept)]),
             ("seeds", Annotated[int, tyro.conf.arg(help=many)]),
             ("sweep", Annotated[tuple[str, ...], tyro.conf.arg(help=swept)]),
         ],
@@ -102,6 +112,7 @@ def _parsed(
     names = [f.name for f in fields(type(view))]
     values = {name: getattr(view, name) for name in names}
     values |= {"workdir": workdir, "processes": Processes(), "profile": None, "seeds": 1}
+    values["encrypt"] = None
     parsed = tyro.cli(
         whole,
         args=arranged(experiment, arguments),
@@ -120,7 +131,7 @@ def _view(value: Any) -> tuple[Any, Any]:
         return _opened(value)
     offered = {}
     for name, cls in siblings(type(value)).items():
-        if isinstance(value, Objective) and value.mixes_examples != cls.mixes_examples:
+        if isinstance(value, Objective) and value.reads_vectors != cls.reads_vectors:
             continue  # it reads the outputs of another model
         # Fields without defaults get the values of the present object, if it has them all.
         needed = [f.name for f in fields(cls) if required(f)]

@@ -69,6 +69,11 @@ class Preprocessing:
         kept = {name: t for name, t in self.transforms.items() if name in modalities}
         return dataclasses.replace(self, transforms=kept)
 
+    def sharing(self, shared: Mapping[str, str]) -> "Preprocessing":
+        """With modalities that are read as others are: `{modality: the other}`."""
+        same = {name: self.transforms[other] for name, other in shared.items()}
+        return dataclasses.replace(self, transforms={**self.transforms, **same})
+
     def read(self, examples: Mapping[str, Sequence | np.ndarray]) -> dict[str, Masked]:
         """The inputs of encoders; modalities that have no transform are left out."""
         return self({name: rows for name, rows in examples.items() if name in self.transforms})

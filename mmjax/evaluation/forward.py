@@ -19,7 +19,7 @@ def forward_flops(
     """Floating-point operations of a forward pass per example; `variables` may be shapes."""
     size = 8  # an even share of what a pass does once
     batch = batch_shapes(preprocessing, size)
-    inputs = {name: batch.inputs[name] for name in model.encoders}
+    inputs = {name: batch.inputs[name] for name in model.modalities}
 
     def forward(variables: Any, inputs: Any, targets: Any) -> Any:
         return counted(model.apply(variables, inputs, train=False, targets=targets))

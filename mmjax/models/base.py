@@ -33,6 +33,8 @@ class Model(nn.Module, kw_only=True):
         precision: of the computation; parameters, statistics and losses are float32 in any case
         adapters: modalities whose encoders are frozen but for low-rank adapters, and their rank
             (LoRA, Hu et al. 2022, arXiv:2106.09685); `merge_adapters` adds them to the encoder
+        shared: modalities that the encoder of another one reads, with the same parameters (siamese
+            networks, Bromley et al. 1993), and that other one; their values are read as its are
     """
 
     # Not comments beside the fields: tyro finds no comments of classes made at run time.
@@ -41,6 +43,7 @@ class Model(nn.Module, kw_only=True):
     unimodal: Literal["none", "probe", "train"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"
     adapters: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    shared: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # linen shares the parameters of an object that is there twice, which no file can say.
@@ -80,6 +83,15 @@ class Model(nn.Module, kw_only=True):
         """The module that makes each output, where one does."""
         return {}
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The names of all inputs: those that have an encoder, and those that share one."""
+        return (*self.encoders, *self.shared)
+
+    def encoder_of(self, modality: str) -> str:
+        """The modality whose encoder reads this one."""
+        return self.shared.get(modality, modality)
+
     probe_prefix: ClassVar[str] = "alone_"
     """How the names of heads that read one modality alone begin, in the model's variables."""
 
@@ -106,6 +118,12 @@ class Model(nn.Module, kw_only=True):
             raise UserError(
                 f"frozen: unknown modalities {unknown}; choose from {sorted(self.encoders)}"
             )
+        for name, other in self.shared.items():
+            if name in self.encoders or other not in self.encoders:
+                raise UserError(
+                    f"shared: {name} {other}: expected a modality without an encoder and one of "
+                    f"{sorted(self.encoders)}"
+                )
         for name, rank in self.adapters.items():
             if name not in self.encoders or name in self.frozen or rank < 1:
                 raise UserError(
@@ -114,10 +132,10 @@ class Model(nn.Module, kw_only=True):
                 )
 
     def require_all(self, inputs: Mapping[str, Masked]) -> None:
-        """UserError unless the inputs' modalities are the encoders'."""
-        if set(inputs) != set(self.encoders):
+        """UserError unless the inputs' modalities are the model's."""
+        if set(inputs) != set(self.modalities):
             raise UserError(
-                f"expected the modalities {sorted(self.encoders)}, got {sorted(inputs)}; "
+                f"expected the modalities {sorted(self.modalities)}, got {sorted(inputs)}; "
                 "give a missing modality with a mask that is all False"
             )
 
@@ -125,9 +143,10 @@ class Model(nn.Module, kw_only=True):
         """The tokens of each modality; those of frozen encoders get no gradient."""
         tokens = {}
         for name, given in sorted(inputs.items()):
-            learns = train and name not in (*self.frozen, *self.adapters)
-            one = self.encoders[name](given.values, given.mask, train=learns)
-            tokens[name] = jax.lax.stop_gradient(one) if train and name in self.frozen else one
+            own = self.encoder_of(name)
+            learns = train and own not in (*self.frozen, *self.adapters)
+            one = self.encoders[own](given.values, given.mask, train=learns)
+            tokens[name] = jax.lax.stop_gradient(one) if train and own in self.frozen else one
         return tokens
 
     def computed(self, method: Callable, *given: Any) -> Any:
@@ -162,7 +181,7 @@ class Model(nn.Module, kw_only=True):
     def check_inputs(self, inputs: Mapping[str, Masked]) -> None:
         """UserError where an encoder reads another kind of input, with those that read this one."""
         for modality, given in inputs.items():
-            encoder = self.encoders[modality]
+            encoder = self.encoders[self.encoder_of(modality)]
             if _reads(type(encoder), given):
                 continue
             fitting = [name for name, cls in ENCODERS.items() if _reads(cls, given)]

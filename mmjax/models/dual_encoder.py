@@ -21,7 +21,7 @@ LARGEST = 100.0  # scale of the cosines, as CLIP clips it
 
 @final
 class DualEncoder(Model, kw_only=True):
-    """z_m = normalised(W_m mean of the tokens of modality m), one W for each modality.
+    """z_m = normalised(W_m mean of the tokens of modality m), one W for each encoder.
 
     The output `embedding` is {"vectors": {modality: [batch, dim]}, "scale": [], "bias": []}: unit
     vectors (zeros for a missing modality), and what objectives multiply cosines with and add.
@@ -56,6 +56,7 @@ class DualEncoder(Model, kw_only=True):
         Raises:
             UserError: the inputs' modalities are not the encoders', or a field is out of range.
         """
+        self.check_fields()
         self.require_all(inputs)
         tokens, vectors = self._embedded(inputs, train)
         values = {"vectors": vectors, "scale": jnp.ones(()), "bias": jnp.zeros(())}
@@ -87,13 +88,20 @@ class DualEncoder(Model, kw_only=True):
     def _vectors(
         self, inputs: Mapping[str, Masked], train: bool
     ) -> tuple[dict[str, Tokens], dict[str, Array]]:
-        tokens, vectors = self.encoded(inputs, train), {}
+        tokens, vectors, layers = self.encoded(inputs, train), {}, {}
         for name, one in tokens.items():
+            own = self.encoder_of(name)
+            if own not in layers:
+                hidden = [
+                    nn.Dense(width, name=f"hidden_{own}_{number}")
+                    for number, width in enumerate(self.hidden)
+                ]
+                layers[own] = hidden, nn.Dense(self.dim, False, name=f"projection_{own}")
+            hidden, projection = layers[own]
             x = masked_mean(one.values, one.mask)
-            for number, width in enumerate(self.hidden):
-                x = nn.relu(nn.Dense(width, name=f"hidden_{name}_{number}")(x))
-            x = nn.Dense(self.dim, use_bias=False, name=f"projection_{name}")(x)
-            vectors[name] = clear(_unit(x), one.present())
+            for layer in hidden:
+                x = nn.relu(layer(x))
+            vectors[name] = clear(_unit(projection(x)), one.present())
         return tokens, vectors
 
 

@@ -2,6 +2,7 @@
 
 from mmjax.objectives.absolute_error import AbsoluteError as AbsoluteError
 from mmjax.objectives.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
+from mmjax.objectives.bradley_terry import BradleyTerry as BradleyTerry
 from mmjax.objectives.cox import Cox as Cox
 from mmjax.objectives.ctc import Ctc as Ctc
 from mmjax.objectives.distillation import Distillation as Distillation
@@ -27,6 +28,7 @@ OBJECTIVES = {
     "info_nce": InfoNce,
     "pairwise_sigmoid": PairwiseSigmoid,
     "triplet": Triplet,
+    "bradley_terry": BradleyTerry,
     "text_cross_entropy": TextCrossEntropy,
     "ctc": Ctc,
     "cox": Cox,

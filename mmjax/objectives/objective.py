@@ -36,6 +36,9 @@ class Objective(abc.ABC):
     mixes_examples: ClassVar[bool] = False
     """Whether the loss of an example depends on others of the batch, as contrastive losses do."""
 
+    reads_vectors: ClassVar[bool] = False
+    """Whether it reads the vectors of a dual encoder, and not what a head gives."""
+
     def __post_init__(self) -> None:
         if not self.weight >= 0:
             raise UserError(f"weight: expected 0 or more, got {self.weight}")

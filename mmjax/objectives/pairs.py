@@ -44,6 +44,7 @@ class Pairs(Objective):
     chunk: int = 1024  # rows that are compared with the whole batch at a time
 
     mixes_examples: ClassVar[bool] = True
+    reads_vectors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -120,6 +120,8 @@ def _git_commit() -> str | None:
 def require(run: Path) -> Experiment:
     """The experiment of a run; UserError if the folder is not a run."""
     if not (run / CONFIG).is_file():
+        if (sealed := run.with_name(f"{run.name}.enc")).is_file() and not run.exists():
+            raise UserError(f"{run} is encrypted: mmjax decrypt {sealed} -o {run} --key KEYFILE")
         raise UserError(f"{run} is not a run: it has no {CONFIG}")
     _require_closed(run)
     return storage.load(run / CONFIG)

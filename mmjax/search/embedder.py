@@ -46,7 +46,7 @@ class Embedder:
                 f"{type(model).__name__}, whose modalities have no common space"
             )
         self.run = Path(run)
-        self.preprocessing: Preprocessing = preprocessing
+        self.preprocessing: Preprocessing = preprocessing.using(model.encoders)
         self.columns: Mapping[str, Column] = table_columns(folder.require(self.run), preprocessing)
         marks = json.dumps(fingerprints(self._variables), sort_keys=True).encode()
         self.mark = hashlib.sha256(marks + (self.run / FILE).read_bytes()).hexdigest()

@@ -51,7 +51,9 @@ def content(index: Index, folder: Path, embedder: Embedder) -> str:
     base = base_folder(Path(os.path.realpath(folder), index.source))
     is_picture = isinstance(transform, ImageTransform)
     pictures = _thumbnails(base, index.names) if is_picture else []
-    phrases, vectors = _phrases(index, embedder)
+    words, phrases, vectors = _phrases(index, embedder)
+    is_text = isinstance(transform, TextTransform)
+    files = [(base / name).is_file() for name in index.names]
     scale = 1 / LEVELS
     content = {
         "title": f"{len(index):,} {index.modality}s" if is_picture else f"{len(index):,} items",
@@ -60,6 +62,10 @@ def content(index: Index, folder: Path, embedder: Embedder) -> str:
         "names": list(index.names),
         "texts": list(index.texts),
         "pictures": pictures,
+        "modality": index.modality,
+        "words": words,  # the modality of texts; null without one
+        # What a table would say to mean each item: a text, or a path relative to the source.
+        "values": list(index.texts) if is_text else list(index.names) if all(files) else [],
         "vectors": _packed(index.vectors),
         "phrases": phrases,
         "phraseVectors": _packed(vectors),
@@ -74,19 +80,19 @@ def content(index: Index, folder: Path, embedder: Embedder) -> str:
     return whole.encode(errors="replace").decode()  # names of folders need not be UTF-8
 
 
-def _phrases(index: Index, embedder: Embedder) -> tuple[list[str], np.ndarray]:
-    """The texts of the index and the words of the run, with their vectors; none without texts."""
+def _phrases(index: Index, embedder: Embedder) -> tuple[str | None, list[str], np.ndarray]:
+    """The text modality, and the vectors of the index's texts and the run's words; or none."""
     transforms = embedder.preprocessing.transforms
     texts = [name for name, one in transforms.items() if isinstance(one, TextTransform)]
     texts = [index.modality] if index.modality in texts else texts
     if len(texts) != 1:
-        return [], np.zeros((0, index.vectors.shape[1]), np.float32)
+        return None, [], np.zeros((0, index.vectors.shape[1]), np.float32)
     transform: Any = transforms[texts[0]]
     words = [word for word in transform.vocabulary() if _is_word(transform, word)]
     shown = [text for texts in index.texts if texts for text in (texts, *texts.split(BETWEEN))]
     known = [text for text in dict.fromkeys(shown) if text and transform.known(text)]
     phrases = list(dict.fromkeys([*words, *known]))
-    return phrases, embedder(texts[0], phrases)
+    return texts[0], phrases, embedder(texts[0], phrases)
 
 
 def _is_word(transform: TextTransform, word: str) -> bool:

@@ -1,4 +1,4 @@
-"""The contracts of an objective that compares all pairs of a batch."""
+"""The contracts of an objective that compares the vectors of modalities."""
 
 from typing import Any
 
@@ -13,15 +13,18 @@ from mmjax.types import Batch, Masked, Outputs
 ROWS = 8
 
 
-def batch_of() -> tuple[Outputs, Batch, np.ndarray]:
+def batch_of(*more: str) -> tuple[Outputs, Batch, np.ndarray]:
     """Vectors of two modalities, of which row 1 has weight 0, row 2 no image, and row 5 no text.
 
-    Rows 3 and 4 are one group. The array says which rows count.
+    Rows 3 and 4 are one group. The array says which rows count. `more`: modalities that are never
+    missing.
     """
     rng = np.random.default_rng(0)
-    vectors = {name: rng.normal(size=(ROWS, 5)).astype(np.float32) for name in ("image", "text")}
+    names = ("image", "text", *more)
+    vectors = {name: rng.normal(size=(ROWS, 5)).astype(np.float32) for name in names}
     vectors = {name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in vectors.items()}
-    present = {"image": np.arange(ROWS) != 2, "text": np.arange(ROWS) != 5}
+    present = {name: np.ones(ROWS, bool) for name in more}
+    present |= {"image": np.arange(ROWS) != 2, "text": np.arange(ROWS) != 5}
     weight = np.ones(ROWS, np.float32)
     weight[1] = 0
     values = {"vectors": vectors, "scale": np.float32(5.0), "bias": np.float32(-2.0)}
@@ -32,12 +35,13 @@ def batch_of() -> tuple[Outputs, Batch, np.ndarray]:
     return given, Batch({}, targets, weight, np.arange(ROWS)), counted
 
 
-def check_pairs(objective: Objective) -> None:
+def check_pairs(objective: Objective, *more: str) -> None:
     """Check an objective: rows that are not whole, or of weight 0, must count for nothing.
 
-    AssertionError if it breaks a contract; says which.
+    It must read the modalities image, text and `more`. AssertionError if it breaks a contract; says
+    which.
     """
-    outputs, batch, counted = batch_of()
+    outputs, batch, counted = batch_of(*more)
     embedding = outputs.values["embedding"]
 
     def loss(vectors: Any) -> tuple[jax.Array, Any]:

@@ -65,11 +65,11 @@ def programs() -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
 
         yield f"objective {name}", jax.grad(loss, allow_int=True), (output, given)
 
-    outputs, given, _ = batch_of()
-    for name, objective in samples.pairs():
+    for name, objective, *more in samples.pairs():
+        outputs, given, _ = batch_of(*more)
 
-        def paired(values, objective=objective):
-            return objective(Outputs(values, present=outputs.present), given)["loss"].mean()
+        def paired(values, objective=objective, present=outputs.present, given=given):
+            return objective(Outputs(values, present=present), given)["loss"].mean()
 
         yield f"objective {name}", jax.grad(paired), (outputs.values,)
 

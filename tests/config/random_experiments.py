@@ -18,7 +18,7 @@ from mmjax.data.datasets import Kitti, Mixed, Planted, TableData, Utterances
 from mmjax.data.tables.columns import Column
 from mmjax.fusion import MixtureOfExperts
 from mmjax.models import MODELS, DualEncoder, Model, Multimodal
-from mmjax.objectives import Objective
+from mmjax.objectives import BradleyTerry, Objective
 from mmjax.objectives.pairs import Pairs
 
 COUNTS = st.integers(1, 64)
@@ -102,6 +102,8 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
         drawn["rates"] = {name: 0.5 for name in drawn["parts"]}
     if issubclass(cls, Pairs):
         drawn["modalities"] = ()
+    if cls is BradleyTerry:
+        drawn |= {"target": None, "better": "a", "worse": "b", "queries": ()}
     if issubclass(cls, Objective):
         drawn["schedule"] = tuple(sorted(dict(drawn["schedule"]).items()))
     if cls is Compute:

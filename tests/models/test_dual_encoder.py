@@ -74,6 +74,27 @@ def test_every_parameter_learns_and_an_update_is_the_same_on_8_devices(objective
         )
 
 
+def test_a_shared_encoder_reads_both_modalities_and_all_its_parameters_are_there_once(variables):
+    inputs, network = batch(0).inputs, model(bias=-10.0, shared={"other": "image"})
+    given = {**inputs, "other": inputs["image"]}
+    both = network.init(jax.random.key(0), given, train=False)
+    assert jax.tree.structure(both) == jax.tree.structure(variables)
+    vectors = network.apply(both, given, train=False).values["embedding"]["vectors"]
+    np.testing.assert_array_equal(vectors["other"], vectors["image"])
+    frozen = network.clone(frozen=("image",))
+
+    def total(params, network, name):
+        found = network.apply({**both, "params": params}, given, train=True, mutable=True)
+        return jnp.sum(found[0].values["embedding"]["vectors"][name][:, 0])
+
+    for one, moves in ((network, True), (frozen, False)):
+        slope = jax.grad(total)(both["params"], one, "other")["encoders_image"]
+        assert any(bool(jnp.any(x != 0)) for x in jax.tree.leaves(slope)) == moves
+    for wrong in ({"image": "text"}, {"other": "sound"}):
+        with pytest.raises(UserError, match=r"shared: .* expected a modality without an encoder"):
+            model(shared=wrong).init(jax.random.key(0), inputs, train=False)
+
+
 def test_it_learns_which_text_belongs_to_which_picture():
     network, tx = model(), Adam(peak_lr=0.01).chain(60)
     given = batch(1, weight=np.ones(16, np.float32))

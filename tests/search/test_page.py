@@ -38,6 +38,15 @@ searchText("purple red BLUE"); found.remark = note.textContent;
 searchText("purple"); found.unknown = [note.textContent, shown()];
 location.hash = "#q=100%"; opened(); location.hash = "#i=length"; opened();
 searchText("  GREEN   square "); found.plain = shown();
+const left = () => [...results.children].map(c => Number(c.dataset.item));
+const press = key => document.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+searchText("green, "); compareButton.click(); const pairs = [left()]; press("ArrowLeft");
+pairs.push(left()); results.children[1].click(); pairs.push(left()); press("ArrowDown");
+pairs.push(left()); searchItem(0); pairs.push(left()); press("ArrowRight");
+found.pairs = pairs.map(pair => pair.map(i => data.names[i]));
+found.choices = table(); found.saving = saveButton.textContent; found.offered = data.values.length;
+for (let i = 0; i < 40; i++) press("ArrowLeft");
+found.compared = [note.textContent, choices.length, left().length]; compareButton.click();
 location.hash = "#q=green"; opened();
 found.overflow = document.documentElement.scrollWidth - innerWidth;
 document.body.style.width = "390px"; found.narrow = document.body.scrollWidth - 390;
@@ -121,6 +130,14 @@ def test_the_page_finds_what_the_command_finds(indexed, embedder, tmp_path):
     assert found["plain"] == found["phrases"]["green square"]
     assert found["unknown"] == ["None of these words is known.", []]
     assert found["clicked"].startswith("#i=")
+    (a, b), (c, d), third, fourth, (e, f) = found["pairs"]
+    assert len({frozenset(pair) for pair in found["pairs"]}) == 5
+    assert len({*third, *fourth, c, d}) >= 3 and index.names[0] not in (e, f)
+    lines = [f'"green,",,{a},{b},1', f'"green,",,{d},{c},2', f",{index.names[0]},{f},{e},3"]
+    assert found["choices"].splitlines() == ["words,image,better,worse,choice", *lines]
+    assert found["saving"] == "Save 3 choices"
+    shown, count, left = found["compared"]  # 8 items have 28 pairs, of which one was chosen before
+    assert shown.startswith("The first 8 results for") and (count, left) == (2 + 28, 0)
     assert found["back"] == "rgb(255, 255, 255)"
 
 
@@ -130,6 +147,9 @@ def test_texts_on_a_dark_page(embedder, colours, tmp_path):
     page.write(tmp_path / "page.html", index, tmp_path / "index", embedder)
     dark = "--blink-settings=preferredColorScheme=0"
     found = browsed(tmp_path / "page.html", tmp_path, "--window-size=500,800", dark)
+    assert found["choices"].startswith("words,better,worse,choice\n") and found["offered"] == len(
+        index
+    )
     assert found["problems"] == [] and found["overflow"] <= 0 and found["narrow"] <= 0
     assert found["back"] == "rgb(22, 22, 24)"
 

@@ -24,7 +24,7 @@ class Key(NamedTuple):
     name: bytes  # 8 bytes that tell keys apart, and nothing about them
 
 
-def key_of(file: Path | None, *, environment: bool = True) -> Key:
+def key_of(file: Path | None, *, flag: str = "--key", environment: bool = True) -> Key:
     """The key in `file`, or with `environment` in the variable MMJAX_KEY.
 
     Raises:
@@ -37,9 +37,9 @@ def key_of(file: Path | None, *, environment: bool = True) -> Key:
     if file is None:
         return _parsed(written or "", f"the variable {VARIABLE}")
     if os.name == "posix" and file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
-        raise UserError(f"--key {file}: others than you may read it; run: chmod 600 {file}")
-    content = safe_open.read_file(file, f"--key {file}: expected a file with a key", 1000)
-    return _parsed(content.decode("ascii", "replace"), f"--key {file}")
+        raise UserError(f"{flag} {file}: others than you may read it; run: chmod 600 {file}")
+    content = safe_open.read_file(file, f"{flag} {file}: expected a file with a key", 1000)
+    return _parsed(content.decode("ascii", "replace"), f"{flag} {file}")
 
 
 def create(file: Path) -> None:

@@ -64,6 +64,38 @@ def decrypt(source: Path, out: Path, key: Key) -> None:
         (Path(draft) / TOP).rename(out)
 
 
+def place_of(folder: Path) -> Path:
+    """Where `at_rest` keeps a folder while it is not used: `<folder>.enc` beside it."""
+    return folder.with_name(f"{folder.name}.enc")
+
+
+@contextlib.contextmanager
+def at_rest(folder: Path, key: Key) -> Iterator[None]:
+    """A folder that is there while it is used; before and after that only `<folder>.enc` is.
+
+    Where both are there, a process was killed: the folder is what it wrote, and is used. If it
+    cannot be encrypted in the end, it stays.
+
+    Raises:
+        DecryptionError: a wrong key, or a file that was damaged or changed.
+    """
+    file = place_of(folder)
+    if file.exists():
+        with safe_open.open_file(file, f"{file}: expected a file of mmjax encrypt") as opened:
+            stream.Reader(opened, key, str(file))
+        if not folder.exists():
+            decrypt(file, folder, key)
+    try:
+        yield
+    finally:
+        if folder.exists():
+            new = file.with_name(f".new-{file.name}")
+            new.unlink(missing_ok=True)  # of a process that was killed
+            encrypt(folder, new, key)
+            new.replace(file)
+            shutil.rmtree(folder)
+
+
 def rekey(source: Path, old: Key, new: Key) -> None:
     """Encrypt the key of a file with another key; the content stays as it is.
 

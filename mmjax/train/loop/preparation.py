@@ -46,9 +46,9 @@ def bound(experiments: Sequence[Experiment]) -> list[Experiment]:
         for one in first.objectives.values()
         if one.target is not None and not isinstance(one, Taught)
     }
-    modalities = dict.fromkeys(first.model.encoders)
+    modalities = dict.fromkeys(first.model.modalities)
     if first.teacher is not None:
-        modalities |= dict.fromkeys(folder.require(Path(first.teacher)).model.encoders)
+        modalities |= dict.fromkeys(folder.require(Path(first.teacher)).model.modalities)
     data = first.data.bound(tuple(modalities), sorted(targets))
     return [dataclasses.replace(experiment, data=data) for experiment in experiments]
 
@@ -68,7 +68,8 @@ def prepare(experiment: Experiment, run: Path, mesh: Mesh | None = None) -> Read
     experiment.data.prepare()
     # A model may read some of the modalities that the data have.
     fitted = folder.preprocessing(run, experiment) or experiment.data.preprocessing()
-    preprocessing = fitted.using(experiment.model.encoders)
+    preprocessing = fitted.using(experiment.model.modalities)
+    preprocessing = preprocessing.sharing(experiment.model.shared)
     teacher = None
     if experiment.teacher is not None:
         taught = [o.target or "" for o in experiment.objectives.values() if isinstance(o, Taught)]

@@ -81,7 +81,7 @@ class BatchStream:
         )
         if self._teacher is None:
             return batches
-        return self._teacher.taught(batches, self._experiment.model.encoders)
+        return self._teacher.taught(batches, self._experiment.model.modalities)
 
     def _rows(self, **read: Any) -> Generator[Any, None, None]:
         size = self._size(read["seed"])

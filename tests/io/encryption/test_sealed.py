@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -202,3 +203,29 @@ def test_the_commands_fail_closed(folder, tmp_path):
     (folder / "k").unlink()
     mmjax("decrypt", "e", "-o", "back", "--key", "k", **run)
     assert contents(tmp_path / "back") == contents(folder)
+
+
+def test_a_folder_at_rest_is_only_there_while_it_is_used(folder, tmp_path):
+    before, own = contents(folder), key(tmp_path)
+    file = sealed.place_of(folder)
+    with sealed.at_rest(folder, own):
+        (folder / "more").write_text("1")
+    assert not folder.exists() and b"more" not in file.read_bytes()
+    with pytest.raises(UserError, match="wrong key"), sealed.at_rest(folder, key(tmp_path, "k")):
+        raise AssertionError
+    with pytest.raises(ValueError, match="a bug"), sealed.at_rest(folder, own):
+        assert contents(folder) == before | {Path("more"): b"1"}
+        (folder / "more").write_text("2")
+        raise ValueError("a bug")
+    assert not folder.exists()
+    # A process that is killed leaves the folder; what it wrote counts.
+    sealed.decrypt(file, folder, own)
+    (folder / "more").write_text("3")
+    with sealed.at_rest(folder, own):
+        assert (folder / "more").read_text() == "3"
+    sealed.decrypt(file, folder, own)
+    (folder / "link").symlink_to("more")  # cannot be encrypted: nothing is lost
+    with pytest.raises(UserError, match="is a link"), sealed.at_rest(folder, own):
+        pass
+    assert (folder / "more").read_text() == "3" and file.exists()
+    assert not list(tmp_path.glob(".new-*"))

@@ -12,6 +12,7 @@ from mmjax.data.dataset import Dataset, Place
 from mmjax.errors import UserError
 from mmjax.models.base import Model
 from mmjax.objectives import Objective
+from mmjax.objectives.distillation import Taught
 from mmjax.optim import Optim
 from mmjax.types import MetricName
 
@@ -116,6 +117,12 @@ class Experiment:
                     f"objectives.{name}: the model has no head {objective.output!r}; choose "
                     f"--objectives.{name}.output from {', '.join(self.model.outputs)}"
                 )
+        if all(isinstance(one, Taught) for one in self.objectives.values()):
+            raise UserError(
+                f"objectives: {', '.join(self.objectives)} compare with a teacher, which is there "
+                "in training alone: add one with a target of the data, by which validations judge "
+                "the model; with weight 0 it changes nothing"
+            )
 
     def update(self) -> optax.GradientTransformation:
         """The optimiser for this model and number of steps."""

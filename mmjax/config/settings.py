@@ -69,6 +69,7 @@ class Keeping:
         best_metric: validation metric whose best checkpoint is kept too
         best_mode: whether a higher (max) or lower (min) value is better
         tensorboard: also write TensorBoard event files
+        wandb: also log to this project of Weights & Biases
         changed_data: go on although the data are not those that the run began with
     """
 
@@ -79,6 +80,7 @@ class Keeping:
     best_metric: str = "loss"
     best_mode: Literal["max", "min"] = "min"
     tensorboard: bool = False
+    wandb: str | None = None
     changed_data: bool = False
 
     def __post_init__(self) -> None:

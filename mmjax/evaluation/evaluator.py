@@ -41,10 +41,10 @@ class Evaluator:
     ) -> None:
         """`chunk`: examples per device and call; a run keeps it, since it changes last digits.
 
-        Objectives that a teacher makes the targets of are left out, unless there are no others.
+        Objectives that a teacher makes the targets of are left out.
         """
         own = {n: o for n, o in experiment.objectives.items() if not isinstance(o, Taught)}
-        experiment = dataclasses.replace(experiment, objectives=own or experiment.objectives)
+        experiment = dataclasses.replace(experiment, objectives=own)
         step = functools.partial(
             eval_step, model=experiment.model, objectives=experiment.objectives
         )

@@ -1,19 +1,19 @@
-"""The log of a run: metrics.jsonl, a progress bar or plain lines, and TensorBoard on request."""
+"""The log of a run: metrics.jsonl, a progress bar or plain lines, and trackers on request."""
 
 import json
 import math
 import os
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from mmjax.config.privacy import hide_host
-from mmjax.errors import MissingPackageError, UserError
+from mmjax.errors import UserError
 from mmjax.io import json_file
+from mmjax.runs.trackers import Tracker
 
 FILE = "metrics.jsonl"
 
@@ -32,12 +32,12 @@ class Log:
         *,
         start: int,
         mark: Mapping[str, Any] | None = None,
-        tensorboard: bool = False,
+        trackers: Sequence[Callable[[], Tracker]] = (),
         silent: bool = False,
     ) -> None:
-        """`mark`: the log's `mark` at step `start`; `silent`: write nothing."""
+        """`mark`: the log's `mark` at step `start`; `silent`: write nothing, open no tracker."""
         self._silent = silent
-        self._events = _events(run, start) if tensorboard and not silent else None
+        self._trackers = [] if silent else [tracker() for tracker in trackers]
         path = run / FILE
         kept = "" if silent else _kept(path, start, mark)
         self._bytes, self._crc32 = len(kept.encode()), zlib.crc32(kept.encode())
@@ -61,8 +61,8 @@ class Log:
     def __exit__(self, *error: object) -> None:
         self._bar.close()
         self._file.close()
-        if self._events is not None:
-            self._events.close()
+        for tracker in self._trackers:
+            tracker.close()
 
     def advance(self) -> None:
         """Move the progress bar by one step."""
@@ -81,10 +81,8 @@ class Log:
         self._file.flush()
         self._bytes += len(line.encode())
         self._crc32 = zlib.crc32(line.encode(), self._crc32)
-        if self._events is not None:
-            for name, value in record.items():
-                if isinstance(value, float):
-                    self._events.add_scalar(f"{record['split']}/{name}", value, record["step"])
+        for tracker in self._trackers:
+            tracker.add(record)
         brief = {k: v for k, v in record.items() if k.split("/")[-1] in ("loss", "accuracy")}
         words = [f"{name} {value:.4f}" for name, value in brief.items()]
         if speed := record.get("examples_per_second"):
@@ -152,17 +150,3 @@ def _kept(path: Path, start: int, mark: Mapping[str, Any] | None) -> str:
         )
     records = (_record(line, checked=mark is not None) for line in content.splitlines())
     return "".join(_line(record) for record in records if record and record["step"] <= start)
-
-
-def _events(run: Path, start: int) -> Any:
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError as error:
-        raise MissingPackageError(
-            "--tensorboard needs an extra: pip install 'mmjax[tensorboard]'"
-        ) from error
-    folder = run / "tensorboard"
-    count = len([*folder.glob("*")])  # a unique suffix: two files may be of one second
-    writer = SummaryWriter(str(folder), purge_step=start + 1, filename_suffix=f".{start}.{count}")
-    hide_host(folder)
-    return writer

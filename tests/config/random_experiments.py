@@ -18,7 +18,8 @@ from mmjax.data.datasets import Kitti, Mixed, Planted, TableData, Utterances
 from mmjax.data.tables.columns import Column
 from mmjax.fusion import MixtureOfExperts
 from mmjax.models import MODELS, DualEncoder, Model, Multimodal
-from mmjax.objectives import BradleyTerry, Objective
+from mmjax.objectives import BradleyTerry, Huber, Objective
+from mmjax.objectives.distillation import Taught
 from mmjax.objectives.pairs import Pairs
 
 COUNTS = st.integers(1, 64)
@@ -118,6 +119,10 @@ def legal(draw, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
     if cls is Experiment:
         several = dataclasses.replace(drawn["compute"], accumulate=1, fsdp=1, buckets=1)
         taught = drawn["teacher"] is not None
+        first, *others = drawn["objectives"].values()
+        if all(isinstance(one, Taught) for one in (first, *others)):
+            own = Huber(output=first.output, target="t")
+            drawn["objectives"] = {**drawn["objectives"], "own": own}
         if taught or drawn["balance"] != JOINT or drawn["compute"] != several:
             drawn["private"] = Private()
         compute, keeping = drawn["compute"], drawn["keeping"]

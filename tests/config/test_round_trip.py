@@ -64,7 +64,7 @@ def holding(family, part):
         case "fusion" | "imputation":
             return small(model=model(**{family: part}))
         case "objective":
-            return small(objectives={"match": part})
+            return small(objectives=SMALL.objectives | {"other": part})
         case "column":
             return small(data=TableData(columns={"x": part}))
         case "balance":

@@ -1,4 +1,5 @@
 import builtins
+import functools
 import json
 import math
 
@@ -6,6 +7,7 @@ import pytest
 
 from mmjax.runs import log
 from mmjax.runs.log import Log
+from mmjax.runs.trackers import TensorBoard, WeightsAndBiases
 
 
 def record(step, split="train"):
@@ -53,24 +55,49 @@ def test_without_a_terminal_records_are_plain_lines(tmp_path, capsys):
 
 def test_tensorboard_files_are_written_when_asked_for(tmp_path):
     pytest.importorskip("tensorboardX", reason="the extra `tensorboard` is not installed")
-    with Log(tmp_path, 10, start=0, tensorboard=True) as found:
+    with Log(tmp_path, 10, start=0, trackers=[lambda: TensorBoard(tmp_path, 0)]) as found:
         found.record(record(3))
     (file,) = (tmp_path / "tensorboard").iterdir()
     content = file.read_bytes()
     assert b"train/loss" in content and b"train/match/accuracy" in content
 
 
-def test_tensorboard_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
+def test_weights_and_biases_gets_every_record_and_a_resumed_run_goes_on(tmp_path, monkeypatch):
+    wandb = pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    run = tmp_path / "run"
+    run.mkdir()
+    for start in (0, 3):
+        tracker = functools.partial(WeightsAndBiases, run, "a-project", {"steps": 10})
+        with Log(run, 10, start=start, trackers=[tracker]) as found:
+            assert wandb.run.project == "a-project" and wandb.run.config["steps"] == 10
+            found.record(record(start + 1))
+            found.record(record(start + 3))
+            assert wandb.run.summary["train/loss"] == 0.5
+    first, second = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    assert first.name == second.name and b"train/match/accuracy" in first.read_bytes()
+    assert {path.name for path in run.iterdir()} == {"metrics.jsonl", "wandb.json"}
+
+
+@pytest.mark.parametrize(
+    "package, make",
+    [
+        ("tensorboardX", lambda run: TensorBoard(run, 0)),
+        ("wandb", lambda run: WeightsAndBiases(run, "p", {})),
+    ],
+)
+def test_a_tracker_without_its_extra_says_what_to_install(tmp_path, monkeypatch, package, make):
     real = builtins.__import__
 
     def without(name, *rest, **options):
-        if name == "tensorboardX":
+        if name == package:
             raise ImportError(name)
         return real(name, *rest, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mmjax\[tensorboard\]'"):
-        Log(tmp_path, 10, start=0, tensorboard=True)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mmjax\[(tensorboard|wandb)\]'"):
+        make(tmp_path)
 
 
 def test_on_a_terminal_a_bar_shows_loss_speed_and_the_time_left(tmp_path, capsys, monkeypatch):
@@ -120,7 +147,9 @@ def test_a_number_that_is_not_defined_is_null_on_disk_and_nan_in_memory(tmp_path
 
 
 def test_a_process_that_is_not_the_first_writes_nothing(tmp_path, capsys):
-    with Log(tmp_path, 10, start=3, silent=True, tensorboard=True) as found:
+    with Log(
+        tmp_path, 10, start=3, silent=True, trackers=[lambda: TensorBoard(tmp_path, 3)]
+    ) as found:
         found.record(record(4))
     assert not list(tmp_path.iterdir()) and capsys.readouterr().err == ""
 

@@ -1,7 +1,7 @@
 """Records a training: its log, its validations and its checkpoints."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from mmjax.devices import parallel, sharding
 from mmjax.devices.watchdog import Watchdog
 from mmjax.errors import UserError
 from mmjax.evaluation.evaluator import Evaluator
+from mmjax.io import json_file
 from mmjax.models.train_state import TrainState
-from mmjax.runs import checkpoint_reader
+from mmjax.runs import checkpoint_reader, folder, trackers
 from mmjax.runs.checkpoint import Checkpoints
 from mmjax.runs.log import Log
 from mmjax.train.loop import multi_step
@@ -59,7 +60,7 @@ class RunRecorder:
                     experiment.steps,
                     start=int(now.step),
                     mark=progress.get("log"),
-                    tensorboard=keeping.tensorboard,
+                    trackers=_trackers(experiment, run, int(now.step)),
                     silent=not parallel.primary(),
                 )
             )
@@ -135,3 +136,16 @@ class RunRecorder:
                 f"step {int(now.step)} cannot be validated: {error}. If the training diverged, "
                 "lower --optim.peak-lr or set --optim.clip-norm; earlier checkpoints are intact"
             ) from error
+
+
+def _trackers(
+    experiment: Experiment, run: Path, start: int
+) -> list[Callable[[], trackers.Tracker]]:
+    """What shows the log beside its file, as the experiment says."""
+    found, project = [], experiment.keeping.wandb
+    if experiment.keeping.tensorboard:
+        found.append(lambda: trackers.TensorBoard(run, start))
+    if project is not None:
+        config = json_file.read(run / folder.CONFIG)
+        found.append(lambda: trackers.WeightsAndBiases(run, project, config))
+    return found

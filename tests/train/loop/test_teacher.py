@@ -101,6 +101,11 @@ def test_the_teacher_s_targets_are_its_outputs(teacher):
     np.testing.assert_array_equal(batch.targets["label"].values, given.targets["label"].values)
 
 
+def test_a_student_that_nothing_else_judges_is_refused(teacher):
+    with pytest.raises(ValueError, match="objectives: taught compare with a teacher, which is"):
+        student(teacher, objectives={"taught": Distillation(output="label", target="teacher_x")})
+
+
 def test_a_teacher_that_reads_other_data_is_refused(teacher, tmp_path):
     other = dataclasses.replace(DATA, seed=3)
     with pytest.raises(ValueError, match=r"--teacher .*: reads 'vision' in another way"):

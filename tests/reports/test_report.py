@@ -152,12 +152,12 @@ def three(tmp_path_factory):
         "kind": mmjax.data.columns.ClassColumn(),
     }
     data = made(folder, rows, columns, split="part")
-    text = mmjax.encoders.BagOfWords(vocabulary_size=20, dim=4)
+    text = mmjax.encoders.Lstm(vocabulary_size=20, dim=4, pooling="none")
     table = mmjax.encoders.TableMlp(dim=4, hidden=(4,))
     experiment = mmjax.Experiment(
         model=mmjax.Multimodal(
             encoders={"note": text, "table": table},
-            fusion=mmjax.fusion.Sum(),
+            fusion=mmjax.fusion.CrossAttention(dim=4, heads=1),
             heads={"kind": mmjax.heads.Classes(classes=3)},
         ),
         objectives={"kind": mmjax.objectives.SoftmaxCrossEntropy(output="kind", target="kind")},
@@ -176,6 +176,10 @@ def test_three_examples_of_one_class_and_a_modality_that_is_always_missing(three
     report.write(tmp_path / "page.html", SECTIONS)
     text = tmp_path / "page.html"
     text = text.read_text()
+    # The one token of the table looks at the learned token alone.
+    looked = text[text.index("Where the fusion looks</h2>") :]
+    row = looked[looked.index("<tbody>") : looked.index("</tr>", looked.index("<tbody>"))]
+    assert re.findall(r">([^<>]+)</td>", row) == ["0", "0", "0"]
     assert "note is missing in every example: it adds nothing here." in text
     assert "No example of this split is of $\\blue{$, &lt;b&gt;green" in text
     assert "All examples are of one class: no ranking is defined." in text

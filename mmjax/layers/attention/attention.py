@@ -1,6 +1,8 @@
 """Masked multi-head attention, Vaswani et al. 2017, arXiv:1706.03762."""
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,17 @@ Projected = tuple[Array, Array]  # keys and values [batch, key, head, dim]
 Cached = tuple[Array, Array]  # keys and values [batch, key, width], the heads side by side
 
 _INIT = nn.initializers.xavier_uniform()
+_SEEN: contextvars.ContextVar[list[Array] | None] = contextvars.ContextVar("seen", default=None)
+
+
+@contextlib.contextmanager
+def weights_seen() -> Iterator[list[Array]]:
+    """The weights `[batch, head, query, key]` of every `attend` that is traced within, in order."""
+    token = _SEEN.set(found := [])
+    try:
+        yield found
+    finally:
+        _SEEN.reset(token)
 
 
 def attend(
@@ -31,6 +44,8 @@ def attend(
     weights = jax.nn.softmax(scores, axis=-1)
     # On the weights, not on the result: a TPU would change the layout of the result for it.
     weights = jnp.where(jnp.any(mask, axis=-1)[:, None, :, None], weights, jnp.zeros_like(weights))
+    if (found := _SEEN.get()) is not None:
+        found.append(weights)
     return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
 
 

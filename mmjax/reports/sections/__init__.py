@@ -1,6 +1,7 @@
 """The sections of a report, in their order: one file each."""
 
 from mmjax.reports.report import Write
+from mmjax.reports.sections.attention import attention
 from mmjax.reports.sections.attributions import attributions
 from mmjax.reports.sections.classes import classes
 from mmjax.reports.sections.cost import cost
@@ -24,6 +25,7 @@ SECTIONS: dict[str, Write] = {
     "Missing and noisy modalities": robustness,
     "Information in pairs of modalities": information,
     "What the model looks at": attributions,
+    "Where the fusion looks": attention,
     "Training": curves,
     "Data": data,
     "Cost": cost,

@@ -29,7 +29,7 @@ def attributions(report: Report) -> Iterator[str]:
             continue
         places = np.unique(np.linspace(0, len(task.rows) - 1, _SHOWN).astype(int))
         rows = task.rows[places]
-        batch = _batch(report, rows)
+        batch = batch_of(report, rows)
         score = _score(task, places)
         model, variables, _ = report.restored
         found = attribute(model, variables, batch, score)
@@ -57,7 +57,8 @@ def attributions(report: Report) -> Iterator[str]:
         )
 
 
-def _batch(report: Report, rows: np.ndarray) -> Batch:
+def batch_of(report: Report, rows: np.ndarray) -> Batch:
+    """Some examples of the report's split."""
     given = report.examined.source.read(rows, None)
     inputs = report.preprocessing(given.inputs)
     targets = report.preprocessing.targeted(given.targets, rows)
@@ -111,12 +112,12 @@ def _shown(
         words = transform.vocabulary()
         numbers = np.asarray(batch.inputs[name].values)[row][mask]
         texts = [words[n] if n < len(words) else str(n) for n in numbers]
-        return _marked(texts, integrated[mask]) + "<br>" + _marked(texts, gradient[mask])
+        return marked(texts, integrated[mask]) + "<br>" + marked(texts, gradient[mask])
     if isinstance(transform, TableTransform):
         names = [column.name for column in transform.columns]
         order = np.argsort(-np.abs(integrated))[:_LARGEST]
         texts = [f"{names[i]} = {value.get(names[i])}" for i in order]
-        return _marked(texts, integrated[order], "<br>")
+        return marked(texts, integrated[order], "<br>")
     if integrated.ndim == 2 and np.asarray(value).ndim == 3:
         maps = picture(diverging(integrated), f"attributions of the {name}")
         maps += " " + picture(diverging(gradient), f"gradients of the {name}")
@@ -132,8 +133,8 @@ def _coarse(values: np.ndarray, most: int = 100) -> np.ndarray:
     return np.array([part.sum() for part in parts])
 
 
-def _marked(texts: list[str], values: np.ndarray, between: str = " ") -> str:
-    """Words on colours, with their numbers."""
+def marked(texts: list[str], values: np.ndarray, between: str = " ") -> str:
+    """Words on colours, with their numbers: blue above 0, orange below."""
     top = max(float(np.abs(values).max(initial=0)), 1e-12)
     found = []
     for text, value in zip(texts, values, strict=True):

@@ -1,9 +1,8 @@
 """Any encoders with any fusion and any head, from the command line, for one training step.
 
-There are more combinations than a test can run. Every fifth fusion, the others on the next four
-days, is run with three encoders of a deck that is shuffled anew each day: after some fifteen weeks
-every fusion has met every encoder. A test's name ends
-in the day's number, and MMJAX_SEED=<number> repeats it.
+There are more combinations than a test can run. Every fifth fusion is run, with three encoders of
+a deck that is shuffled anew for each commit. A test's name ends in the commit's number, and
+MMJAX_SEED=<number> repeats it.
 """
 
 import functools
@@ -28,7 +27,7 @@ from tests import samples
 from tests.config.experiments import small
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
-SEED = int(os.environ["MMJAX_SEED"])  # the day, unless it is given: conftest.py
+SEED = int(os.environ["MMJAX_SEED"])  # the commit, unless it is given: conftest.py
 MODALITIES = ("a", "b", "c")
 WORDS = np.array([[3, 0], [4, 0], [2, 0], [5, 0]], np.int32)
 OBJECTIVE = {  # what each head learns by, and from

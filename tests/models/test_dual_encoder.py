@@ -27,7 +27,8 @@ def model(**fields):
 
 @pytest.fixture(scope="module")
 def variables():
-    return model(bias=-10.0).init(jax.random.key(0), batch(0).inputs, train=False)
+    inputs = batch(0).inputs
+    return jax.jit(lambda: model(bias=-10.0).init(jax.random.key(0), inputs, train=False))()
 
 
 def test_vectors_are_units_and_zeros_where_the_modality_is_missing(variables):
@@ -77,18 +78,20 @@ def test_every_parameter_learns_and_an_update_is_the_same_on_8_devices(objective
 def test_a_shared_encoder_reads_both_modalities_and_all_its_parameters_are_there_once(variables):
     inputs, network = batch(0).inputs, model(bias=-10.0, shared={"other": "image"})
     given = {**inputs, "other": inputs["image"]}
-    both = network.init(jax.random.key(0), given, train=False)
+    both = jax.jit(lambda: network.init(jax.random.key(0), given, train=False))()
     assert jax.tree.structure(both) == jax.tree.structure(variables)
-    vectors = network.apply(both, given, train=False).values["embedding"]["vectors"]
+    apply = jax.jit(lambda: network.apply(both, given, train=False))
+    vectors = apply().values["embedding"]["vectors"]
     np.testing.assert_array_equal(vectors["other"], vectors["image"])
     frozen = network.clone(frozen=("image",))
 
-    def total(params, network, name):
-        found = network.apply({**both, "params": params}, given, train=True, mutable=True)
-        return jnp.sum(found[0].values["embedding"]["vectors"][name][:, 0])
-
     for one, moves in ((network, True), (frozen, False)):
-        slope = jax.grad(total)(both["params"], one, "other")["encoders_image"]
+
+        def total(params, one=one):
+            found = one.apply({**both, "params": params}, given, train=True, mutable=True)
+            return jnp.sum(found[0].values["embedding"]["vectors"]["other"][:, 0])
+
+        slope = jax.jit(jax.grad(total))(both["params"])["encoders_image"]
         assert any(bool(jnp.any(x != 0)) for x in jax.tree.leaves(slope)) == moves
     for wrong in ({"image": "text"}, {"other": "sound"}):
         with pytest.raises(UserError, match=r"shared: .* expected a modality without an encoder"):
@@ -118,8 +121,10 @@ def test_what_it_cannot_do_is_said(variables):
 
 
 def test_half_precision_is_close(variables):
-    outputs = model(bias=-10.0, precision="bfloat16").apply(variables, batch(0).inputs, train=False)
-    whole = model(bias=-10.0).apply(variables, batch(0).inputs, train=False)
-    for name, vectors in outputs.values["embedding"]["vectors"].items():
+    half, whole = (
+        jax.jit(functools.partial(network.apply, train=False))(variables, batch(0).inputs)
+        for network in (model(bias=-10.0, precision="bfloat16"), model(bias=-10.0))
+    )
+    for name, vectors in half.values["embedding"]["vectors"].items():
         assert vectors.dtype == jnp.float32
         np.testing.assert_allclose(vectors, whole.values["embedding"]["vectors"][name], atol=0.03)

@@ -32,8 +32,9 @@ def curve(
     """Train on shares of the training examples: a table and a drawing over the number of examples.
 
     Each share holds as many examples of each class, and those of a smaller share are among those of
-    a larger one. Validation and test splits stay whole; all trainings take the same number of
-    steps. The same command goes on where it was stopped.
+    a larger one; of match tasks it is a share of the pictures. Validation and test splits stay
+    whole; all trainings take the same number of steps. The same command goes on where it was
+    stopped.
 
     Args:
         shares: of the training examples, such as 0.01,0.1,1

@@ -58,6 +58,11 @@ class Source(abc.ABC):
         """The result of `read` as indices of the rows of `columns`, and the targets."""
         raise NotImplementedError("a source with columns says which rows it reads")
 
+    def part(self, share: float) -> "Source | None":
+        """A share of what it shows, where that is not a share of its examples; None: it is."""
+        del share
+        return None
+
 
 @dataclass(frozen=True)
 class Dataset(abc.ABC):

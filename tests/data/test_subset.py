@@ -42,8 +42,23 @@ def test_training_reads_the_examples_of_its_share_and_no_others(digits_dir):
     assert len(training_source(experiment(data, 1.0), data.preprocessing())) == len(whole)
 
 
+def test_of_a_match_task_a_share_of_the_pictures_is_shown(digits_dir):
+    data = DigitsMatch(data_dir=digits_dir)
+    images, labels = data.columns("train")
+    kept = chosen(labels.tolist(), 0.02)
+    some = training_source(experiment(data, 0.02), data.preprocessing())
+    assert len(some) == 2 * len(kept)
+    for rng in (None, np.random.default_rng(0)):
+        found = some.read(np.arange(len(some)), rng)
+        assert np.array_equal(found.inputs["image"], np.repeat(images[kept], 2, axis=0))
+        assert 0.3 < np.mean(found.targets["match"]) < 0.7
+    rows, _ = some.pick(np.arange(len(some)), np.random.default_rng(0))
+    assert set(rows["image"]) == set(kept.tolist())
+
+
 def test_data_without_shares_are_refused(digits_dir):
-    for data in (DigitsMatch(data_dir=digits_dir), mmjax.data.Planted()):
+    answered = mmjax.data.Mixed({"a": DigitsClass(data_dir=digits_dir)}, rates={"a": 1.0})
+    for data in (answered, mmjax.data.Planted()):
         with pytest.raises(UserError, match="--share"):
             training_source(experiment(data, 0.5), data.preprocessing())
     with pytest.raises(UserError, match=r"--share: expected more than 0 and at most 1, got 1\.5"):

@@ -13,6 +13,7 @@ from mmjax.data.dataset import Dataset, Examples, Picked, Place, Source, check_s
 from mmjax.data.datasets import storage
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Rng, Share
+from mmjax.data.subset import Subset, chosen
 from mmjax.data.targets import Binary
 from mmjax.data.transforms.augment import ImageAugment
 from mmjax.data.transforms.image import ImageTransform
@@ -91,6 +92,11 @@ class MatchSource(Source):
         truth, partner = self._drawn(indices, rng, own)
         rows = {"image": indices[own] // 2, self._modality: partner}
         return rows, {"match": truth.astype(np.float32)}
+
+    def part(self, share: float) -> Subset:
+        """The pairs of a share of the images, as many of each class; with any partners."""
+        images = chosen(self._labels.tolist(), share)
+        return Subset(self, np.sort(np.concatenate([2 * images, 2 * images + 1])))
 
     def _drawn(self, indices: np.ndarray, rng: Rng, own: slice) -> tuple[np.ndarray, np.ndarray]:
         """Whether each training pair matches, and the index of its partner."""

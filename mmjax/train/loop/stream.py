@@ -108,6 +108,8 @@ def training_source(experiment: Experiment, preprocessing: Preprocessing) -> Sou
     name = type(experiment.data).__name__
     if isinstance(source, DrawnSource):
         raise UserError(f"--share: {name} has no examples to share: it draws new ones in each step")
+    if (part := source.part(experiment.share)) is not None:
+        return part
     if experiment.data.shares_rows:
         raise UserError(
             f"--share: {name} draws one row into several examples, so that a share of the examples "

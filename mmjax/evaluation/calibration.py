@@ -32,14 +32,20 @@ class Classes:
     limits: list[float | None]  # by class: the largest 1 - p in a set; None: always in it
 
     def __post_init__(self) -> None:
-        parts = self.isotonic or {"knots": [], "values": []}
-        lengths = [[len(one) for one in parts.get(name, [])] for name in ("knots", "values")]
-        whole = set(parts) == {"knots", "values"} and lengths[0] == lengths[1]
-        fits = not self.isotonic or len(lengths[0]) == len(self.limits)
-        if (self.temperature is None) == (self.isotonic is None) or not (whole and fits):
-            raise UserError("expected a temperature, or knots and values for each class")
-        if not (self.temperature is None or self.temperature > 0):
+        if (self.temperature is None) == (self.isotonic is None) or len(self.limits) < 2:
+            raise UserError("expected limits, and a temperature or knots and values, by class")
+        if not (self.temperature is None or 0 < self.temperature < np.inf):
             raise UserError(f"temperature: expected more than 0, got {self.temperature}")
+        knots, values = ((self.isotonic or {}).get(name, []) for name in ("knots", "values"))
+        if self.isotonic is not None and (
+            [*map(len, knots)] != [*map(len, values)]
+            or len(knots) != len(self.limits)
+            or not all(one and one == sorted({*one}) for one in knots)
+        ):
+            raise UserError("expected as many values as knots, which rise, for each class")
+        shares = [x for part in (*knots, *values, self.limits) for x in part if x is not None]
+        if not all(0 <= x <= 1 for x in shares):
+            raise UserError("expected knots, values and limits in 0..1")
 
     def __call__(self, logits: Logits) -> Float[np.ndarray, "example class"]:
         """Calibrated probabilities."""

@@ -1,5 +1,6 @@
 """Good files of every kind, made here: what hostile ones are made from."""
 
+import dataclasses
 import io
 import json
 import struct
@@ -22,6 +23,7 @@ from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.data.transforms.table import TableTransform
 from mmjax.data.transforms.text import TextTransform
+from mmjax.evaluation.calibration import Calibration, Classes
 from tests.config.experiments import SMALL
 from tests.data.transforms.tokenizers import bert_json, gpt2_json
 from tests.stored.store import HERE
@@ -142,6 +144,15 @@ def preprocessing() -> list[bytes]:
         ALL.save(folder)
         content = json.loads((Path(folder) / "preprocessing.json").read_bytes())
     return [dumped(content | {"checksum": None}), *older("preprocessing.json")]
+
+
+def calibrations() -> list[bytes]:
+    """Of temperatures and of isotonic functions."""
+    line = [[0.0, 0.4, 1.0], [0.0, 0.4, 1.0]]
+    isotonic = {"knots": line, "values": [[0.0, 0.3, 1.0], [0.0, 0.7, 1.0]]}
+    fitted = (Classes(1.5, None, [0.5, None]), Classes(None, isotonic, [0.5, 0.6]))
+    found = [Calibration(3, "validation", 0.1, {"y": one}, {"x": 2.5}) for one in fitted]
+    return [dumped({"checksum": None, **dataclasses.asdict(one)}) for one in found]
 
 
 SHARD = "model-1.safetensors"

@@ -1,6 +1,7 @@
 """Kinds of files that other people make, and the package's own reader of each."""
 
 import gzip
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.transforms import tokenizer
 from mmjax.data.transforms.text import TextTransform
 from mmjax.data.transforms.transform import Transform
+from mmjax.errors import UserError
+from mmjax.evaluation.calibration import Calibration
 from mmjax.evaluation.predictions import read_table
 from mmjax.runs import log
 from mmjax.types import Masked
@@ -102,6 +105,19 @@ def _preprocessing(path: Path) -> None:
         fine(value)
 
 
+def _calibration(path: Path) -> None:
+    found = Calibration.load(path.parent)
+    found.words()
+    for name, one in found.classes.items():
+        try:
+            shape = (2,) if len(one.limits) == 2 else (2, len(one.limits))
+            logits = found.logits(name, np.linspace(-2, 2, math.prod(shape)).reshape(shape))
+        except UserError as error:
+            raise ValueError(f"{path}: {error}") from error
+        if not np.isfinite(logits).all():
+            raise UnnamedError(f"logits that are none: {logits!r:.200}")
+
+
 def _vocabulary(path: Path) -> None:
     found = TextTransform(max_words=600, tokenizer=tokenizer.load(path))
     found.remarks("a cup")
@@ -161,6 +177,7 @@ KINDS = {
     "index": Kind(f"a{files.INDEX}", good.indices, files.read, {good.SHARD: good.shard}),
     "config": Kind("config.json", good.config, storage.load),
     "preprocessing": Kind("preprocessing.json", good.preprocessing, _preprocessing),
+    "calibration": Kind("calibration.json", good.calibrations, _calibration),
     "tokenizer": Kind("tokenizer.json", good.tokenizers, _vocabulary),
     "vocabulary": Kind("vocab.txt", lambda: [good.VOCABULARY], _vocabulary),
     "metrics": Kind("metrics.jsonl", lambda: [good.RECORDS], _records),

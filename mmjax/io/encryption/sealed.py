@@ -5,6 +5,7 @@ command that fails leaves nothing, and one that is killed leaves `.draft-*` besi
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tarfile
@@ -78,8 +79,22 @@ def at_rest(folder: Path, key: Key) -> Iterator[None]:
 
     Raises:
         DecryptionError: a wrong key, or a file that was damaged or changed.
+        UserError: another process uses the folder in this way.
     """
     file = place_of(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_name(f".lock-{file.name}").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{folder}: another process uses it now, encrypted at rest") from None
+        with _used(folder, file, key):
+            yield
+
+
+@contextlib.contextmanager
+def _used(folder: Path, file: Path, key: Key) -> Iterator[None]:
+    """`at_rest`, where no other process does the same."""
     if file.exists():
         with safe_open.open_file(file, f"{file}: expected a file of mmjax encrypt") as opened:
             stream.Reader(opened, key, str(file))

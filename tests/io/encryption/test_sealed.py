@@ -223,6 +223,9 @@ def test_a_folder_at_rest_is_only_there_while_it_is_used(folder, tmp_path):
     (folder / "more").write_text("3")
     with sealed.at_rest(folder, own):
         assert (folder / "more").read_text() == "3"
+        with pytest.raises(UserError, match="another process uses it"), sealed.at_rest(folder, own):
+            raise AssertionError
+        assert (folder / "more").exists()
     sealed.decrypt(file, folder, own)
     (folder / "link").symlink_to("more")  # cannot be encrypted: nothing is lost
     with pytest.raises(UserError, match="is a link"), sealed.at_rest(folder, own):

@@ -80,7 +80,9 @@ def draw(rows: dict[float, np.ndarray], picture: Path) -> None:
     mean, spread = values.mean(axis=1), values.std(axis=1, ddof=1)
     axes.errorbar(mean[:, 0], 100 * mean[:, 1], 100 * spread[:, 1], marker="o", capsize=3)
     for share, (cost, score) in zip(rows, mean, strict=True):
-        axes.annotate(f"{100 * share:.0f} % early", (cost, 100 * score), fontsize=7)
+        place = {"textcoords": "offset points", "xytext": (6, -9)}
+        axes.annotate(f"{100 * share:.0f} % early", (cost, 100 * score), fontsize=7, **place)
+    axes.margins(x=0.2)
     figure.savefig(picture, dpi=120)
 
 

@@ -10,8 +10,8 @@ pool, their labels are added, and it learns again from scratch; the same with ra
 that are needed for a given accuracy are read from each seed's curve, linear between its points; a
 seed that never gets there counts with the last number of labels.
 
-Writes active_learning.png and results.json to runs/active_learning. About 12.5 minutes of processor
-time, measured on two cores that other work took most of. With 5 seeds margin needs 118 ± 26 labels
+Writes active_learning.png and results.json to runs/active_learning. It took 12.8 minutes on two
+cores that other work took most of. With 5 seeds margin needs 118 ± 26 labels
 for 95 % of the digits, random choice 256 ± 51 or more; on MNIST match no strategy saves 30 %. The
 tables: experiments/README.md.
 """

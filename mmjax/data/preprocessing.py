@@ -70,7 +70,16 @@ class Preprocessing:
         return dataclasses.replace(self, transforms=kept)
 
     def sharing(self, shared: Mapping[str, str]) -> "Preprocessing":
-        """With modalities that are read as others are: `{modality: the other}`."""
+        """With modalities that are read as others are: `{modality: the other}`.
+
+        Raises:
+            UserError: there is no such modality.
+        """
+        if unknown := sorted({*shared, *shared.values()} - {*self.transforms}):
+            raise UserError(
+                f"--model.shared: the data have no modality {', '.join(unknown)}; choose from "
+                f"{', '.join(sorted(self.transforms))}"
+            )
         same = {name: self.transforms[other] for name, other in shared.items()}
         return dataclasses.replace(self, transforms={**self.transforms, **same})
 

@@ -7,6 +7,7 @@ import pytest
 
 import mmjax
 from mmjax.data.tables import columns
+from mmjax.errors import UserError
 from mmjax.evaluation.opened import open_run
 from mmjax.search import Embedder, Index
 from mmjax.search.build import build
@@ -47,6 +48,8 @@ def test_a_run_learns_what_people_prefer_and_both_items_are_read_by_one_encoder(
         steps=40,
         keeping=dataclasses.replace(own.keeping, eval_every=40),
     )
+    with pytest.raises(UserError, match=r"--model\.shared: the data have no modality better, worse"):
+        fit(dataclasses.replace(taught, data=own.data), tmp_path / "none")
     metrics = fit(taught, tmp_path / "taught")
     assert np.isfinite(metrics["preference/loss"])
     transforms = mmjax.data.Preprocessing.load(tmp_path / "taught").transforms

@@ -95,6 +95,9 @@ def at_rest(folder: Path, key: Key) -> Iterator[None]:
 @contextlib.contextmanager
 def _used(folder: Path, file: Path, key: Key) -> Iterator[None]:
     """`at_rest`, where no other process does the same."""
+    gone = folder.with_name(f".gone-{folder.name}")
+    if gone.exists():  # of a process that was killed while it deleted what it had encrypted
+        shutil.rmtree(gone)
     if file.exists():
         with safe_open.open_file(file, f"{file}: expected a file of mmjax encrypt") as opened:
             stream.Reader(opened, key, str(file))
@@ -108,7 +111,9 @@ def _used(folder: Path, file: Path, key: Key) -> Iterator[None]:
             new.unlink(missing_ok=True)  # of a process that was killed
             encrypt(folder, new, key)
             new.replace(file)
-            shutil.rmtree(folder)
+            # Under its name the folder is whole or not there: else half of it would be encrypted.
+            folder.rename(gone)
+            shutil.rmtree(gone)
 
 
 def rekey(source: Path, old: Key, new: Key) -> None:

@@ -1,5 +1,6 @@
 """Where the fusion looks: the share of its attention that each token gets."""
 
+import html
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,7 +49,7 @@ def _card(
         body = shown(value, name)
         if value is not None:
             body = _map(report, name, value, batch, place, shares[place])
-        parts.append(f"<small>{name}</small><br>{body}")
+        parts.append(f"<small>{html.escape(name)}</small><br>{body}")
     return "<br>".join([*parts, f"<small>example {row}</small>"])
 
 
@@ -65,7 +66,7 @@ def _map(
     side = round(len(cells) ** 0.5)
     if np.asarray(given.values).ndim == 4 and side > 1 and side**2 == len(cells):
         # A class token, as Transformers have, stands first.
-        size = np.ones((_SIDE // side, _SIDE // side, 1))
+        size = np.ones((max(_SIDE // side, 1),) * 2 + (1,))
         drawn = np.kron(diverging(cells.reshape(side, side)), size).astype(np.uint8)
         return f"{shown(value, name)} {picture(drawn, f'attention to the {name}')}"
     return f"{shown(value, name)}<br>{shown(shares[:, None])}"

@@ -205,7 +205,7 @@ def test_the_commands_fail_closed(folder, tmp_path):
     assert contents(tmp_path / "back") == contents(folder)
 
 
-def test_a_folder_at_rest_is_only_there_while_it_is_used(folder, tmp_path):
+def test_a_folder_at_rest_is_only_there_while_it_is_used(folder, tmp_path, monkeypatch):
     before, own = contents(folder), key(tmp_path)
     file = sealed.place_of(folder)
     with sealed.at_rest(folder, own):
@@ -218,6 +218,22 @@ def test_a_folder_at_rest_is_only_there_while_it_is_used(folder, tmp_path):
         (folder / "more").write_text("2")
         raise ValueError("a bug")
     assert not folder.exists()
+    # A process that is killed while it deletes the folder leaves nothing that counts.
+    real = shutil.rmtree
+
+    def killed(path, *rest, **options):
+        if not Path(path).name.endswith("run"):
+            return real(path, *rest, **options)
+        (Path(path) / "more").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt), sealed.at_rest(folder, own):
+            pass
+    with sealed.at_rest(folder, own):
+        assert (folder / "more").read_text() == "2"
+    assert not list(tmp_path.glob("*run"))
     # A process that is killed leaves the folder; what it wrote counts.
     sealed.decrypt(file, folder, own)
     (folder / "more").write_text("3")

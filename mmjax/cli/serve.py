@@ -64,7 +64,7 @@ def serve(
     if (folder / FILE).exists():
         index = Index.open(folder)
         embedder = of_index(index, folder, run, checkpoint)
-        app = server.search_app(index, embedder, page.content(index, folder, embedder), **limits)
+        app = server.search_app(index, embedder, page.page_of(index, folder, embedder), **limits)
     else:
         predictor = exported(folder) if folder.is_file() else Predictor(folder, checkpoint)
         app = server.predict_app(predictor, **limits)

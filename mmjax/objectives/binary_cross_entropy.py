@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from mmjax.errors import UserError
 from mmjax.metrics.binary import binary_metrics
+from mmjax.metrics.multi_label import multi_label_metrics
 from mmjax.objectives.objective import Comparison, mean_of, require_shape
 from mmjax.types import Outputs, WeightedMean
 
@@ -62,8 +63,9 @@ class BinaryCrossEntropy(Comparison):
     def exact(
         self, output: np.ndarray, target: np.ndarray, weight: np.ndarray, kind: Any
     ) -> dict[str, float]:
-        """The metrics of `binary_metrics`; several labels give micro averages."""
-        return binary_metrics(np.ravel(output), np.ravel(target), np.ravel(weight))
+        """The metrics of `binary_metrics`, of several labels those of `multi_label_metrics`."""
+        metrics = binary_metrics if output.ndim == 1 else multi_label_metrics
+        return metrics(output, target, weight)
 
     def predictions(self, outputs: Outputs, kind: Any) -> list[dict[str, Any]]:
         """True or False and its probability; of several labels the names that are true."""

@@ -1,23 +1,26 @@
 """A page that searches an index in the browser: one file, without a server or a network."""
 
 import base64
+import hashlib
 import html
 import io
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmjax.data.media.image import open_image
+from mmjax.data.media.source import cell_source
+from mmjax.data.tables.splits import content
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import UserError
 from mmjax.io import json_file, progress
-from mmjax.io.tables import base_folder
+from mmjax.io.tables import RowError, base_folder, read_rows
 from mmjax.search.embedder import Embedder
 from mmjax.search.index import BETWEEN, Index
 
@@ -40,22 +43,23 @@ def write(path: Path, index: Index, folder: Path, embedder: Embedder) -> int:
         folder: its folder, from which its source is found
         embedder: the run that made it
     """
-    text = content(index, folder, embedder)
+    text = page_of(index, folder, embedder)
     json_file.write_text(path, text)
     return len(text.encode())
 
 
-def content(index: Index, folder: Path, embedder: Embedder) -> str:
+def page_of(index: Index, folder: Path, embedder: Embedder) -> str:
     """The page itself; arguments as of `write`."""
     transform = embedder.preprocessing.transforms[index.modality]
-    base = base_folder(Path(os.path.realpath(folder), index.source))
+    source = Path(os.path.realpath(folder), index.source)
+    base = base_folder(source)
     is_picture = isinstance(transform, ImageTransform)
-    pictures = _thumbnails(base, index.names) if is_picture else []
+    pictures = _thumbnails(index, source) if is_picture else []
     words, phrases, vectors = _phrases(index, embedder)
     is_text = isinstance(transform, TextTransform)
     files = [(base / name).is_file() for name in index.names]
     scale = 1 / LEVELS
-    content = {
+    parts = {
         "title": f"{len(index):,} {index.modality}s" if is_picture else f"{len(index):,} items",
         "dim": int(index.vectors.shape[1]),
         "scale": scale,
@@ -71,12 +75,12 @@ def content(index: Index, folder: Path, embedder: Embedder) -> str:
         "phraseVectors": _packed(vectors),
     }
     # No text of the data can end the script that holds it.
-    data = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    data = json.dumps(parts, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     data = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     page = TEMPLATE.read_text(encoding="utf-8")
     title = html.escape(f"Search: {index.source}")
-    parts = {"{{title}}": title, "{{data}}": data}
-    whole = re.sub("|".join(map(re.escape, parts)), lambda found: parts[found[0]], page)
+    filled = {"{{title}}": title, "{{data}}": data}
+    whole = re.sub("|".join(map(re.escape, filled)), lambda found: filled[found[0]], page)
     return whole.encode(errors="replace").decode()  # names of folders need not be UTF-8
 
 
@@ -105,20 +109,41 @@ def _packed(vectors: np.ndarray) -> str:
     return base64.b64encode(np.rint(vectors * LEVELS).astype("<i2").tobytes()).decode()
 
 
-def _thumbnails(base: Path, names: Sequence[str]) -> list[str]:
-    """Base64 of WebP files; "" for a picture that is no longer there, or whose cell is no path."""
-    found = []
-    with progress.shown("thumbnails", len(names)) as tell:
-        for count, name in enumerate(names, start=1):
-            try:
-                picture = open_image(base / name, size=(SIDE, SIDE))
-            except (UserError, OSError):
-                found.append("")
-                continue
-            picture = picture.convert("RGBA")
-            picture.thumbnail((SIDE, SIDE))
-            content = io.BytesIO()
-            picture.save(content, "WEBP", quality=QUALITY)
-            found.append(base64.b64encode(content.getvalue()).decode())
+def _thumbnails(index: Index, source: Path) -> list[str]:
+    """Base64 of WebP files; "" for a picture that is no longer there, or has changed."""
+    base = base_folder(source)
+    with progress.shown("thumbnails", len(index)) as tell:
+        found = []
+        for count, name in enumerate(index.names, start=1):
+            found.append(_thumbnail(base / name))
             tell(count)
+    places = {index.digests[row]: row for row, shown in enumerate(found) if not shown}
+    if places and not source.is_dir():
+        for cell in _cells(source):
+            row = places.pop(hashlib.sha256(content(cell)).hexdigest(), None)
+            if row is not None:
+                found[row] = _thumbnail(cell_source(cell, base)[0])
     return found
+
+
+def _cells(table: Path) -> Iterator[Any]:
+    """The cells that hold the bytes of a file; none where the table is no longer there."""
+    try:
+        for _, row in read_rows(table):
+            for cell in () if isinstance(row, RowError) else row.values():
+                held = cell.get("bytes") if isinstance(cell, dict) else cell
+                if isinstance(held, bytes):
+                    yield cell
+    except (UserError, OSError):
+        return
+
+
+def _thumbnail(source: Any) -> str:
+    try:
+        picture = open_image(source, size=(SIDE, SIDE)).convert("RGBA")
+    except (UserError, OSError):
+        return ""
+    picture.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    picture.save(file, "WEBP", quality=QUALITY)
+    return base64.b64encode(file.getvalue()).decode()

@@ -1,6 +1,9 @@
 """The page, in a real browser where there is one: it finds what the command finds."""
 
+import base64
+import csv
 import dataclasses
+import io
 import json
 import re
 import shutil
@@ -8,7 +11,10 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
+from PIL import Image
 
 from mmjax.cli.search import search
 from mmjax.errors import UserError
@@ -108,9 +114,34 @@ def test_nothing_in_the_data_ends_the_script_or_the_title(embedder, colours, tmp
     index = build(embedder, colours[1], tmp_path / "index").index
     texts = ["</script><script>alert(1)</script>red", *index.texts[1:]]
     evil = dataclasses.replace(index, texts=texts, source="</title><script>{{data}}\udcff")
-    text = page.content(evil, tmp_path / "index", embedder)
+    text = page.page_of(evil, tmp_path / "index", embedder)
     assert text.count("</script>") == 2 and "alert(1)" in text
     assert text.count("<script") == 2 and text.count('"phrases"') == 1
+
+
+@pytest.mark.parametrize("cell", [lambda file: file, lambda file: {"bytes": file, "path": None}])
+def test_pictures_that_a_table_holds_are_shown(embedder, colours, tmp_path, cell):
+    with colours[1].open() as file:
+        files = [(colours[1].parent / row["image"]).read_bytes() for row in csv.DictReader(file)]
+    table, folder = tmp_path / "held.parquet", tmp_path / "index"
+    cells = {"image": list(map(cell, files[:3])), "words": ["red", "green", "blue"]}
+    pyarrow.parquet.write_table(pyarrow.table(cells), table)
+    index = build(embedder, table, folder).index
+
+    def pictures():
+        text = re.search(
+            r'type="application/json">(.*?)</script>', page.page_of(index, folder, embedder)
+        )
+        return json.loads(text[1])["pictures"]
+
+    for file, shown in zip(files, pictures(), strict=False):
+        levels = [
+            np.asarray(Image.open(io.BytesIO(one)).convert("RGB"), float).mean((0, 1))
+            for one in (file, base64.b64decode(shown))
+        ]
+        np.testing.assert_allclose(*levels, atol=8)
+    table.unlink()
+    assert pictures() == [""] * 3  # the page can still be written
 
 
 @pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (apt install chromium)")

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmjax.data.dataset import SPLITS
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.tables.columns import Column, TextColumn, TextTargetColumn
+from mmjax.data.tables.columns import Column, MultiLabelColumn, TextColumn, TextTargetColumn
 from mmjax.data.tables.splits import Splits, content
 from mmjax.data.targets import Binary, Category, MultiLabel, Text
 from mmjax.data.transforms.table import Categorical, TableTransform
@@ -18,6 +18,7 @@ from mmjax.io.bad_rows import Fault
 _MANY = 0.05  # share of rows above which a flaw is a warning
 _RARE = 0.05  # of the most frequent class; a rarer one is a warning
 _LISTED = 50  # classes that are listed, the most frequent ones
+_NO_LABEL = "no label"
 _NEARLY = 0.9  # share of different values above which a category says little
 
 
@@ -65,6 +66,8 @@ class Findings:
             if value is None:
                 self._missing[name] += 1
                 continue
+            if isinstance(self._columns[name], MultiLabelColumn) and not value:
+                self._flaws[name][_NO_LABEL] += 1
             cells = value.items() if isinstance(value, Mapping) else [("", value)]
             for key, cell in cells:
                 if (name, key) not in self._varied:
@@ -142,6 +145,12 @@ class Findings:
                 yield (
                     f"{name}: missing in {facts['missing']:,} of {total:,} rows: if that is "
                     "wrong, look at --data.columns"
+                )
+            unlabelled = isinstance(self._columns[name], MultiLabelColumn) and facts["missing"]
+            if unlabelled and _NO_LABEL not in facts["flaws"]:
+                yield (
+                    f"{name}: the labels of {facts['missing']:,} of {total:,} rows are not known: "
+                    f"if they have none, --data.columns.{name}.empty none says so"
                 )
             for flaw, count in facts["flaws"].items():
                 advice = _advice(flaw, name, self._columns[name])

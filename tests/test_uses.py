@@ -54,6 +54,14 @@ def test_planted_emotions_are_utterances_of_known_score(tmp_path):
     score = np.array([row.score for row in rows])
     turned = 0.8 * said * np.where(tone > 0, -1, 1)
     assert np.corrcoef(turned, score)[0, 1] > 0.8 > 0.6 > np.corrcoef(said, score)[0, 1]
+    # Who knows all but the noise says the right sign and class as often as stated.
+    known = np.load(tmp_path / "planted.npz")["known"]
+    right = {
+        "positive": np.mean((known > 0) == (score > 0)),
+        "class": np.mean(np.rint(np.clip(known, -3, 3)) == np.rint(score)),
+    }
+    for target, share in right.items():
+        assert abs(emotion.best(tmp_path / "planted.npz", target) - share) < 0.06
 
 
 @pytest.mark.slow
@@ -65,6 +73,42 @@ def test_emotions_are_learned_for_a_few_steps(tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr().out
     for row in ("context alone", "late fusion", "modalities dropped", "without vision", "acc7"):
         assert row in printed
+
+
+@pytest.mark.slow
+def test_findings_are_read_from_films_and_reports(tmp_path, capsys):
+    findings = load(FOLDER / "findings.py")
+    findings.main(fast=True, dicom=True, workdir=tmp_path / "findings")
+    printed = capsys.readouterr().out
+    for row in ("both 9", "report alone", "late fusion", "without image", "mean_average_precision"):
+        assert row in printed
+
+
+def test_planted_findings_are_seen_and_said_as_often_as_stated(tmp_path):
+    findings = load(FOLDER / "findings.py")
+    table = findings.data(findings.write_planted(tmp_path, patients=150), planted=True)
+    table.prepare()
+    parts = [table.source(split) for split in ("train", "validation", "test")]
+    rows = [part.read(np.arange(len(part)), None) for part in parts]
+    there, seen, said = (
+        np.array([[n in row for n in findings.NAMES] for part in rows for row in part.targets[c]])
+        for c in ("findings", "seen", "said")
+    )
+    for share, stated in (
+        (there.mean(), findings.THERE),
+        (seen[there].mean(), findings.SEEN),
+        (said.mean(), findings.SAID),
+    ):
+        assert abs(share - stated) < 0.05
+    assert not np.any(seen & ~there)
+    reports = [report for part in rows for report in part.inputs["report"]]
+    for report, spoken, present in zip(reports, said, there, strict=True):
+        for name, mentioned, true in zip(findings.NAMES, spoken, present, strict=True):
+            phrases = [phrase for phrase in report.split(". ") if name in phrase]
+            assert len(phrases) == mentioned
+            assert not mentioned or true != phrases[0].startswith(("no ", f"{name} is excluded"))
+    film, report, both = findings.optimum(table).values()
+    assert 0.8 < film < both and 0.75 < report < both < 1
 
 
 def test_planted_patients_have_the_stated_odds(tmp_path):

@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from csv import DictReader, DictWriter
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,10 +41,13 @@ WORDS = "emojibase-data-17.0.0.tgz"
 PICTURES = {  # by drawing style: the tarball, and the files
     "fluent": ("lobehub-fluent-emoji-3d-1.1.0.tgz", r"package/assets/[0-9a-f-]+\.webp"),
     "google": ("emoji-datasource-google-16.0.0.tgz", r"package/img/google/64/[0-9a-f-]+\.png"),
+    "twitter": ("emoji-datasource-twitter-16.0.0.tgz", r"package/img/twitter/64/[0-9a-f-]+\.png"),
 }
-TESTED = "fluent"  # pictures of other styles are for training
+Style = Literal["fluent", "google", "twitter"]
+TESTED: Style = "fluent"  # pictures of other styles are for training
 SIDE = 32
 SPLITS = ("concept", "subgroup")
+DRAWN = "style"  # a third split: the tested style is not trained on
 # emojibase's groups, described by common words; no picture is trained with its group.
 GROUPS = {
     "0": "smiling face",
@@ -79,7 +83,7 @@ def write_table(
         raise mmjax.UserError(f"--languages: {WORDS} has no {', '.join(missing)}")
     draft = out / "draft.csv"
     with draft.open("w", newline="", encoding="utf-8") as file:
-        fields = ("image", "words", "code", "style", "group", *SPLITS)
+        fields = ("image", "words", "code", "style", "split", "group", *SPLITS)
         writer: DictWriter[str] = DictWriter(file, fields)
         writer.writeheader()
         for text in texts.values():
@@ -92,6 +96,8 @@ def write_table(
                 for style in styles:
                     if (code, style) not in pictures:
                         continue
+                    part = "validation" if sha256(code.encode()).digest()[0] < 26 else "test"
+                    row |= {"split": part if style == TESTED else "train"}
                     row |= {"image": pictures[code, style], "code": code, "style": style}
                     for words in dict.fromkeys([one["label"], *one.get("tags", ())]):
                         writer.writerow(row | {"words": words})
@@ -104,7 +110,8 @@ def _plain(code: str) -> str:
 
 
 def table(folder: Path, split: str) -> mmjax.data.TableData:
-    """A fifth of the subgroups or concepts are for the test."""
+    """A fifth of the subgroups or concepts are for the test; or a style, but for a tenth of it."""
+    drawn: dict[str, Any] = {"split": "split"} if split == DRAWN else {"group": split}
     return mmjax.data.TableData(
         file="rows.csv",
         data_dir=str(folder),
@@ -114,9 +121,9 @@ def table(folder: Path, split: str) -> mmjax.data.TableData:
             "code": columns.GroupColumn(),
             "style": columns.GroupColumn(),
         },
-        group=split,
         shares=(0.05, 0.2),
         augment=mmjax.data.ImageAugment(shift=3.0, rotation=15.0, scale=0.2, cutout=8),
+        **drawn,
     )
 
 
@@ -225,7 +232,7 @@ def main(
     manual_dir: Path,
     splits: tuple[str, ...] = SPLITS,
     languages: tuple[str, ...] = ("en",),
-    styles: tuple[Literal["fluent", "google"], ...] = ("fluent",),
+    styles: tuple[Style, ...] = (TESTED,),
     seeds: int = 3,
     steps: int = 1500,
     workdir: Path = Path("runs/emoji_search"),
@@ -234,15 +241,19 @@ def main(
 
     Args:
         manual_dir: folder with the two tarballs
-        splits: concept, subgroup
-        styles: drawings to learn from; google are other drawings of the same emoji (npm pack
-            emoji-datasource-google@16.0.0), fluent are those that are searched
+        splits: concept, subgroup, style (learns from all styles but fluent)
+        styles: drawings to learn from; google and twitter are other drawings of the same emoji (npm
+            pack emoji-datasource-google@16.0.0), fluent are those that are searched
         languages: of names and tags, such as en de fr ja; all are learned together
         seeds: trainings of each split
         steps: steps of each training
         workdir: the folder for the table, the runs and the results
     """
     compilation_cache.enable()
+    if unknown := sorted(set(splits) - {*SPLITS, DRAWN}):
+        raise SystemExit(f"--splits {unknown[0]}: choose from {', '.join([*SPLITS, DRAWN])}")
+    if TESTED not in styles or (DRAWN in splits and len(styles) < 2):
+        raise SystemExit(f"--styles: expected {TESTED}, and another one for the split {DRAWN!r}")
     if not (workdir / "rows.csv").exists():
         write_table(manual_dir, workdir, languages, styles)
     results: dict[str, Any] = {}

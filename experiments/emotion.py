@@ -114,8 +114,11 @@ def best(file: Path, target: Kind) -> float:
 
 def of_features(data: mmjax.data.Utterances, target: Kind, steps: int) -> study.Study:
     """The models of tables of features."""
-    names = [*data.modalities, *(["context"] if data.context else [])]
-    encoders = {name: mmjax.encoders.Features(dim=32, hidden=(32,)) for name in names}
+    encoders: dict[str, Any] = {
+        name: mmjax.encoders.Features(dim=32, hidden=(32,)) for name in data.modalities
+    }
+    if data.context:  # reads the utterances around in their order, as Poria et al. 2017 (ACL)
+        encoders["context"] = mmjax.encoders.Gru(dim=16, bidirectional=True)
     return _study(data, encoders, target, steps)
 
 

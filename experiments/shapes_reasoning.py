@@ -108,13 +108,13 @@ def two_relations(templates: Collection[str], seed: int) -> Examples:
 
 
 def accuracies(run: Path, data: Shapes) -> dict[str, float]:
-    """On the official test: all, and by the number of relations; then on drawn examples."""
+    """On the official val and test; on test by the number of relations; then on drawn examples."""
     test = data.official["test"]
     correct = right(run, test)
     lengths = np.array([len(one.relations) for one in test.questions])
     pairs = {" ".join(one) for one in rules.templates() if len(one) == 2}
     trained, held_out = pairs - set(data.held_out), pairs & set(data.held_out)
-    scores = {"test": correct.mean()}
+    scores = {"val": right(run, data.official["validation"]).mean(), "test": correct.mean()}
     scores |= {f"{n} relations": correct[lengths == n].mean() for n in range(3)}
     scores["trained pairs"] = right(run, two_relations(trained, seed=1)).mean()
     scores["held-out pairs"] = right(run, two_relations(held_out, seed=2)).mean()

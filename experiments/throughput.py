@@ -13,6 +13,7 @@ for it, so that the same work is compared. About 5 minutes; results: experiments
 import dataclasses
 import functools
 import itertools
+import os
 import statistics
 import tempfile
 import time
@@ -100,6 +101,10 @@ class Files(Source):
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    @property
+    def threads(self) -> int:
+        return min(os.cpu_count() or 1, 8)
 
     def read(self, indices: np.ndarray, rng: Any, own: slice = slice(None)) -> Examples:
         """Pixels."""

@@ -50,6 +50,14 @@ class Source(abc.ABC):
             own: the rows to return, of `indices`; each of several processes reads its own
         """
 
+    @property
+    def threads(self) -> int:
+        """How many batches are read, and held, at once; if more than one, `read` runs in threads.
+
+        Worth it where reading releases Python's lock, as the decoding of pictures does.
+        """
+        return 1
+
     def columns(self) -> Mapping[str, Rows] | None:
         """By modality, all rows that training examples consist of; None if these are drawn."""
         return None

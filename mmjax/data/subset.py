@@ -19,6 +19,11 @@ class Subset(Source):
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def threads(self) -> int:
+        """Those of the source."""
+        return self._source.threads
+
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Rows of the source at the chosen places."""
         return self._source.read(self._rows[indices], rng, own)

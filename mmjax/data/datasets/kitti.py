@@ -7,6 +7,7 @@ doi:10.1109/LRA.2022.3147324.
 
 import functools
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,11 @@ class KittiSource(Source):
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    @property
+    def threads(self) -> int:
+        """Pictures and points are decoded from files."""
+        return min(os.cpu_count() or 1, 8)
 
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Pictures, points in metres, and the targets "occupancy" and "obstacle"."""

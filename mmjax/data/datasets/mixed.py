@@ -32,6 +32,11 @@ class MixedSource(Source):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
+    @property
+    def threads(self) -> int:
+        """As many as every part allows."""
+        return min(part.threads for part in self._parts)
+
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Rows of every modality and target of any part, None where a part has none."""
         number = np.searchsorted(self._ends, indices, side="right")

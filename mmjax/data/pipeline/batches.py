@@ -41,14 +41,15 @@ def train_batches(
     s is a function of (seed, s), so a run that stopped after s steps continues with `start=s`.
 
     Args:
-        workers: number of processes that compute the batches; 0: a thread. The batches are equal.
+        workers: number of processes that compute the batches; 0: `source.threads` threads. The
+            batches are equal.
         share: (p, n): read only the p-th of n equal parts of each batch, for process p of n
         buckets: number of lengths of texts, sounds and series (`buckets.py`), chosen by the rows
             that are read here
     """
     order = _Order(len(source), batch_size, seed, share)
     make = _TrainBatch(data, source, preprocessing, order, buckets)
-    return _from(make, start, workers)
+    return _from(make, start, workers, source.threads)
 
 
 def train_rows(
@@ -68,12 +69,14 @@ def train_rows(
     return _from(make, start, workers)
 
 
-def _from(make: Callable[[int], T], start: int, workers: int) -> Generator[T, None, None]:
+def _from(
+    make: Callable[[int], T], start: int, workers: int, threads: int = 1
+) -> Generator[T, None, None]:
     if start < 0:
         raise UserError(f"start: expected a step of 0 or more, got {start}")
     if workers < 0:
         raise UserError(f"workers: expected 0 or more, got {workers}")
-    return prefetch(make, itertools.count(start), workers)
+    return prefetch(make, itertools.count(start), workers, threads)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +183,7 @@ def eval_batches(
         inputs = preprocessing.read(examples.inputs)
         return _padded(_batch(inputs, targets, indices), batch_size)
 
-    return prefetch(batch, rows[::batch_size])
+    return prefetch(batch, rows[::batch_size], threads=source.threads)
 
 
 def _check(length: int, batch_size: int) -> None:

@@ -3,7 +3,9 @@
 import atexit
 import contextlib
 import multiprocessing
+import multiprocessing.util
 import os
+import shutil
 import signal
 import threading
 import weakref
@@ -14,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
+from mmjax.data.pipeline import parcels
 from mmjax.errors import StorageError
 
 T = TypeVar("T")
@@ -23,17 +26,17 @@ _live: weakref.WeakSet[Generator] = weakref.WeakSet()
 
 
 def prefetch(
-    make: Callable[[int], T], steps: Iterable[int], workers: int = 0
+    make: Callable[[int], T], steps: Iterable[int], workers: int = 0, threads: int = 1
 ) -> Generator[T, None, None]:
-    """make(step) for each step, in order, computed by a thread or by `workers` processes.
+    """make(step) for each step, in order, computed by threads or, if any, by worker processes.
 
-    `make` is pickled once for each process; batches return through a pipe. Thread and processes end
-    when the generator is closed.
+    `make` is pickled once for each process; the arrays of batches return in shared memory. Thread
+    and processes end when the generator is closed.
 
     Raises:
         StorageError: a worker died.
     """
-    batches = _prefetched(make, steps, workers)
+    batches = _prefetched(make, steps, workers, threads)
     _live.add(batches)
     return batches
 
@@ -47,56 +50,68 @@ def _close() -> None:
 
 
 def _prefetched(
-    make: Callable[[int], T], steps: Iterable[int], workers: int
+    make: Callable[[int], T], steps: Iterable[int], workers: int, threads: int
 ) -> Generator[T, None, None]:
     pending: deque[Future[T]] = deque()
-    executor, call = _executor(make, workers)
+    place = parcels.folder() if workers else None
+    executor, call = _executor(make, workers, threads, place)
     try:
         for step in steps:
             pending.append(executor.submit(call, step))
-            if len(pending) > AHEAD + workers:
-                yield pending.popleft().result()
+            if len(pending) > AHEAD + (workers or threads - 1):
+                yield parcels.unpack(pending.popleft().result())
         while pending:
-            yield pending.popleft().result()
+            yield parcels.unpack(pending.popleft().result())
     except BrokenProcessPool as error:
         raise StorageError(
             "a data worker died, perhaps for want of memory; try fewer --workers (0: a thread)"
         ) from error
     finally:
         executor.shutdown(wait=workers == 0, cancel_futures=True)
+        if place is not None:
+            shutil.rmtree(place, ignore_errors=True)
 
 
-def _executor(make: Callable[[int], T], workers: int) -> tuple[Executor, Callable[[int], T]]:
-    if not workers:
-        # One thread, because the work holds Python's lock most of the time.
-        return ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches"), make
-    return worker_processes(workers, make), _made
+def _executor(
+    make: Callable[[int], T], workers: int, threads: int, place: str | None
+) -> tuple[Executor, Callable[[int], T]]:
+    if place is None:
+        return ThreadPoolExecutor(threads, thread_name_prefix="batches"), make
+    return worker_processes(workers, make, place), _made
 
 
-def worker_processes(workers: int, make: Callable[[int], Any] | None = None) -> Executor:
-    """Processes that ignore Ctrl-C and end with this one."""
+def worker_processes(
+    workers: int, make: Callable[[int], Any] | None = None, place: str | None = None
+) -> Executor:
+    """Processes that ignore Ctrl-C and end with this one; `place`: the folder of parcels."""
     # Spawned, because a fork would copy JAX's threads in an undefined state.
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, (make,))
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, context, _begin, (make, place))
 
 
 _make: Callable[[int], Any]  # of a worker process
+_place: str
 
 
-def _begin(make: Callable[[int], Any] | None) -> None:
+def _begin(make: Callable[[int], Any] | None, place: str | None) -> None:
     """In a worker: ignore Ctrl-C, which reaches all processes, and end with the parent."""
-    global _make
-    if make is not None:
-        _make = make
+    global _make, _place
+    if make is not None and place is not None:
+        _make, _place = make, place
+    if place is not None:  # what is written while the parent deletes the folder
+        multiprocessing.util.Finalize(None, shutil.rmtree, (place, True), exitpriority=0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(place,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(place: str | None) -> None:
     parent = multiprocessing.parent_process()
     with contextlib.suppress(OSError):
         wait([parent.sentinel] if parent is not None else [])
+    if place is not None:
+        shutil.rmtree(place, ignore_errors=True)
     os._exit(1)
 
 
 def _made(step: int) -> Any:
-    return _make(step)
+    return parcels.pack(_make(step), _place)

@@ -6,25 +6,29 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from mmjax.data.pipeline import parcels
 from mmjax.data.pipeline.prefetch import prefetch
 
 
 @dataclasses.dataclass(frozen=True)
 class Make:
-    """In place of a batch: who made it."""
+    """In place of a batch: who made it, or an array of this size too."""
 
     deadly: int = -1
+    size: int = 0
 
     def __call__(self, step) -> Any:
         if step == self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)
-        return step, os.getpid()
+        array = {"odd": np.ones(1, np.int8), "large": np.full(self.size, step, np.float32)}
+        return (step, os.getpid(), array) if self.size else (step, os.getpid())
 
 
 def test_two_workers_give_every_step_once_and_in_order():
@@ -33,6 +37,35 @@ def test_two_workers_give_every_step_once_and_in_order():
     makers = {pid for _, pid in found}
     assert os.getpid() not in makers and len(makers) <= 2
     assert gone(makers)
+
+
+def test_threads_work_at_once_and_give_every_step_in_order():
+    together = threading.Barrier(3, timeout=20)
+
+    def make(step):
+        together.wait()
+        return step
+
+    assert list(prefetch(make, range(9), threads=3)) == list(range(9))
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_large_arrays_come_whole_and_leave_no_file(tmp_path, monkeypatch, full):
+    place = tmp_path / "place"
+    if not full:  # into a folder that is not there nothing can be written, as into a full one
+        place.mkdir()
+    monkeypatch.setattr(parcels, "folder", lambda: str(place))
+    found = cast(Any, prefetch(Make(size=200_001), range(20), workers=2))
+    makers, held, used = set(), [], 0
+    for step, (number, pid, arrays) in enumerate(found):
+        assert number == step and arrays["odd"].tolist() == [1]
+        arrays["large"] += 1  # as arrays of a thread may be changed
+        held.append(arrays["large"])
+        makers.add(pid)
+        used += any(place.glob("*"))
+    assert all(np.all(array == step + 1) for step, array in enumerate(held))
+    assert bool(used) != full
+    assert gone(makers) and not place.exists()
 
 
 def test_a_worker_that_dies_is_an_error_and_no_wait():
@@ -52,25 +85,29 @@ def test_no_worker_outlives_a_parent_that_was_killed(tmp_path):
     script.write_text(
         textwrap.dedent(
             """
-            import time
+            import os, sys, time
+            from mmjax.data.pipeline import parcels
             from mmjax.data.pipeline.prefetch import prefetch
             from tests.data.pipeline.test_prefetch import Make
 
             if __name__ == "__main__":
-                batches = prefetch(Make(), range(10**6), workers=2)
+                os.mkdir(sys.argv[1])
+                parcels.folder = lambda: sys.argv[1]
+                batches = prefetch(Make(size=20_000), range(10**6), workers=2)
                 print(*{next(batches)[1] for _ in range(60)}, flush=True)
                 time.sleep(600)
             """
         )
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
+    place = tmp_path / "place"
     with subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, script, place], stdout=subprocess.PIPE, text=True, env=environment
     ) as parent:
         workers = [int(pid) for pid in parent.stdout.readline().split()]
-        assert workers and not gone(workers, within=0)
+        assert workers and not gone(workers, within=0) and any(place.iterdir())
         parent.kill()
-    assert gone(workers)
+    assert gone(workers) and not place.exists()
 
 
 def gone(pids, within=5.0):
@@ -91,7 +128,7 @@ def alive(pid):
         return False
 
 
-def test_a_training_batch_is_the_same_wherever_it_is_made(digits_dir):
+def test_a_training_batch_is_the_same_wherever_it_is_made(digits_dir, monkeypatch):
     from mmjax.data.datasets import DigitsMatch
     from mmjax.data.pipeline.batches import train_batches
 
@@ -107,7 +144,8 @@ def test_a_training_batch_is_the_same_wherever_it_is_made(digits_dir):
         return found
 
     expected = first()
-    for batch, other in zip(expected, first(workers=2), strict=True):
+    monkeypatch.setattr(type(source), "threads", 3)
+    for batch, other in zip(2 * expected, [*first(workers=2), *first()], strict=True):
         np.testing.assert_array_equal(batch.ids, other.ids)
         np.testing.assert_array_equal(batch.inputs["image"].values, other.inputs["image"].values)
         np.testing.assert_array_equal(batch.inputs["text"].values, other.inputs["text"].values)

@@ -6,13 +6,15 @@ noise on either side, and with either side missing.
 
     python experiments/spoken_digits.py --manual-dir DIR         # free-spoken-digit-dataset.tar.gz
     python experiments/spoken_digits.py --manual-dir DIR --fast  # one fold, 2 seeds, 20 steps
-    python experiments/spoken_digits.py --manual-dir DIR --every # every fusion; about an hour
+    python experiments/spoken_digits.py --manual-dir DIR --every # every fusion of the package
+    python experiments/spoken_digits.py --manual-dir DIR --task match   # do both say the same?
 
 writes results.json and table.md to runs/spoken_digits; the same command goes on where it was
 stopped. The table with its spread over 3 seeds and the folds: experiments/README.md.
 """
 
 from pathlib import Path
+from typing import Any, Literal
 
 import study
 import tyro
@@ -34,6 +36,7 @@ FUSIONS = {
     "gated": fusion.Gated(),
     "cross_attention": fusion.CrossAttention(),
 }
+STEPS = {"digit": 250, "match": 1000}
 NOISE = {"image_noise": 0.4, "speech_noise": 5.0}
 CONDITIONS = {
     "clean": {"image_noise": 0.0, "speech_noise": None},
@@ -42,24 +45,29 @@ CONDITIONS = {
 }
 
 
-def fold(speaker: Speaker, manual_dir: Path, steps: int, *, every: bool) -> study.Study:
+def fold(
+    speaker: Speaker, manual_dir: Path, task: str, steps: int | None, *, every: bool
+) -> study.Study:
     """The models that have never heard `speaker`; `every`: with all fusions of the package."""
     others = {name: cls() for name, cls in fusion.FUSIONS.items() if name not in FUSIONS}
 
-    def data(**noise: float | None) -> mmjax.data.SpokenDigit:
-        levels = {**NOISE, **noise}
-        return mmjax.data.SpokenDigit(
-            manual_dir=str(manual_dir), max_samples=6000, held_out=speaker, **levels
-        )
+    def data(**noise: float | None) -> mmjax.data.SpokenMatch:
+        kind = mmjax.data.SpokenDigit if task == "digit" else mmjax.data.SpokenMatch
+        levels: Any = {**NOISE, **noise}
+        return kind(manual_dir=str(manual_dir), max_samples=6000, held_out=speaker, **levels)
 
+    head, objective = {
+        "digit": (mmjax.heads.Classes(10, hidden=(64,)), mmjax.objectives.SoftmaxCrossEntropy),
+        "match": (mmjax.heads.Logit(hidden=(64,)), mmjax.objectives.BinaryCrossEntropy),
+    }[task]
     return study.Study(
         data=data(),
         encoders=ENCODERS,
-        head=mmjax.heads.Classes(classes=10, hidden=(64,)),
-        objective=mmjax.objectives.SoftmaxCrossEntropy(output="digit", target="digit"),
+        head=head,
+        objective=objective(output=task, target=task),
         metric="accuracy",
         fusions=(others if every else {}) | FUSIONS,
-        steps=steps,
+        steps=steps or STEPS[task],
         conditions={name: data(**changed) for name, changed in CONDITIONS.items()},
     )
 
@@ -67,9 +75,10 @@ def fold(speaker: Speaker, manual_dir: Path, steps: int, *, every: bool) -> stud
 def main(
     manual_dir: Path,
     fast: bool = False,
+    task: Literal["digit", "match"] = "digit",
     every: bool = False,
     seeds: int = 3,
-    steps: int = 250,
+    steps: int | None = None,
     workdir: Path = Path("runs/spoken_digits"),
 ) -> None:
     """Train every model for every fold, and print the mean over folds; ± is that of seeds.
@@ -77,22 +86,24 @@ def main(
     Args:
         manual_dir: folder with the archive
         fast: one fold, 2 seeds and 20 steps
+        task: which digit picture and voice are of, or whether they are of the same one
         every: every fusion of the package, not three
         seeds: trainings of each model and fold
-        steps: of each training
+        steps: of each training; by default 250 of the digit, 1,000 of the match
         workdir: the folder for the runs and the results
     """
     compilation_cache.enable()
     if fast:
         seeds, steps, workdir = 2, 20, workdir.with_name(f"{workdir.name}_fast")
+    home = workdir if task == "digit" else workdir / task
     folds = [
-        study.run(fold(speaker, manual_dir, steps, every=every), workdir / speaker, seeds)
+        study.run(fold(speaker, manual_dir, task, steps, every=every), home / speaker, seeds)
         for speaker in (SPEAKERS[:1] if fast else SPEAKERS)
     ]
     means, spread = study.over_folds(folds)
-    json_file.write(workdir / "results.json", {"scores": means, "std over folds": spread})
+    json_file.write(home / "results.json", {"scores": means, "std over folds": spread})
     table = study.markdown(means)
-    (workdir / "table.md").write_text(table + "\n", encoding="utf-8")
+    (home / "table.md").write_text(table + "\n", encoding="utf-8")
     print(table)
     print("standard deviation over folds:", {n: f"{100 * s:.1f}" for n, s in spread.items()})
 

@@ -1,26 +1,35 @@
 """Are these methods different? Runs compared on the same examples, or over seeds."""
 
 import dataclasses
-import hashlib
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mmjax.config import storage
-from mmjax.data.tables.splits import content
 from mmjax.errors import MissingFileError, UserError
 from mmjax.evaluation.examined import take
+from mmjax.metrics.direction import lower_is_better
+from mmjax.metrics.retrieval import summary_of
+from mmjax.objectives.pairs import Pairs
 from mmjax.reports.report import Report
+from mmjax.reports.sameness import require_same
 from mmjax.reports.task import Task
 from mmjax.runs import folder
-from mmjax.statistics.hypotheses import SIGNIFICANCE, cohen_d, holm, mcnemar, permutation, welch
+from mmjax.statistics.hypotheses import (
+    SIGNIFICANCE,
+    cohen_d,
+    holm,
+    mcnemar,
+    paired_d,
+    permutation,
+    welch,
+)
 
-# Metrics of which lower values are better.
-_LOWER = ("loss", "log_loss", "calibration_error", "mae", "rmse", "word_error_rate", "median_rank")
+# The metric that is the mean of `Task.scores`, by family.
+_MEANS = {"classes": "accuracy", "numbers": "mae", "labels": "accuracy", "texts": "exact_match"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +54,7 @@ class Pair:
     high: float
     p: float  # of the test that decides: Welch's over seeds, McNemar's or the bootstrap's else
     other: float  # of the second test: the permutation test, or the bootstrap; else NaN
-    effect: float  # Cohen's d, over seeds or over examples
+    effect: float  # Cohen's d, over seeds or, of a mean over examples, over these; else NaN
     corrected: float = float("nan")  # p after Holm's correction for the number of pairs
     lower: bool = False  # whether lower values are better
 
@@ -67,6 +76,7 @@ class Contrast:
     examples: int
     methods: Sequence[Method]
     pairs: Sequence[Pair]
+    unchecked: Sequence[str] = ()  # modalities that methods read in different forms
 
     @property
     def seeds(self) -> bool:
@@ -84,6 +94,9 @@ class Contrast:
                 "first seed each: p of McNemar's exact test for an accuracy, else of a paired "
                 "bootstrap; second p of the bootstrap"
             )
+        if self.unchecked:
+            alike = ", ".join(self.unchecked)
+            tests += f"; whether the examples' {alike} are the same could not be checked"
         return f"{tests}; corrected for {len(self.pairs)} comparisons by Holm's method."
 
 
@@ -115,7 +128,7 @@ def compare(
     for report in reports.values():
         if report.absent:
             raise MissingFileError(report.absent)
-    _require_same(list(reports.values()))
+    unchecked = require_same(list(reports.values()))
     first = reports[runs[0]].tasks[0]
     name, _, quantity = (metric or f"{first.name}/{first.worth_name}").partition("/")
     methods = []
@@ -125,7 +138,7 @@ def compare(
         drawn = tasks[0].drawing(tasks[0].rows)
         _, low, high = drawn.interval(_measured(tasks[0], quantity), len(tasks[0].rows))
         methods.append(Method(label, own, tasks, values, (low, high)))
-    lower = quantity in _LOWER
+    lower = lower_is_better(quantity)
     methods.sort(key=lambda method: float(np.mean(method.values)), reverse=not lower)
     seeds = all(len(method.values) > 1 for method in methods)
     pairs = [
@@ -138,7 +151,7 @@ def compare(
         for pair, p in zip(pairs, corrected, strict=True)
     ]
     count = len(methods[0].tasks[0].rows)
-    return Contrast(f"{name}/{quantity}", split, count, methods, pairs)
+    return Contrast(f"{name}/{quantity}", split, count, methods, pairs, unchecked)
 
 
 def _runs(path: Path) -> list[Path]:
@@ -184,9 +197,16 @@ def _value(task: Task, quantity: str, records: Mapping[str, np.ndarray], run: Pa
 
 def _measured(task: Task, quantity: str) -> Callable[[np.ndarray], float]:
     """The metric of some of the examples that count."""
-    mean = {"classes": "accuracy", "numbers": "mae", "labels": "accuracy", "texts": "exact_match"}
-    if quantity == mean.get(task.family):  # the same number, faster
+    if quantity == _MEANS.get(task.family):  # the same number, faster
         return lambda rows: float(np.mean(task.scores[rows]))
+    if isinstance(task.objective, Pairs):  # queries are drawn, the gallery stays
+        mean = quantity == task.worth_name
+        own = {
+            name: (summary_of(name), values)
+            for name, values in task.objective.by_query(task.records).items()
+            if name == quantity or (mean and name.startswith("recall_1_"))
+        }
+        return lambda rows: float(np.mean([one(values[rows]) for one, values in own.values()]))
     return lambda rows: _value(task, quantity, take(task.records, task.rows[rows]), Path())
 
 
@@ -205,44 +225,9 @@ def _over_examples(a: Method, b: Method, quantity: str) -> Pair:
         _measured(left, quantity), _measured(right, quantity), len(left.rows)
     )
     p, other, effect = drawn.p, float("nan"), float("nan")
-    if left.scored:
-        gaps = left.scores - right.scores
-        spread = float(np.std(gaps, ddof=1)) if len(gaps) > 1 else 0.0
-        effect = float(np.mean(gaps)) / spread if spread else 0.0
+    if quantity == _MEANS.get(left.family) and len(left.scores) > 1:
+        effect = paired_d(left.scores, right.scores)
     # Rows of one group are not independent, as McNemar's test wants them.
     if left.family == "classes" and quantity == "accuracy" and left.groups is None:
         p, other = mcnemar(left.scores > 0, right.scores > 0), drawn.p
     return Pair(a.name, b.name, drawn.value, drawn.low, drawn.high, p, other, effect)
-
-
-def _require_same(reports: Sequence[Report]) -> None:
-    """UserError unless all runs were tested on the same examples."""
-    first = reports[0]
-    expected = _fingerprint(first)
-    for report in reports[1:]:
-        other = _fingerprint(report)
-        transforms = [one.preprocessing.transforms for one in (first, report)]
-        for name in expected.keys() & other.keys():
-            kind, _, part = name.partition(" ")
-            # Raw inputs may differ in form, such as the size of pictures, where transforms do.
-            same = kind != "input" or transforms[0][part] == transforms[1][part]
-            if same and expected[name] != other[name]:
-                raise UserError(
-                    f"{report.run}: its {report.split} examples are not those of {first.run} "
-                    f"({name} differs): only runs on the same examples can be compared"
-                )
-
-
-def _fingerprint(report: Report) -> dict[str, str]:
-    """Hashes of all raw targets and inputs of the split."""
-    count = len(report.examined)
-    hashes: dict[str, Any] = {}
-    for first in range(0, count, 256):
-        rows = np.arange(first, min(first + 256, count))
-        found = report.examined.source.read(rows, None)
-        for kind, columns in (("target", found.targets), ("input", found.inputs)):
-            for name, values in columns.items():
-                own = hashes.setdefault(f"{kind} {name}", hashlib.sha256())
-                for value in values:
-                    own.update(content(value))
-    return {"number of examples": str(count)} | {n: h.hexdigest() for n, h in hashes.items()}

@@ -75,6 +75,16 @@ def cohen_d(left: Numbers, right: Numbers) -> float:
         return float((np.mean(a) - np.mean(b)) / np.sqrt(pooled))
 
 
+def paired_d(left: Numbers, right: Numbers) -> float:
+    """Mean of left - right over its standard deviation, for values of the same units (Cohen 1988).
+
+    0 where all differences are equal; errors as of `welch`.
+    """
+    a, b = _checked(left, right)
+    spread = float(np.std(a - b, ddof=1))
+    return float(np.mean(a - b)) / spread if spread else 0.0
+
+
 def holm(p: Numbers) -> list[float]:
     """p values corrected for their number, Holm 1979 (Scandinavian Journal of Statistics).
 

@@ -13,8 +13,10 @@ import mmjax
 from mmjax.cli.compare import compare as command
 from mmjax.config import storage
 from mmjax.errors import UserError
-from mmjax.reports import contrast_page
+from mmjax.metrics.retrieval import summary_of
+from mmjax.reports import contrast, contrast_page
 from mmjax.reports.contrast import Contrast, Method, Pair, compare
+from mmjax.reports.task import Task
 from mmjax.statistics.hypotheses import cohen_d, holm, mcnemar, welch
 from mmjax.train.loop.fit import fit
 
@@ -114,7 +116,7 @@ def test_the_command_prints_verdicts_and_json(runs, capsys):
 def test_bars_join_methods_of_which_no_two_can_be_told_apart():
     nan = float("nan")
 
-    def contrast(apart):
+    def made(apart):
         methods = [Method(name, [], [], [1.0], (nan, nan)) for name in "abcd"]
         pairs = [
             Pair(a, b, 1.0, nan, nan, nan, nan, nan, corrected=float(a + b not in apart))
@@ -122,7 +124,38 @@ def test_bars_join_methods_of_which_no_two_can_be_told_apart():
         ]
         return Contrast("accuracy", "test", 3, methods, pairs)
 
-    assert contrast_page.groups(contrast(["ad", "bd"])) == [range(0, 3), range(2, 4)]
-    assert contrast_page.groups(contrast(["ab", "ac", "ad"])) == [range(1, 4)]
-    assert contrast_page.groups(contrast([])) == [range(0, 4)]
-    assert contrast_page.groups(contrast(["ab", "ac", "ad", "bc", "bd", "cd"])) == []
+    assert contrast_page.groups(made(["ad", "bd"])) == [range(0, 3), range(2, 4)]
+    assert contrast_page.groups(made(["ab", "ac", "ad"])) == [range(1, 4)]
+    assert contrast_page.groups(made([])) == [range(0, 4)]
+    assert contrast_page.groups(made(["ab", "ac", "ad", "bc", "bd", "cd"])) == []
+
+
+def test_an_effect_is_given_only_where_it_is_that_of_the_metric(runs):
+    both = [runs / "weak" / "seed-0", runs / "good" / "seed-0"]
+    (of_mean,) = compare(both, "label/accuracy", resamples=20).pairs
+    assert of_mean.left == "good" and of_mean.effect > 0
+    (of_rank,) = compare(both, "label/auroc", resamples=20).pairs
+    assert np.isnan(of_rank.effect)
+
+
+def test_queries_are_drawn_from_the_whole_gallery():
+    """A resample of both would hold its own copies, which are easier to find."""
+    random = np.random.RandomState(0)
+    first = random.randn(30, 4)
+    second = first + random.randn(30, 4)
+    records = {
+        "first": first,
+        "second": second,
+        "group": np.arange(60).reshape(30, 2),
+        "weight": np.ones(30),
+    }
+    objective = mmjax.objectives.InfoNce(modalities=("image", "text"))
+    task = Task("pairs", objective, None, records)
+    own = objective.by_query(records)
+    rows = np.repeat(np.arange(15), 2)
+    for name in ("recall_1_image", "median_rank_text"):
+        expected = summary_of(name)(own[name][rows])
+        assert contrast._measured(task, name)(rows) == expected
+    both = [own[name][rows].mean() for name in ("recall_1_image", "recall_1_text")]
+    mean = contrast._measured(task, "mean recall_1")(rows)
+    assert mean == pytest.approx(np.mean(both)) and 0 < mean < 1

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -100,13 +102,49 @@ def test_what_does_not_fit_is_refused():
         Bootstrap().interval(lambda rows: 0.0, 0)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["percentile", "BCa"])
-def test_95_percent_intervals_cover_94_to_96_percent_of_2000_planted_data_sets(method):
+def test_a_paired_difference_is_that_of_scipy():
+    left, right = np.random.default_rng(0).normal(size=(2, 40))
+    left = left + right  # so that pairs matter
+    found = Bootstrap(resamples=500, seed=3).difference(mean_of(left), mean_of(right), 40)
+    expected = scipy.stats.bootstrap(
+        (left, right),
+        lambda a, b: np.mean(a) - np.mean(b),
+        paired=True,
+        vectorized=False,
+        n_resamples=500,
+        method="percentile",
+        rng=np.random.default_rng(3),
+    ).confidence_interval
+    np.testing.assert_allclose([found.low, found.high], [expected.low, expected.high], rtol=1e-12)
+
+
+def single(rng):
     """The accuracy of a classifier that is right with probability 0.8, on 1,000 examples."""
+    return Bootstrap(), (rng.random(1000) < 0.8).astype(float), 0.8
+
+
+def stratified(rng):
+    """One that is right in 0.95 of one class and 0.65 of another, in a test set of 500 of each."""
+    right = rng.random(1000) < np.repeat([0.95, 0.65], 500)
+    return Bootstrap(strata=np.repeat([0, 1], 500)), right.astype(float), 0.8
+
+
+def grouped(rng):
+    """One that is better for some of 250 people than for others, with 4 examples of each."""
+    right = rng.random(1000) < np.repeat(rng.uniform(0.6, 1.0, 250), 4)
+    return Bootstrap(groups=np.repeat(np.arange(250), 4)), right.astype(float), 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("made", "method"),
+    [(single, "percentile"), (single, "BCa"), (stratified, "percentile"), (grouped, "percentile")],
+)
+def test_95_percent_intervals_cover_94_to_96_percent_of_2000_planted_data_sets(made, method):
     inside = 0
     for seed in range(2000):
-        right = (np.random.default_rng(seed).random(1000) < 0.8).astype(float)
-        got = Bootstrap(method=method, resamples=500, seed=seed).interval(mean_of(right), 1000)
-        inside += got.low <= 0.8 <= got.high
+        drawn, right, truth = made(np.random.default_rng(seed))
+        drawn = dataclasses.replace(drawn, method=method, resamples=500, seed=seed)
+        got = drawn.interval(mean_of(right), 1000)
+        inside += got.low <= truth <= got.high
     assert 0.94 <= inside / 2000 <= 0.96

@@ -7,14 +7,15 @@ trained again from new initial weights, and only these are tested. Late fusion a
 the tuned single modalities, with a weight that the validation split picks.
 
     python experiments/fairness.py --fast
-    python experiments/fairness.py --fsdd DIR       # folder of free-spoken-digit-dataset.tar.gz
+    python experiments/fairness.py --fsdd DIR --food DIR   # folders of the original files
 
 prints a table for each task, the tests against the best single modality and the late-fusion
 Transformer (SimBaMM's form), ranks over tasks, and what the paper asks for. It writes results.json
 and the logits of each row to runs/fairness; the same command goes on where it was stopped. Without
---fsdd the third task is left out. Figures with their command: experiments/README.md.
+--fsdd or --food their tasks are left out. Figures with their command: experiments/README.md.
 """
 
+import dataclasses
 import functools
 import itertools
 import time
@@ -22,6 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import food_table
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +43,8 @@ LATE, SIMPLE = "late fusion", "late_transformer"
 CHOSEN = ("concat", "gated", "tensor", "cross_attention", "mult", "bottleneck", SIMPLE)
 
 
-class Task(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
     """Data of one target, and what encodes them."""
 
     name: str
@@ -56,6 +59,8 @@ class Task(NamedTuple):
                 return mmjax.encoders.Cnn(features=(16,), dim=width)
             case "text":
                 return mmjax.encoders.BagOfWords(vocabulary_size=100, dim=width)
+            case "table":
+                return mmjax.encoders.TableMlp(dim=width, hidden=(width,))
         return mmjax.encoders.AudioCnn(
             sample_rate=8000, hop=0.02, mels=16, features=(8, 16), dim=width
         )
@@ -85,8 +90,8 @@ class Row(NamedTuple):
     seconds: float
 
 
-def tasks(fsdd: Path | None, steps: int) -> list[Task]:
-    """Three tasks; the last is tested on a person who is not heard in training."""
+def tasks(fsdd: Path | None, food: Path | None, steps: int) -> list[Task]:
+    """Two to four tasks; spoken_digit is tested on a person who is not heard in training."""
     found = [
         Task("digits_match", mmjax.data.DigitsMatch(word_dropout=0.05), "match", 1, steps),
         Task("digits_class", mmjax.data.DigitsClass(wrong=0.3), "digit", 10, steps),
@@ -96,6 +101,14 @@ def tasks(fsdd: Path | None, steps: int) -> list[Task]:
             manual_dir=str(fsdd), max_samples=4000, held_out="theo", image_noise=0.4, speech_noise=5
         )
         found.append(Task("spoken_digit", noisy, "digit", 10, steps))
+    if food is not None:
+        home = Path("runs/food_table")
+        if not (home / "rows.csv").exists():
+            food_table.write_table(food, home)
+        foods = food_table.table(home, fold=1)
+        foods.prepare()
+        groups: Any = foods.preprocessing().targets["food_group"]
+        found.append(Task("food", foods, "food_group", len(groups.names), steps))
     return found
 
 
@@ -131,10 +144,12 @@ def batches(task: Task) -> tuple[mmjax.Batch, dict[str, mmjax.Batch]]:
 
 def accuracy(task: Task, split: str, logits: np.ndarray) -> np.ndarray:
     """Of logits [..., example, class], for each leading index."""
-    true = batches(task)[1][split].targets[task.target].values
+    target = batches(task)[1][split].targets[task.target]
     if task.classes == 1:
-        return ((logits[..., 0] > 0) == (true > 0.5)).mean(axis=-1)
-    return (logits.argmax(axis=-1) == true).mean(axis=-1)
+        right = (logits[..., 0] > 0) == (target.values > 0.5)
+    else:
+        right = logits.argmax(axis=-1) == target.values
+    return right[..., target.mask].mean(axis=-1)
 
 
 def tune(task: Task, method: str, modalities: tuple[str, ...], trials: int, seeds: int) -> Row:
@@ -283,6 +298,7 @@ def _table(found: Mapping[str, Mapping[str, Row]], scores: Mapping[str, Any]) ->
 
 def main(
     fsdd: Path | None = None,
+    food: Path | None = None,
     fusions: tuple[str, ...] = CHOSEN,
     only: tuple[str, ...] = (),
     trials: int = 8,
@@ -295,6 +311,7 @@ def main(
 
     Args:
         fsdd: folder of free-spoken-digit-dataset.tar.gz
+        food: folder of the two tarballs of food_table.py
         fusions: names of `mmjax list`; late_transformer must be among them
         only: names of tasks, such as digits_class; by default all
         trials: of the random search, the same for every row
@@ -312,10 +329,11 @@ def main(
         raise SystemExit(
             f"expected --fusions with {SIMPLE} of {', '.join(FUSIONS)}, a trial and two seeds"
         )
-    known = [task for task in tasks(fsdd, steps) if not only or task.name in only]
+    known = [task for task in tasks(fsdd, food, steps) if not only or task.name in only]
     if not known or len(known) < len(set(only)):
         raise SystemExit(
-            f"--only {' '.join(only)}: expected digits_match, digits_class, spoken_digit"
+            f"--only {' '.join(only)}: expected digits_match, digits_class, and with "
+            "their data spoken_digit, food"
         )
     wanted = known[: 1 if fast else None]
     found = {task.name: rows(task, fusions, trials, seeds, workdir) for task in wanted}

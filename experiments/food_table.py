@@ -122,7 +122,7 @@ def main(
     manual_dir: Path,
     fast: bool = False,
     seeds: int = 3,
-    steps: int = 600,
+    steps: int = 300,
     workdir: Path = Path("runs/food_table"),
 ) -> None:
     """Train every model on every fold, and print the mean over folds; ± is that of seeds.

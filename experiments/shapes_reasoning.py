@@ -7,15 +7,16 @@ knows them. No question of the official val or test is trained on, and no questi
 six pairs of relations that no official file has: on these, composition is tested.
 
     python experiments/shapes_reasoning.py --manual-dir DIR
+    python experiments/shapes_reasoning.py --manual-dir DIR --fast    # does it run?
 
 DIR holds the files of SHAPES (shapes_data.py). The runs, results.json and attention.png are written
 to runs/shapes_reasoning; the same command goes on where it was stopped.
 
-Test accuracy of cross_attention 98.0 ± 1.8 % (3 seeds: 97.7, 96.4, 100.0); always no, the commonest
-answer, 63.4 %. On drawn questions with two relations 97.6 %; with held-out pairs of relations
-77.2 %, where always no has 74.2 %: it does not compose. 8 to 9 minutes a seed on two CPU cores that
-other work shared. After half the steps (--steps 8000) the picture alone has 63.4 ± 0.0 %, the
-question alone 56.7 ± 1.0 %, concat 59.3 ± 0.4 %: test questions are new, and their priors mislead.
+Test accuracy of cross_attention 98.0 ± 1.8 % (3 seeds: 97.7, 96.4, 100.0; val 97.9 ± 2.0); always no,
+the commonest answer, 63.4 %. On drawn questions with two relations 97.6 %; with held-out pairs of
+relations 77.2 %, where always no has 74.2 %: it does not compose. 5 minutes of CPU a seed. The
+picture alone has 63.4 ± 0.0 %, the question alone 56.7 ± 1.0 %, concat 60.4 ± 2.4 %: test questions
+are new, and their priors mislead.
 
 Before the second head and the faster positions, cross_attention had 80.9 % after 16,000 steps.
 """
@@ -108,7 +109,10 @@ def two_relations(templates: Collection[str], seed: int) -> Examples:
 
 
 def accuracies(run: Path, data: Shapes) -> dict[str, float]:
-    """On the official val and test; on test by the number of relations; then on drawn examples."""
+    """On the official val and test; on test by the number of relations; then on drawn examples.
+
+    Of the held-out pairs of relations together ("held-out pairs") and of each of them.
+    """
     test = data.official["test"]
     correct = right(run, test)
     lengths = np.array([len(one.relations) for one in test.questions])
@@ -117,7 +121,10 @@ def accuracies(run: Path, data: Shapes) -> dict[str, float]:
     scores = {"val": right(run, data.official["validation"]).mean(), "test": correct.mean()}
     scores |= {f"{n} relations": correct[lengths == n].mean() for n in range(3)}
     scores["trained pairs"] = right(run, two_relations(trained, seed=1)).mean()
-    scores["held-out pairs"] = right(run, two_relations(held_out, seed=2)).mean()
+    drawn = two_relations(held_out, seed=2)
+    composed, asked = right(run, drawn), np.array([one.template for one in drawn.questions])
+    scores["held-out pairs"] = composed.mean()
+    scores |= {pair: composed[asked == pair].mean() for pair in sorted(held_out)}
     return {name: float(value) for name, value in scores.items()}
 
 
@@ -155,8 +162,17 @@ def draw_attention(run: Path, data: Shapes, path: Path) -> None:
 
 
 def described(scores: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """A Markdown table of accuracies in percent, mean ± standard deviation over seeds."""
+    """Two Markdown tables of accuracies in percent, mean ± standard deviation over seeds.
+
+    The second is of the held-out pairs of relations, each alone.
+    """
     columns = list(next(iter(scores.values()))[0])
+    pairs = [column for column in columns if column in shapes_data.HELD_OUT]
+    first = _table(scores, [column for column in columns if column not in pairs])
+    return f"{first}\n\n{_table(scores, pairs)}"
+
+
+def _table(scores: Mapping[str, Sequence[Mapping[str, float]]], columns: Sequence[str]) -> str:
     lines = [f"| model | {' | '.join(columns)} |", "| --- " * (1 + len(columns)) + "|"]
     for name, seeds in scores.items():
         found = [spread([100 * one[column] for one in seeds]) for column in columns]
@@ -168,6 +184,7 @@ def described(scores: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
 
 def main(
     manual_dir: Path,
+    fast: bool = False,
     models: tuple[Name, ...] = get_args(Name),
     seeds: int = 3,
     steps: int = 16_000,
@@ -177,12 +194,16 @@ def main(
 
     Args:
         manual_dir: folder with the files of SHAPES
+        fast: cross_attention alone, 1 seed and 30 steps
         models: what to train
         seeds: trainings of each model
         steps: steps of each training
         workdir: the folder for the runs and the results
     """
     compilation_cache.enable()
+    if fast:
+        models, seeds, steps = ("cross_attention",), 1, 30
+        workdir = workdir.with_name(f"{workdir.name}_fast")
     data = Shapes(str(manual_dir.absolute()))
     scores: dict[str, list[dict[str, float]]] = {}
     for name in models:

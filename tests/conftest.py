@@ -66,14 +66,14 @@ install_import_hook([f"mmjax.{name}" for name in _CHECKED], "beartype.beartype")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Every fourth slow test runs, chosen by the commit; MMJAX_SLOW=all runs all."""
+    """Every sixth slow test runs, chosen by the commit; MMJAX_SLOW=all runs all."""
     if os.environ.get("MMJAX_SLOW") == "all" or any("::" in argument for argument in config.args):
         return
     slow = sorted(
         (item for item in items if item.get_closest_marker("slow")), key=lambda item: item.nodeid
     )
     for place, item in enumerate(slow):
-        if place % 4 != SEED % 4:
+        if place % 6 != SEED % 6:
             why = "slow, not of this commit: MMJAX_SLOW=all runs it"
             item.add_marker(pytest.mark.skip(reason=why))
 

@@ -5,12 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import mmjax
 from tests.test_experiments import FOLDER, load
 
 
 @pytest.fixture(scope="module")
 def fairness():
-    return load(FOLDER / "fairness.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))  # where the files beside it are
+        return load(FOLDER / "fairness.py")
 
 
 def test_every_row_gets_the_same_trials_and_as_many_of_each_width(fairness):
@@ -23,7 +26,8 @@ def test_every_row_gets_the_same_trials_and_as_many_of_each_width(fairness):
 
 def test_late_fusion_weights_are_picked_on_the_validation_split(fairness, monkeypatch):
     true = np.array([0, 1, 2, 0, 1, 2])
-    targets = {"digit": SimpleNamespace(values=true)}
+    true = np.append(true, 0)  # of an example whose target is missing
+    targets = {"digit": mmjax.Masked(true, np.arange(7) < 6)}
     split = SimpleNamespace(targets=targets)
     monkeypatch.setattr(fairness, "batches", lambda task: (None, dict.fromkeys(SPLITS, split)))
     task = fairness.Task("made up", None, "digit", 3, 1)

@@ -15,6 +15,7 @@ def calibrate(
     resamples: int = 1000,
     own: options.Own = (),
     json: bool = False,
+    csv: bool = False,
 ) -> None:
     """Calibrate a run on its validation split; mmjax predict uses it from then on.
 
@@ -30,18 +31,30 @@ def calibrate(
         data_dir: folder of the data; by default as in the training
         resamples: of the bootstrap
         json: print one JSON object instead of a table
+        csv: print CSV instead
     """
     from rich.table import Table
 
     from mmjax.evaluation.calibration import FILE
     from mmjax.reports import calibrate as reports
 
+    tables.require_one(json, csv)
     options.prepare_process(own)
     found, rows = reports.calibrate(
         run, method, alpha, checkpoint=checkpoint, data_dir=data_dir, resamples=resamples
     )
+    if csv:
+        tables.print_rows([row._asdict() for row in rows])
+        return
     if json:
-        measured = {f"{task}/{name}": value for task, name, value, _ in rows}
+        measured = {
+            f"{row.objective}/{row.quantity}": {
+                "value": row.value,
+                "low": row.low,
+                "high": row.high,
+            }
+            for row in rows
+        }
         tables.print_json({"step": found.step, "alpha": found.alpha, "test": measured})
         return
     table = Table(*reports.HEADER)

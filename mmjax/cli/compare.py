@@ -25,6 +25,7 @@ def compare(
     resamples: int = 1000,
     own: options.Own = (),
     json: bool = False,
+    csv: bool = False,
 ) -> None:
     """Compare runs on the same test examples: differences, intervals, tests and verdicts.
 
@@ -38,23 +39,28 @@ def compare(
         html: write this page too
         resamples: of the bootstrap
         json: print one JSON object instead of tables
+        csv: print the pairs as CSV instead
     """
     from rich.table import Table
 
     from mmjax.reports import contrast, contrast_page, page
 
+    tables.require_one(json, csv)
     options.require_folder("--html", html)
     options.prepare_process(own)
     found = contrast.compare(runs, metric, split, resamples)
     if html is not None:
         contrast_page.write(html, found)
         print(f"page: {html}", file=sys.stderr)
+    pairs = [dataclasses.asdict(p) | {"verdict": p.verdict} for p in found.pairs]
+    if csv:
+        tables.print_rows(pairs)
+        return
     if json:
         methods = [
             {"name": one.name, "runs": list(map(str, one.runs)), "values": list(one.values)}
             for one in found.methods
         ]
-        pairs = [dataclasses.asdict(p) | {"verdict": p.verdict} for p in found.pairs]
         content = {"metric": found.metric, "split": split, "examples": found.examples}
         tables.print_json(content | {"seeds": found.seeds, "methods": methods, "pairs": pairs})
         return

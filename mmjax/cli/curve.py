@@ -28,6 +28,7 @@ def curve(
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None,
     own: options.Own = (),
     json: bool = False,
+    csv: bool = False,
 ) -> None:
     """Train on shares of the training examples: a table and a drawing over the number of examples.
 
@@ -42,6 +43,7 @@ def curve(
         metric: of the test split; by default the first objective's first that is no loss
         out: folder of the runs and of curve.png; by default runs/curve_<name>
         json: print one JSON object instead of a table
+        csv: print CSV instead
     """
     from rich.table import Table
 
@@ -49,6 +51,7 @@ def curve(
     from mmjax.reports import learning_curve
     from mmjax.runs import folder
 
+    tables.require_one(json, csv)
     try:
         numbers = [float(share) for share in shares.split(",")]
     except ValueError:
@@ -65,8 +68,11 @@ def curve(
         made = options.experiment_of(target)
         experiment = parse(made, home, list(changes), str(target)).points[0].experiment
     metric, sizes = learning_curve.measure(experiment, home, numbers, seeds, metric)
+    rows = [size._asdict() | size.spread() for size in sizes]
+    if csv:
+        tables.print_rows([{k: v for k, v in row.items() if k != "values"} for row in rows])
+        return
     if json:
-        rows = [size._asdict() | size.spread() for size in sizes]
         tables.print_json({"metric": metric, "split": "test", "seeds": seeds, "sizes": rows})
         return
     table = Table("share", "training examples", metric, "deviation over seeds")

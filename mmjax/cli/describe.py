@@ -32,6 +32,7 @@ def describe(
     worth: bool = False,
     own: options.Own = (),
     json: bool = False,
+    csv: bool = False,
 ) -> None:
     """Show a model before it trains: modules, shapes, parameters, operations and memory.
 
@@ -39,16 +40,21 @@ def describe(
         memory: compile the training and evaluation steps to find out how much memory they need
         worth: of a finished run: what each modality costs and brings, by Shapley values
         json: print one JSON object instead of a table
+        csv: print the modules as CSV instead; with --worth the modalities
     """
     from mmjax.reports.describe import describe as measure
     from mmjax.reports.worth import worth_by_cost, worth_table
 
+    tables.require_one(json, csv)
     options.prepare_process(own)
     if worth and not target.is_dir():
         raise UserError(f"--worth: expected the folder of a finished run, got {target}")
     experiment, preprocessing = load(target, changes)
     description = measure(experiment, preprocessing, memory=memory)
     rows = worth_by_cost(target, description, experiment.model) if worth else []
+    if csv:
+        tables.print_rows([row._asdict() for row in rows or description.parts])
+        return
     if json:
         parts = [part._asdict() for part in description.parts]
         more = {"worth": [row._asdict() for row in rows]} if worth else {}

@@ -28,4 +28,4 @@ def list_parts(own: options.Own = (), json: bool = False, csv: bool = False) -> 
     for family, members in found.items() if not (json or csv) else ():
         print(family)
         for name, what in members.items():
-            print(f"  {name:<20}  {what}")
+            print(tables.wrapped(f"  {name:<20}  ", what))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from mmjax.cli import options
+from mmjax.cli import options, tables
 
 
 def report(
@@ -23,6 +23,7 @@ def report(
     resamples: int = 1000,
     calibrated: bool = True,
     own: options.Own = (),
+    json: bool = False,
 ) -> None:
     """Write a page about a run: metrics with intervals, mistakes, modalities, cost.
 
@@ -35,9 +36,11 @@ def report(
         data_dir: folder of the data; by default as in the training
         by: further columns of the table, to compare groups of its rows
         group: column of the table whose equal values, such as a person, are drawn together
-        sample: examples of analyses that need many passes, such as those of hidden modalities
+        sample: examples, drawn at random, of analyses that need many passes, such as those of
+            hidden modalities
         resamples: of the bootstrap
         calibrated: probabilities as mmjax calibrate has made them, if it has; else the model's own
+        json: print the metrics and their intervals as one JSON object too
     """
     from mmjax.errors import UserError
     from mmjax.reports.report import Report
@@ -64,8 +67,17 @@ def report(
         calibrated=calibrated,
     )
     size = made.write(page, SECTIONS)
+    words = sys.stderr if json else sys.stdout
+    if json:
+        found = {one.name: one.intervals() for one in made.tasks}
+        tables.print_json(
+            {
+                name: {metric: value._asdict() for metric, value in metrics.items()}
+                for name, metrics in found.items()
+            }
+        )
     if made.absent:
         print(f"without the data: {made.absent}", file=sys.stderr)
     elif any(task.family == "classes" for task in made.tasks):
-        print(f"probabilities: {made.probabilities}")
-    print(f"report: {page}  ({size / 1e6:.1f} MB)")
+        print(f"probabilities: {made.probabilities}", file=words)
+    print(f"report: {page}  ({size / 1e6:.1f} MB)", file=words)

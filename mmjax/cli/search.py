@@ -27,6 +27,7 @@ def search(
     checkpoint: str = "last",
     own: options.Own = (),
     json: bool = False,
+    csv: bool = False,
 ) -> None:
     """Print the nearest items of an index, or write a page that searches it without a server.
 
@@ -38,6 +39,7 @@ def search(
         run: the run that made the index, if its folder was moved
         checkpoint: that made the index
         json: print one JSON object for each item
+        csv: print CSV instead
     """
     from mmjax.data.transforms.image import ImageTransform
     from mmjax.data.transforms.text import TextTransform
@@ -45,6 +47,7 @@ def search(
     from mmjax.search import Index, page
     from mmjax.search.embedder import of_index
 
+    tables.require_one(json, csv)
     given = [one for one in (query, image, input) if one is not None]
     if len(given) > 1 or not (given or html):
         raise UserError("search: expected words, --image, --input or --html, one of them")
@@ -69,7 +72,11 @@ def search(
     read = embedder.read(modality, value)
     for remark in embedder.preprocessing.transforms[modality].remarks(read):
         print(f"{modality}: {remark}", file=sys.stderr)
-    for hit in opened.hits(embedder(modality, [read])[0], k):
+    hits = opened.hits(embedder(modality, [read])[0], k)
+    if csv:
+        tables.print_rows([hit._asdict() for hit in hits])
+        return
+    for hit in hits:
         if json:
             tables.print_json(hit._asdict())
         else:

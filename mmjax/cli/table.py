@@ -1,5 +1,6 @@
 """`mmjax table`: finished runs in one table."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ Runs = Annotated[
 def table(
     runs: Runs, /, metric: str = "match/accuracy", json: bool = False, csv: bool = False
 ) -> None:
-    """List finished runs, as Markdown: mean and spread over seeds, and what else differs.
+    """List finished runs: mean and spread over seeds, and what else differs; in a pipe as Markdown.
 
     Other files and folders, such as the summary of a sweep, are ignored.
 
@@ -24,6 +25,8 @@ def table(
         json: print one JSON object for each row instead
         csv: print CSV instead
     """
+    from rich.table import Table
+
     from mmjax.reports.summary import summarise
 
     tables.require_one(json, csv)
@@ -34,6 +37,12 @@ def table(
     if json:
         for row in rows:
             tables.print_json(dict(zip(header, row, strict=True)))
+        return
+    if sys.stdout.isatty():
+        shown = Table(*header)
+        for row in rows:
+            shown.add_row(*row)
+        tables.show(shown)
         return
     for row in [header, ["---"] * len(header), *rows]:
         print("| " + " | ".join(row) + " |")

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +28,14 @@ def show(table: Any) -> None:
     console.print(table)
 
 
+def wrapped(name: str, text: str) -> str:
+    """A name and a text, broken beside it at the terminal's width; in a pipe one line."""
+    if not sys.stdout.isatty():
+        return name + text
+    width = max(shutil.get_terminal_size().columns, len(name) + 20)
+    return textwrap.fill(text, width, initial_indent=name, subsequent_indent=" " * len(name))
+
+
 def metrics(values: Mapping[str, float], title: str) -> None:
     """Print metrics, one per line."""
     table = Table("metric", "value")
@@ -47,6 +57,12 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
     writer.writerows([["" if cell != cell else cell for cell in row] for row in rows])
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows of the same columns as CSV; nothing where there is no row."""
+    if rows:
+        print_csv(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def require_one(json: bool, csv: bool) -> None:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,18 @@ from mmjax.statistics import conformal
 
 _FEWEST = 20  # examples to fit to
 _ENOUGH = 2000  # for isotonic regression, half of which fit it
-Row = tuple[str, str, float, str]  # objective, quantity, value, interval
+
+
+class Row(NamedTuple):
+    """What was measured, with the ends of its interval."""
+
+    objective: str
+    quantity: str
+    value: float
+    low: float
+    high: float
+
+
 HEADER = ("objective", "on the test split", "value", "95 % interval")
 
 
@@ -107,8 +118,7 @@ def _of_classes(task: Task, own: Classes) -> Iterator[Row]:
         def error(rows: np.ndarray, right: Any = right, sure: Any = sure) -> float:
             return calibration_error(sure[rows], right[rows], np.ones(len(rows)))
 
-        value, low, high = drawn.interval(error, len(labels))
-        yield task.name, f"calibration error, {what}", value, page.interval(low, high)
+        yield Row(task.name, f"calibration error, {what}", *drawn.interval(error, len(labels)))
         of_truth = np.maximum(p[np.arange(len(labels)), labels], 1e-12)
         yield _row(task, f"log loss, {what}", -np.log(of_truth))
         yield _row(task, f"accuracy, {what}", right)
@@ -120,10 +130,13 @@ def _of_classes(task: Task, own: Classes) -> Iterator[Row]:
 
 def _row(task: Task, name: str, values: np.ndarray) -> Row:
     drawn = task.drawing(task.rows)
-    value, low, high = drawn.interval(lambda rows: float(np.mean(values[rows])), len(values))
-    return task.name, name, value, page.interval(low, high)
+    mean = drawn.interval(lambda rows: float(np.mean(values[rows])), len(values))
+    return Row(task.name, name, *mean)
 
 
 def listed(rows: Sequence[Row]) -> list[list[str]]:
     """The rows as texts."""
-    return [[task, name, page.number(value), ends] for task, name, value, ends in rows]
+    return [
+        [one.objective, one.quantity, page.number(one.value), page.interval(one.low, one.high)]
+        for one in rows
+    ]

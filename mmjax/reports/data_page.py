@@ -68,5 +68,6 @@ def _counts(facts: Mapping[str, Any]) -> Iterator[str]:
 def _table(values: Mapping[str, Any], count: int) -> Iterator[str]:
     yield "<table><tr>" + "".join(f"<th>{html.escape(name)}" for name in values) + "</tr>"
     for row in range(count):
-        yield "<tr>" + "".join(f"<td>{shown(rows[row])}" for rows in values.values()) + "</tr>"
+        cells = "".join(f"<td>{shown(rows[row], name)}" for name, rows in values.items())
+        yield f"<tr>{cells}</tr>"
     yield "</table>"

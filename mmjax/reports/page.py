@@ -35,8 +35,14 @@ def figure(name: str, svgs: Sequence[str], alt: str, how: str, numbers: str) -> 
     """A drawing, what it shows in a sentence, how to read it, and its numbers as a table."""
     panels = "".join(_inlined(svg, f"{name}{place}") for place, svg in enumerate(svgs))
     drawing = f'<div class="panels" role="img" aria-label="{html.escape(alt)}">{panels}</div>'
+    return framed(drawing, how, numbers)
+
+
+def framed(body: str, how: str, numbers: str, *, caption_first: bool = False) -> str:
+    """Pictures that say what they show, how to read them, and their numbers as a table."""
+    caption = f"<figcaption>{html.escape(how)}</figcaption>"
     return (
-        f"<figure>{drawing}<figcaption>{html.escape(how)}</figcaption>"
+        f"<figure>{caption + body if caption_first else body + caption}"
         f"<details><summary>Numbers</summary>{numbers}</details></figure>"
     )
 

@@ -1,5 +1,6 @@
 """The report of a run: what its sections read, computed once, and the page that they make."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
+from PIL import Image
 
 from mmjax.config import Experiment
 from mmjax.data.datasets import TableData
@@ -15,12 +17,14 @@ from mmjax.errors import UserError
 from mmjax.evaluation.calibration import Calibration
 from mmjax.evaluation.examined import Examined, Records
 from mmjax.evaluation.opened import open_run
-from mmjax.reports import page
+from mmjax.reports import page, shown
 from mmjax.reports.drawing import Drawing
 from mmjax.reports.task import Task
 from mmjax.runs import folder
 from mmjax.runs.restore import restore, step_of
 
+OWN = "the model's own, not calibrated"  # probabilities
+_SAVED = 320  # pixels of the longer side of a map's file, if it has fewer
 Write = Callable[["Report"], Iterator[str]]
 
 
@@ -48,7 +52,7 @@ class Report:
             split: train, validation or test
             checkpoint: as in `restore`
             data_dir: where the data are, by default as in the training
-            sample: examples of analyses that need many passes
+            sample: examples of analyses that need many passes, drawn at random
             by: further columns of the table, to compare groups of its rows
             group: column of the table whose equal values are drawn together; by default the one
                 that kept them in one split
@@ -59,18 +63,18 @@ class Report:
         Raises:
             UserError: not a finished run, no such split, or no such column.
         """
-        self.run, self.split, self.sample, self.figures = run, split, sample, figures
+        self.run, self.split, self.figures = run, split, figures
         self.by, self.resamples, self._drawn = by, resamples, 0
         self.experiment: Experiment = folder.require(run)
         self.restored = restore(run, checkpoint)
+        self.step = step_of(run, self.experiment, checkpoint)
         self.calibration, self._unused = None, ""
         if calibrated:
-            step = step_of(run, self.experiment, checkpoint)
-            self.calibration, self._unused = Calibration.of_step(run, step)
+            self.calibration, self._unused = Calibration.of_step(run, self.step)
         self.absent = ""
         try:
             self.opened = open_run(run, checkpoint, data_dir=data_dir)
-            self.examined = Examined(self.opened, split)
+            self.examined = Examined(self.opened, split, sample=sample)
         except FileNotFoundError as error:
             self.absent = str(error)
         else:
@@ -98,8 +102,13 @@ class Report:
         """One for each objective."""
         return [self.task(name, records) for name, records in self._whole[0].items()]
 
+    def sampled(self, name: str, records: Mapping[str, np.ndarray]) -> Task:
+        """An objective with records of the sample."""
+        groups = self._groups and [self._groups[row] for row in self.examined.rows]
+        return dataclasses.replace(self.task(name, records), groups=groups)
+
     def task(self, name: str, records: Mapping[str, np.ndarray]) -> Task:
-        """An objective with some records."""
+        """An objective with records of the split."""
         objective = self.experiment.objectives[name]
         if self.calibration is not None and name in self.calibration.classes:
             output = self.calibration.logits(name, records["output"])
@@ -112,12 +121,19 @@ class Report:
         """Which probabilities of classes are shown: raw or calibrated, and how."""
         if self.calibration is not None and self.calibration.classes:
             return self.calibration.words()
-        return "the model's own, not calibrated" + (f" ({self._unused})" if self._unused else "")
+        return OWN + (f" ({self._unused})" if self._unused else "")
 
     @property
     def count(self) -> int:
-        """Examples of analyses that need many passes."""
-        return min(self.sample, len(self.examined))
+        """Examples of the sample, on which analyses that need many passes are made."""
+        return len(self.examined.rows)
+
+    @property
+    def sample(self) -> str:
+        """How many examples the sample has, of how many, and how they were chosen."""
+        count, whole = self.count, len(self.examined)
+        few = f"{count:,} of {whole:,} examples, drawn at random with a fixed seed"
+        return few if count < whole else f"all {whole:,} examples"
 
     def inputs(self, rows: Int[np.ndarray, "row"]) -> list[dict[str, Any]]:
         """The raw modalities of some examples of the split."""
@@ -155,6 +171,24 @@ class Report:
             drawing.save(self.figures, name)
         numbers = page.table(header, rows)
         return page.figure(f"f{self._drawn}", drawing.svgs(), alt, how, numbers)
+
+    def picture(self, name: str, pixels: np.ndarray, alt: str) -> str:
+        """HTML of a map, as pixels; it is saved too, enlarged, where the user wants it."""
+        if self.figures is not None:
+            self.figures.mkdir(parents=True, exist_ok=True)
+            image = shown.image_of(pixels)
+            times = max(1, _SAVED // max(image.size))
+            size = image.width * times, image.height * times
+            image.resize(size, Image.Resampling.NEAREST).save(self.figures / f"{name}.png")
+        return shown.picture(pixels, alt)
+
+    def curve(self, name: str, series: np.ndarray, alt: str) -> str:
+        """HTML of lines; they are saved too where the user wants it."""
+        svg = shown.curve(series, alt)
+        if self.figures is not None:
+            self.figures.mkdir(parents=True, exist_ok=True)
+            (self.figures / f"{name}.svg").write_text(svg, encoding="utf-8")
+        return svg
 
     def write(self, path: Path, sections: Mapping[str, Write]) -> int:
         """Write the page; returns its bytes. A section that is empty is left out."""

@@ -21,19 +21,21 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito: for all
 
 
 def shown(value: Any, name: str = "", *, playable: bool = False) -> str:
-    """HTML of a row of a modality or target; `name` is what a picture is called for the blind."""
+    """HTML of a row of a modality or target; `name`: what pictures are called for the blind."""
     if value is None:
         return '<span class="missing">missing</span>'
     if isinstance(value, Recording):
         samples = value.samples if value.samples.ndim == 1 else value.samples.mean(axis=1)
         player = f"{_player(samples, value.sample_rate)}<br>" if playable else ""
-        return f"{player}{_curve(samples[:, None])}<br>{len(samples) / value.sample_rate:.2f} s"
+        return (
+            f"{player}{curve(samples[:, None], name)}<br>{len(samples) / value.sample_rate:.2f} s"
+        )
     if isinstance(value, np.ndarray) and value.ndim == 3 and value.dtype in (np.uint8, np.uint16):
         return picture(value, name)
     if isinstance(value, np.ndarray) and value.ndim:
         table = np.atleast_2d(value)
         shape = " x ".join(map(str, table.shape))
-        return f"{_curve(table if len(table) > 1 else table.T)}<br>{shape} numbers"
+        return f"{curve(table if len(table) > 1 else table.T, name)}<br>{shape} numbers"
     if isinstance(value, Mapping):
         return "<br>".join(html.escape(f"{key}: {cell}") for key, cell in value.items())
     text = ", ".join(value) if isinstance(value, list) else str(value)
@@ -42,15 +44,19 @@ def shown(value: Any, name: str = "", *, playable: bool = False) -> str:
 
 def picture(pixels: np.ndarray, name: str = "", side: int = _SIDE) -> str:
     """An image `[height, width, channel]` of one or three channels, of up to `side` pixels."""
-    if pixels.dtype == np.uint16:
-        pixels = (pixels / max(int(pixels.max()), 1) * 255).astype(np.uint8)
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    content, kind = io.BytesIO(), "png"
+    image, content, kind = image_of(pixels), io.BytesIO(), "png"
     if max(image.size) > side:
         image.thumbnail((side, side))
         kind = "webp"
     image.save(content, kind, quality=80)
     return f'<img alt="{html.escape(name)}" src="{_uri(f"image/{kind}", content.getvalue())}">'
+
+
+def image_of(pixels: np.ndarray) -> Image.Image:
+    """The image of 8 bits."""
+    if pixels.dtype == np.uint16:
+        pixels = (pixels / max(int(pixels.max()), 1) * 255).astype(np.uint8)
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
 def _player(samples: np.ndarray, rate: int) -> str:
@@ -74,8 +80,8 @@ def _uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _curve(series: np.ndarray) -> str:
-    """The first four channels `[step, channel]` as lines."""
+def curve(series: np.ndarray, name: str = "") -> str:
+    """The first four channels `[step, channel]` as lines; `name`: what they are."""
     step = max(1, len(series) // _POINTS)
     series = series[::step, :4].astype(np.float64)
     low, high = float(series.min(initial=0)), float(series.max(initial=0))
@@ -85,4 +91,6 @@ def _curve(series: np.ndarray) -> str:
     for colour, y in zip(COLOURS, scaled.T, strict=False):
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
         lines.append(f'<polyline fill="none" stroke="{colour}" points="{points}"/>')
-    return f'<svg width="200" height="60" viewBox="0 0 200 60">{"".join(lines)}</svg>'
+    label = html.escape(f"{name or 'a curve'}: {low:.4g} to {high:.4g}")
+    head = f'xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}"'
+    return f'<svg {head} width="200" height="60" viewBox="0 0 200 60">{"".join(lines)}</svg>'

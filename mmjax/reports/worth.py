@@ -28,7 +28,7 @@ class Worth(NamedTuple):
 
 
 def worth_by_cost(run: Path, description: Description, model: Model) -> list[Worth]:
-    """Shapley values on the first 1,000 test examples; the fusion's cost is shared by all.
+    """Shapley values on 1,000 test examples, drawn at random; the fusion's cost is shared by all.
 
     Raises:
         MissingFileError: the data of the run are not there.

@@ -1,7 +1,15 @@
 """The same tables as JSON and as CSV."""
 
+import contextlib
 import csv
+import fcntl
 import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
 
 import pytest
 
@@ -9,6 +17,7 @@ from mmjax.cli.evaluate import evaluate
 from mmjax.cli.list import list_parts
 from mmjax.cli.table import table
 from mmjax.cli.tables import print_csv
+from mmjax.config.registry import FAMILIES
 from mmjax.errors import UserError
 from tests.config.experiments import small
 from tests.reports.test_summary import fake
@@ -47,3 +56,37 @@ def test_metrics_as_csv(finished, capsys):
     assert float(dict(listed)["match/accuracy"]) == metrics["match/accuracy"]
     print_csv(("a",), [(float("nan"),)])
     assert capsys.readouterr().out == 'a\n""\n'
+
+
+def test_at_80_columns_no_name_is_cut(tmp_path):
+    """In a terminal: a pseudo-terminal of 80 columns."""
+    long = "a_folder_with_a_name_that_is_longer_than_a_column_of_a_narrow_table"
+    runs = [fake(tmp_path / f"{long}_{n}", small(seed=n, steps=n + 5), 0.5) for n in (0, 1)]
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from mmjax.cli.list import list_parts\n"
+        "from mmjax.cli.table import table\n"
+        "list_parts()\n"
+        "table(tuple(map(Path, sys.argv[1:])))\n"
+    )
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *runs],
+        stdout=child,
+        stderr=subprocess.DEVNULL,
+        env=environment | {"TERM": "dumb"},
+    )
+    os.close(child)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux: nobody writes any more
+        while part := os.read(parent, 65536):
+            shown += part
+    assert process.wait() == 0
+    lines = shown.decode().splitlines()
+    assert max(map(len, lines)) <= 80
+    for members in FAMILIES.values():
+        assert all(any(line.startswith(f"  {name} ") for line in lines) for name in members)
+    assert "match/accuracy" in "".join(line.strip("│┃ ") for line in lines).replace(" ", "")

@@ -45,8 +45,7 @@ def test_predictions_are_calibrated_and_have_sets(run):
         assert one["set"] == [name for name, x in p.items() if 1 - x <= own.limits[0]]
     raw = [one["label"] for one in Predictor(run, calibrated=False)(rows)]
     assert raw == plain
-    names = [name for _, name, _, _ in measured]
-    values = dict(zip(names, [value for _, _, value, _ in measured], strict=True))
+    values = {row.quantity: row.value for row in measured}
     assert values["accuracy, before"] == values["accuracy, after"] > 0.9
     # 150 examples fit the sets: the coverage of a calibration varies by about 0.03.
     assert values["coverage of the sets"] > 0.7 and values["log loss, after"] < 1

@@ -1,5 +1,6 @@
 """Runs on the same examples, made of one trained run and one that has hardly begun."""
 
+import csv
 import dataclasses
 import itertools
 import json
@@ -111,6 +112,9 @@ def test_the_command_prints_verdicts_and_json(runs, capsys):
     command(both, resamples=20, json=True)
     found = json.loads(capsys.readouterr().out)
     assert found["pairs"][0]["verdict"] == "good is better" and not found["seeds"]
+    command(both, resamples=20, csv=True)
+    (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert (row["left"], row["right"], row["verdict"]) == ("good", "weak", "good is better")
 
 
 def test_bars_join_methods_of_which_no_two_can_be_told_apart():

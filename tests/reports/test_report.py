@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -15,12 +16,16 @@ from mmjax.errors import UserError
 from mmjax.io import json_file
 from mmjax.reports.report import Report
 from mmjax.reports.sections import SECTIONS
+from mmjax.reports.sections.attention import attention
+from mmjax.reports.sections.attributions import attributions
+from mmjax.reports.sections.modalities import modalities
 from mmjax.reports.sections.robustness import area
-from mmjax.reports.sections.slices import _groups
+from mmjax.reports.sections.slices import _groups, _unread
 from mmjax.reports.task import Task
 from mmjax.statistics.information import counted, decompose
 from mmjax.train.loop.fit import fit
 from tests.data.tables.made import made
+from tests.reports.pages import names_of_pictures
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -45,8 +50,8 @@ def test_every_figure_has_its_numbers_a_name_and_a_file(written):
     for title in ("Metrics", "Classes", "Examples", "Modalities", "Missing and noisy", "Cost"):
         assert f">{title}" in text
     count = text.count("<figure>")
-    assert count == text.count("<details>") == text.count('role="img"') == 7
-    assert all(len(name) > 20 for name in re.findall(r'role="img" aria-label="([^"]*)"', text))
+    assert count == text.count("<details>") == 8
+    assert all(len(name) > 9 for name in names_of_pictures(text))
     names = {file.name for file in figures.iterdir()}
     assert {"label_confusion.png", "label_confusion.svg", "label_robustness_2.png"} <= names
     assert "<script" not in text and "src=" not in text.replace('src="data:', "")
@@ -73,7 +78,7 @@ def test_a_planted_synergy_is_seen(written):
     worth = {}
     for names in ((), ("vision",), ("touch",), ("vision", "touch")):
         keep = {name: everything & (name in names) for name in ("vision", "touch")}
-        found = report.examined.changed(400, keep)
+        found = report.examined.changed(keep)
         worth[names] = report.task("label", found["label"]).worth(found["label"])
     both = worth.pop(("vision", "touch"))
     assert both > 0.9 and max(worth.values()) < 0.62
@@ -83,23 +88,24 @@ def test_a_planted_synergy_is_seen(written):
     assert float(rows["all modalities - none"]) == pytest.approx(both - worth[()], abs=1e-3)
     from mmjax.reports.sections.information import clustered
 
-    symbols = clustered(report, 400)
+    symbols = clustered(report)
     (task,) = report.tasks
-    bits = decompose(counted(symbols["vision"], symbols["touch"], task.labels))
+    drawn = task.labels[report.examined.rows]
+    bits = decompose(counted(symbols["vision"], symbols["touch"], drawn))
     assert bits.synergistic > 0.6 and max(bits[:3]) < 0.1
 
 
 def test_noise_and_hidden_modalities_change_only_what_they_should(written):
     report, _, _ = written
     (task,) = report.tasks
-    as_is = report.examined.changed(400)["label"]["output"]
-    np.testing.assert_array_equal(as_is, task.records["output"])
+    as_is = report.examined.changed()["label"]["output"]
+    np.testing.assert_array_equal(as_is, task.records["output"][report.examined.rows])
     order = np.arange(400)
-    half = report.examined.changed(400, {"touch": order >= 200})["label"]["output"]
+    half = report.examined.changed({"touch": order >= 200})["label"]["output"]
     np.testing.assert_array_equal(half[200:], as_is[200:])
     assert np.all(half[:200] != as_is[:200])
-    noisy = report.examined.changed(130, noise={"touch": 0.5})["label"]["output"]
-    assert len(noisy) == 130 and np.all(noisy != as_is[:130])
+    noisy = report.examined.changed(noise={"touch": 0.5})["label"]["output"]
+    assert len(noisy) == 400 and np.all(noisy != as_is)
     assert area([0.0, 1.0, 2.0], [1.0, 0.5, 0.5]) == pytest.approx(0.625)
 
 
@@ -174,10 +180,13 @@ def three(tmp_path_factory):
 def test_three_examples_of_one_class_and_a_modality_that_is_always_missing(three, tmp_path):
     report = Report(three / "run", resamples=20, by=("shop",), group="shop")
     report.write(tmp_path / "page.html", SECTIONS)
+    groups = report.sampled("kind", report.examined.changed()["kind"]).groups
+    assert [*report.examined.rows] != [0, 1, 2]
+    assert groups == [report.cells(["shop"])["shop"][row] for row in report.examined.rows]
     text = tmp_path / "page.html"
     text = text.read_text()
     # The one token of the table looks at the learned token alone.
-    looked = text[text.index("Where the fusion looks</h2>") :]
+    looked = text[text.index("The share of each modality</p>") :]
     row = looked[looked.index("<tbody>") : looked.index("</tr>", looked.index("<tbody>"))]
     assert re.findall(r">([^<>]+)</td>", row) == ["0", "0", "0"]
     assert "note is missing in every example: it adds nothing here." in text
@@ -188,6 +197,18 @@ def test_three_examples_of_one_class_and_a_modality_that_is_always_missing(three
     assert "<b>green" not in text and ">shop<" in text
     with pytest.raises(UserError, match="no column 'street'"):
         Report(three / "run", by=("street",))
+
+
+def test_words_are_marked_with_what_they_add_and_how_they_are_looked_at(three):
+    report = Report(three / "run", "validation")
+    for one in (attributions, attention):
+        text = "".join(one(report))
+        card = text.split("<div class=card>")[1]
+        words = re.findall(r'class="word"[^>]*>(.*?) <small>([^<]+)</small>', card)
+        assert next(word for word, _ in words if word in ("so", "red", "$")) == "so"
+        assert all(re.fullmatch(r"[+-]\S+( \(\S+\))?", number) for _, number in words)
+        assert re.search(r"<td[^>]*>note</td><td[^>]*>(so|red|blue)</td>", text)
+    assert "others" not in text and text.count("<figure>") == 1
 
 
 def test_a_run_without_its_data_says_so_and_shows_what_it_knows(three, tmp_path):
@@ -209,6 +230,21 @@ def test_numbers_become_quarters_and_names_stay():
     quarters = _groups([float(i) for i in range(100)] + [None])
     assert quarters.count("0 to 24.75") == 25 and quarters[-1] == "(empty)"
     assert _groups([f"name {i}" for i in range(50)]) == []
+    sites = [f"site {i}" for i in range(25) for _ in range(5 + i)]
+    assert len(set(_groups(sites))) == 21 and _groups(sites)[0] == "(other)"
+    (said,) = _unread({"site": sites, "street": [f"street {i}" for i in range(50)]})
+    assert said.startswith("<p>street: 50 different values, none of which 5 examples have")
+
+
+def test_of_seven_modalities_the_subsets_that_were_measured_are_named():
+    names, asked = tuple("abcdefg"), []
+    report = Report.__new__(Report)
+    examined = SimpleNamespace(modalities=names, rows=np.arange(3), changed=asked.append)
+    present = dict.fromkeys(names, np.ones(3, bool))
+    report.__dict__ |= {"absent": "", "examined": examined, "_whole": ({}, present), "tasks": []}
+    (said,) = modalities(report)
+    assert len({tuple(name for name in names if keep[name].any()) for keep in asked}) == 16
+    assert "7 modalities have 128 subsets" in said and "here only 16 were" in said
 
 
 def test_all_right_still_has_an_interval():

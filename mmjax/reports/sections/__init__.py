@@ -9,15 +9,19 @@ from mmjax.reports.sections.curves import curves
 from mmjax.reports.sections.data import data
 from mmjax.reports.sections.examples import examples
 from mmjax.reports.sections.information import information
+from mmjax.reports.sections.labels import labels
 from mmjax.reports.sections.metrics import metrics
 from mmjax.reports.sections.modalities import modalities
 from mmjax.reports.sections.numbers import numbers
 from mmjax.reports.sections.robustness import robustness
 from mmjax.reports.sections.slices import slices
+from mmjax.reports.sections.trained import trained
 
 SECTIONS: dict[str, Write] = {
+    "What was trained": trained,
     "Metrics": metrics,
     "Classes": classes,
+    "Labels": labels,
     "Numbers": numbers,
     "Examples": examples,
     "Groups of examples": slices,

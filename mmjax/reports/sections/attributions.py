@@ -8,40 +8,41 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmjax.data.transforms.table import TableTransform
-from mmjax.data.transforms.text import TextTransform
-from mmjax.evaluation.attribution import STEPS, Attribution, attribute, randomised, similarity
+from mmjax.data.transforms.audio import AudioTransform
+from mmjax.evaluation.attribution import (
+    SOUND,
+    STEPS,
+    Attribution,
+    attribute,
+    randomised,
+    similarity,
+)
+from mmjax.evaluation.examined import drawn
 from mmjax.reports import page
-from mmjax.reports.drawing import diverging
+from mmjax.reports.attributed import attributed
 from mmjax.reports.report import Report
-from mmjax.reports.shown import picture, shown
 from mmjax.reports.task import Task
 from mmjax.types import Batch, Outputs
 
 _SHOWN = 6
-_LARGEST = 5  # cells of a table of numbers
 
 
 def attributions(report: Report) -> Iterator[str]:
     """Cards of some examples for each objective of classes or numbers."""
+    hears = any(isinstance(x, AudioTransform) for x in report.preprocessing.transforms.values())
+    path = SOUND if hears else {"steps": STEPS}
     for task in [] if report.absent else report.tasks:
         if task.family not in ("classes", "numbers") or not len(task.rows):
             continue
-        places = np.unique(np.linspace(0, len(task.rows) - 1, _SHOWN).astype(int))
+        places = np.sort(drawn(len(task.rows), _SHOWN))
         rows = task.rows[places]
         batch = batch_of(report, rows)
         score = _score(task, places)
         model, variables, _ = report.restored
-        found = attribute(model, variables, batch, score)
-        other = attribute(model, randomised(model, batch), batch, score)
+        found = attribute(model, variables, batch, score, **path)
+        other = attribute(model, randomised(model, batch), batch, score, **path)
         yield f"<h3>{html.escape(task.name)}</h3>"
-        yield page.paragraph(
-            "Blue parts speak for the prediction, orange ones against it; the numbers of all parts "
-            f"sum to the difference to an empty input (integrated gradients, {STEPS} steps). The "
-            "second picture or line shows how strongly the prediction reacts to small changes "
-            "(absolute input gradients)."
-        )
-        yield page.cards(_cards(report, task, places, batch, found))
+        yield _maps(report, task, places, batch, found, path["steps"])
         yield _sums(rows, found)
         alike = similarity(found, other)
         yield page.table(
@@ -80,69 +81,38 @@ def _score(task: Task, places: np.ndarray) -> Any:
     return score
 
 
-def _cards(
-    report: Report, task: Task, places: np.ndarray, batch: Batch, found: Attribution
-) -> Iterator[str]:
+def _maps(
+    report: Report, task: Task, places: np.ndarray, batch: Batch, found: Attribution, steps: int
+) -> str:
+    """The figure: a card for each example, and the strongest parts of its modalities."""
+    cards, rows = [], []
     raw = report.inputs(task.rows[places])
     for i, (place, inputs) in enumerate(zip(places, raw, strict=True)):
         said, true = task.said(int(place))
-        parts = [f"<strong>{html.escape(said)}</strong><br>true: {html.escape(true)}"]
+        example = int(task.rows[place])
+        body = [f"<strong>{html.escape(said)}</strong><br>true: {html.escape(true)}"]
         for name, value in inputs.items():
-            integrated, gradient = found.integrated[name][i], found.gradient[name][i]
-            mask = np.asarray(batch.inputs[name].mask)[i]
-            body = _shown(report, name, value, batch, i, mask, integrated, gradient)
-            parts.append(f"<small>{html.escape(name)}</small><br>{body}")
-        yield "<br>".join([*parts, f"<small>example {task.rows[place]}</small>"])
-
-
-def _shown(
-    report: Report,
-    name: str,
-    value: Any,
-    batch: Batch,
-    row: int,
-    mask: np.ndarray,
-    integrated: np.ndarray,
-    gradient: np.ndarray,
-) -> str:
-    if value is None:
-        return shown(None)
-    transform = report.preprocessing.transforms[name]
-    if isinstance(transform, TextTransform):
-        words = transform.vocabulary()
-        numbers = np.asarray(batch.inputs[name].values)[row][mask]
-        texts = [words[n] if n < len(words) else str(n) for n in numbers]
-        return marked(texts, integrated[mask]) + "<br>" + marked(texts, gradient[mask])
-    if isinstance(transform, TableTransform):
-        names = [column.name for column in transform.columns]
-        order = np.argsort(-np.abs(integrated))[:_LARGEST]
-        texts = [f"{names[i]} = {value.get(names[i])}" for i in order]
-        return marked(texts, integrated[order], "<br>")
-    if integrated.ndim == 2 and np.asarray(value).ndim == 3:
-        maps = picture(diverging(integrated), f"attributions of the {name}")
-        maps += " " + picture(diverging(gradient), f"gradients of the {name}")
-        return f"{shown(value, name)} {maps}"
-    both = np.stack([_coarse(x) for x in (integrated, gradient)], axis=1)
-    return shown(both / np.maximum(np.abs(both).max(axis=0), 1e-12))
-
-
-def _coarse(values: np.ndarray, most: int = 100) -> np.ndarray:
-    """A line of at most 100 sums."""
-    flat = values.reshape(len(values), -1).sum(axis=1)
-    parts = np.array_split(flat, min(most, len(flat)))
-    return np.array([part.sum() for part in parts])
-
-
-def marked(texts: list[str], values: np.ndarray, between: str = " ") -> str:
-    """Words on colours, with their numbers: blue above 0, orange below."""
-    top = max(float(np.abs(values).max(initial=0)), 1e-12)
-    found = []
-    for text, value in zip(texts, values, strict=True):
-        rgb = "0,114,178" if value > 0 else "213,94,0"
-        style = f"background:rgba({rgb},{0.6 * abs(value) / top:.2f})"
-        number = f"<small>{value:+.2f}</small>"
-        found.append(f'<span class="word" style="{style}">{html.escape(text)} {number}</span>')
-    return between.join(found)
+            one = attributed(report, f"{task.name}_example_{example}", name, value, batch, i, found)
+            body.append(f"<small>{html.escape(name)}</small><br>{one.body}")
+            rows += [(example, name, *row) for row in one.strongest()]
+        cards.append("<br>".join([*body, f"<small>example {example}</small>"]))
+    how = (
+        f"{len(places)} of {len(task.rows):,} examples, drawn at random. Blue parts speak for the "
+        "prediction, orange ones against it; the numbers of all parts sum to the difference to an "
+        f"empty input (integrated gradients, {steps} steps). The second picture or line, and the "
+        "number in brackets, show how strongly the prediction reacts to small changes (absolute "
+        "input gradients)."
+    )
+    if any(isinstance(x, AudioTransform) for x in report.preprocessing.transforms.values()):
+        how += (
+            " Sounds: time from left to right, low frequencies below; the power in decibels, the "
+            "integrated gradients of the short-time Fourier coefficients, and those of small "
+            "changes. These are coefficients of the samples that the model reads, not of a "
+            "spectrogram within it."
+        )
+    header = ("example", "modality", "part", "integrated gradients", "input gradient")
+    numbers = page.table(header, rows, "The strongest parts")
+    return page.framed(page.cards(cards), how, numbers, caption_first=True)
 
 
 def _sums(rows: np.ndarray, found: Attribution) -> str:

@@ -22,9 +22,9 @@ def cost(report: Report) -> Iterator[str]:
     if stored.is_file():
         facts.append(("minutes of training", float(json_file.read(stored)["training_minutes"])))
     if not report.absent:
-        report.examined.changed(report.count)  # compiled, and read
+        report.examined.changed()  # compiled, and read
         begin = time.perf_counter()
-        report.examined.changed(report.count)
+        report.examined.changed()
         speed = report.count / (time.perf_counter() - begin)
         facts.append(("examples / s of evaluation, on this machine", round(speed)))
         memory = report.examined.memory()

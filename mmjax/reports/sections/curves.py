@@ -1,6 +1,6 @@
-"""Loss and first metric over the steps of the training."""
+"""Loss, and the first metric of each objective, over the steps of the training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mmjax.reports import page
@@ -19,7 +19,7 @@ def curves(report: Report) -> Iterator[str]:
         yield page.paragraph("The run has no log of its training.")
         return
     known = dict.fromkeys(name for record in records for name in record)
-    names = ["loss", *(name for name in known if name.endswith("/accuracy"))][:3]
+    names = ["loss", *filter(None, (_first(known, one) for one in report.experiment.objectives))]
     drawing, rows = Drawing(len(names)), []
     for axes, name in zip(drawing.axes, names, strict=True):
         for place, split in enumerate(("train", "validation")):
@@ -36,3 +36,9 @@ def curves(report: Report) -> Iterator[str]:
     how = "A validation loss that rises while the training loss falls is overfitting."
     header = ("quantity", "split", "step", "value")
     yield report.figure("curves", drawing, alt, how, header, rows)
+
+
+def _first(known: Iterable[str], objective: str) -> str | None:
+    """The first quantity of an objective that was logged, beside its loss."""
+    own = (name for name in known if name.startswith(f"{objective}/") and name.count("/") == 1)
+    return next((name for name in own if not name.endswith(("/loss", "/invalid"))), None)

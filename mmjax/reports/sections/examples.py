@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mmjax.evaluation.examined import drawn
 from mmjax.objectives.pairs import Pairs
 from mmjax.reports import page
 from mmjax.reports.report import Report
@@ -13,6 +14,7 @@ from mmjax.reports.shown import shown
 from mmjax.reports.task import Task
 
 _SHOWN = 8
+_QUERIES = 100  # that are tried
 
 
 def examples(report: Report) -> Iterator[str]:
@@ -55,17 +57,24 @@ def _searches(report: Report, task: Task, named: tuple[str, ...]) -> Iterator[st
     first, second = (task.records[name][task.rows] for name in ("first", "second"))
     names = named or report.examined.modalities
     for gallery, query, searched, asked in ((first, second, *names), (second, first, *names[::-1])):
-        found, some = [], np.unique(np.linspace(0, len(query) - 1, 100).astype(int))
+        found, some = [], np.sort(drawn(len(query), _QUERIES))
         best = (query[some] @ gallery.T).argmax(axis=1)
         group = task.records["group"][task.rows]
         wrong = (group[some] != group[best]).any(axis=1)
         for i, j in list(zip(some[wrong], best[wrong], strict=True))[:_SHOWN]:
             own, other = report.inputs(task.rows[[i, j]])
             parts = (("asked", own[asked]), ("found", other[searched]), ("right", own[searched]))
-            found.append("<br>".join(f"<small>{n}</small><br>{_value(n, x)}" for n, x in parts))
+            bodies = (
+                f"<small>{what}</small><br>{shown(value, f'what was {what}', playable=True)}"
+                for what, value in parts
+            )
+            found.append("<br>".join(bodies))
+        few = f", drawn at random of {len(query):,}," if len(some) < len(query) else ""
         right = 1 - float(np.mean(wrong))
         yield f"<h4>{html.escape(searched)} by {html.escape(asked)}</h4>"
-        yield page.paragraph(f"Of {len(some)} queries {right:.0%} find what belongs to them first.")
+        yield page.paragraph(
+            f"Of {len(some)} queries{few} {right:.0%} find what belongs to them first."
+        )
         yield page.cards(found)
 
 

@@ -34,13 +34,16 @@ def information(report: Report) -> Iterator[str]:
     tasks = [task for task in tasks if len(task.names) <= _MOST and len(set(task.labels)) > 1]
     if len(names) < 2 or not tasks:
         return
-    symbols = clustered(report, report.count)
+    symbols = clustered(report)
+    every = list(itertools.combinations(names, 2))
+    pairs = every[:_PAIRS]
+    if len(pairs) < len(every):
+        yield page.paragraph(f"Of {len(every)} pairs of modalities the first {_PAIRS} are shown.")
     for task in tasks:
-        rows = task.rows[task.rows < report.count]
-        labels = task.records["target"][rows].astype(np.int64)
+        rows = np.flatnonzero(np.isin(report.examined.rows, task.rows))  # places in the sample
+        labels = task.records["target"][report.examined.rows[rows]].astype(np.int64)
         if not rows.size:
             continue
-        pairs = list(itertools.combinations(names, 2))[:_PAIRS]
         found = {}
         for a, b in pairs:
             one, other = symbols[a][rows], symbols[b][rows]
@@ -50,8 +53,8 @@ def information(report: Report) -> Iterator[str]:
         yield _figure(report, task.name, found, len(rows))
 
 
-def clustered(report: Report, count: int) -> dict[str, np.ndarray]:
-    """The cluster of each of the first examples, by modality; the last one is missing."""
+def clustered(report: Report) -> dict[str, np.ndarray]:
+    """The cluster of each example of the sample, by modality; the last one is missing."""
     from sklearn.cluster import KMeans
 
     model, variables, _ = report.restored
@@ -60,11 +63,12 @@ def clustered(report: Report, count: int) -> dict[str, np.ndarray]:
     def embed(inputs: dict) -> dict:
         return model.apply(variables, inputs, train=False, method=model.embed)  # type: ignore[return-value]
 
-    parts = [jax.device_get(embed(b.inputs)) for b in report.examined.batches(count)]
+    parts = [jax.device_get(embed(b.inputs)) for b in report.examined.batches]
+    count = report.count
     vectors = {n: np.concatenate([p[n] for p in parts])[:count] for n in report.examined.modalities}
     symbols = {}
     for name, own in vectors.items():
-        there = report.present[name][:count]
+        there = report.present[name][report.examined.rows]
         symbols[name] = np.full(count, CLUSTERS)
         different = len(np.unique(own[there], axis=0))
         if different:

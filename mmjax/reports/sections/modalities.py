@@ -28,21 +28,21 @@ def modalities(report: Report) -> Iterator[str]:
         elif share < 1:
             yield page.paragraph(f"{name} is present in {share:.1%} of the examples.")
     if len(names) > _MOST:
-        yield page.paragraph(
-            f"{len(names)} modalities have {2 ** len(names):,} subsets: shown are each alone and "
-            "each left out; Shapley values are not computed."
-        )
         parts = [frozenset(), *(frozenset({n}) for n in names)]
         parts += [frozenset(names) - {n} for n in names] + [frozenset(names)]
+        yield page.paragraph(
+            f"{len(names)} modalities have {2 ** len(names):,} subsets. All are measured of up to "
+            f"{_MOST} modalities; here only {len(parts)} were: none, each alone, each left out, "
+            "and all. Shapley values and interactions need every subset and were not computed."
+        )
     else:
         parts = subsets(names)
-    count = report.count
     measured = shown(report, parts)
     for task in report.tasks:
         if task.family == "pairs":
             yield page.paragraph(f"{task.name} compares two modalities: it needs both.")
             continue
-        tasks = {part: report.task(task.name, found[task.name]) for part, found in measured.items()}
+        tasks = {p: report.sampled(task.name, found[task.name]) for p, found in measured.items()}
         values = {part: one.worth(one.records) for part, one in tasks.items()}
         yield f"<h3>{page.html.escape(task.name)}</h3>"
         rows = [
@@ -51,7 +51,7 @@ def modalities(report: Report) -> Iterator[str]:
         ]
         # What has an interval is a mean over examples.
         header = ("visible", task.worth_name, f"95 % interval of the {task.score_name}")
-        title = f"The first {count:,} examples with only these modalities visible"
+        title = f"With only these modalities visible: {report.sample}"
         yield page.table(header, rows, title)
         if any(math.isnan(value) for value in values.values()):
             yield page.paragraph(
@@ -62,10 +62,10 @@ def modalities(report: Report) -> Iterator[str]:
 
 
 def shown(report: Report, parts: Iterable[frozenset[str]]) -> dict[frozenset[str], Any]:
-    """The records of the first examples with only some modalities visible, {part: records}."""
+    """The records of the sample with only some modalities visible, {part: records}."""
     names, count = report.examined.modalities, report.count
     return {
-        part: report.examined.changed(count, {name: np.full(count, name in part) for name in names})
+        part: report.examined.changed({name: np.full(count, name in part) for name in names})
         for part in parts
     }
 
@@ -81,7 +81,7 @@ def worth(report: Report) -> Iterator[tuple[str, str, dict[str, float]]]:
     measured = shown(report, subsets(names))
     for task in report.tasks:
         if task.family != "pairs":
-            found = {p: report.task(task.name, one[task.name]) for p, one in measured.items()}
+            found = {p: report.sampled(task.name, one[task.name]) for p, one in measured.items()}
             values = {part: one.worth(one.records) for part, one in found.items()}
             yield task.name, task.worth_name, shapley(values)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mmjax.evaluation.examined import drawn
 from mmjax.reports import page
 from mmjax.reports.drawing import Drawing, line
 from mmjax.reports.report import Report
@@ -20,7 +21,7 @@ def numbers(report: Report) -> Iterator[str]:
         yield f"<h3>{page.html.escape(task.name)}</h3>"
         predicted, true = task.numbers
         residuals = predicted - true
-        some = np.unique(np.linspace(0, len(true) - 1, _DOTS).astype(int))
+        some = drawn(len(true), _DOTS)
         drawing = Drawing(2)
         left, right = drawing.axes
         ends = [float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))]
@@ -40,7 +41,11 @@ def numbers(report: Report) -> Iterator[str]:
             mean = float(np.mean(residuals[part]))
             span = f"true {true[part].min():.4g} to {true[part].max():.4g}"
             rows.append((f"mean residual, fifth {place}", span, mean))
-        few = f" ({len(some):,} of {len(true):,} examples as dots)" if len(some) < len(true) else ""
+        few = (
+            f" ({len(some):,} of {len(true):,} examples, drawn at random, as dots)"
+            if len(some) < len(true)
+            else ""
+        )
         yield report.figure(
             f"{task.name}_residuals",
             drawing,

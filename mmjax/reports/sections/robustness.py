@@ -1,17 +1,20 @@
 """What happens when a modality goes missing more often, or is disturbed more."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mmjax.data.transforms.table import TableTransform
+from mmjax.data.transforms.text import TextTransform
 from mmjax.reports import page
 from mmjax.reports.drawing import Drawing, line
 from mmjax.reports.report import Report
 from mmjax.reports.task import Task
 
 RATES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of examples in which a modality is hidden
-NOISE = (0.0, 0.25, 0.5, 1.0, 2.0)  # standard deviations; of words the share that is hidden
-WORDS = (0.0, 0.1, 0.25, 0.5, 0.9)
+NOISE = (0.0, 0.25, 0.5, 1.0, 2.0)  # standard deviations
+SHARES = (0.0, 0.1, 0.25, 0.5, 0.9)  # of words that are hidden, of categories from other examples
 
 
 def area(at: Sequence[float], values: Sequence[float]) -> float:
@@ -27,19 +30,16 @@ def robustness(report: Report) -> Iterator[str]:
     order = np.random.default_rng(0).permutation(count)  # the hidden ones stay hidden
     missing, noisy, levels = {}, {}, {}
     for name in names:
-        missing[name] = [
-            report.examined.changed(count, {name: order >= rate * count}) for rate in RATES
-        ]
-        is_words = report.examined.batches(count)[0].inputs[name].values.dtype.kind in "iu"
-        levels[name] = WORDS if is_words else NOISE
-        noisy[name] = [report.examined.changed(count, noise={name: x}) for x in levels[name]]
+        missing[name] = [report.examined.changed({name: order >= rate * count}) for rate in RATES]
+        levels[name] = NOISE if _has_numbers(report, name) else SHARES
+        noisy[name] = [report.examined.changed(noise={name: x}) for x in levels[name]]
     for task in report.tasks:
         if not len(task.rows):
             continue
         yield f"<h3>{page.html.escape(task.name)}</h3>"
         worth = lambda found, task=task: [task.worth(one[task.name]) for one in found]  # noqa: E731
         both = {
-            "noise, or share of words hidden": {
+            "noise, or share of words or categories": {
                 name: (levels[name], worth(found)) for name, found in noisy.items()
             },
             "missing rate": {name: (RATES, worth(found)) for name, found in missing.items()},
@@ -49,27 +49,38 @@ def robustness(report: Report) -> Iterator[str]:
         yield _figure(report, task, both)
 
 
+def _has_numbers(report: Report, name: str) -> bool:
+    """Whether noise can be added: neither words nor a table of categories alone."""
+    transform = report.preprocessing.transforms[name]
+    if isinstance(transform, TableTransform):
+        return 0 in transform.categories
+    return not isinstance(transform, TextTransform)
+
+
 def _figure(report: Report, task: Task, both: dict[str, dict]) -> str:
-    drawing, rows = Drawing(len(both)), []
-    areas: dict[str, float] = {}
+    drawing, rows, lowest = Drawing(len(both)), [], []
     for axes, (title, curves) in zip(drawing.axes, both.items(), strict=True):
+        areas: dict[str, float] = {}
         for place, (name, (at, values)) in enumerate(curves.items()):
             axes.plot(at, values, marker="o", markersize=3, label=name, **line(place))
-            size = area(at, values)
-            areas[name] = size
+            areas[name] = area(at, values)
             rows += [(name, title, float(x), y) for x, y in zip(at, values, strict=True)]
-            rows.append((name, f"{title}: area", "mean height", size))
+            rows.append((name, f"{title}: area", "mean height", areas[name]))
         axes.set(xlabel=title, ylabel=task.worth_name)
+        known = {name: size for name, size in areas.items() if not math.isnan(size)}
+        if known:
+            least = min(known, key=lambda name: known[name])
+            lowest.append(f"against {title} the curve of {least} is lowest, {known[least]:.3g}")
     drawing.legend()
-    worst = min(areas, key=lambda name: (areas[name] != areas[name], areas[name]))
     return report.figure(
         f"{task.name}_robustness",
         drawing,
-        f"Curves of {task.worth_name} against {' and '.join(both)} of each modality; {worst} "
-        "matters most",
-        f"The first {report.count:,} examples. A flat curve: the model does without this modality, "
-        "or stands its noise. Noise is in standard deviations of the training data; the area is "
-        "the mean height of a curve.",
+        "; ".join([f"Curves of {task.worth_name} of each modality", *lowest]),
+        f"Measured on {report.sample}. A flat curve: the model does without this modality, or "
+        "stands its disturbance. Numbers get noise in standard deviations of the training data; "
+        "words are hidden; categories of a table become those of other examples, and beside "
+        "numbers the share of these cells is the noise, at most 1. The area is the mean height of "
+        "a curve.",
         ("modality", "disturbance", "at", task.worth_name),
         rows,
     )

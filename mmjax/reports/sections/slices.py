@@ -1,6 +1,7 @@
 """The score by groups of examples, worst first: classes, modalities, columns of the table."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from mmjax.reports.report import Report
 from mmjax.reports.task import Task
 
 _VALUES = 20  # values of a column; more, if they are numbers, become quarters
+_FEWEST = 5  # examples of one of many values
 _ROWS = 30
 
 
@@ -25,6 +27,7 @@ def slices(report: Report) -> Iterator[str]:
         own = {name: [values[row] for row in task.rows] for name, values in columns.items()}
         if task.family == "classes":
             own["true class"] = [task.names[label] for label in task.labels]
+        yield from _unread(own)
         rows = list(_rows(task, own))
         if not rows:
             yield page.paragraph(
@@ -72,15 +75,30 @@ def _rows(task: Task, columns: Mapping[str, Sequence[Any]]) -> Iterator[tuple]:
             yield column, group, int(chosen.sum()), value, page.interval(low, high)
 
 
+def _unread(columns: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    """A sentence for each column that divides the examples into too many groups."""
+    for column, values in columns.items():
+        if not _groups(values):
+            yield page.paragraph(
+                f"{column}: {len(set(map(str, values))):,} different values, none of which "
+                f"{_FEWEST} examples have: no groups."
+            )
+
+
 def _groups(values: Sequence[Any]) -> list[str]:
-    """The name of each value's group; many different numbers become four ranges, others none."""
+    """The name of each value's group.
+
+    Many different numbers become four ranges; of other values the most frequent ones stay, unless
+    all are rare, and the rest is (other).
+    """
     texts = ["(empty)" if one is None or one == "" else str(one) for one in values]
     if len(set(texts)) <= _VALUES:
         return texts
     numbers = np.array([_number(text) for text in texts])
     known = numbers[~np.isnan(numbers)]
     if len(known) < 0.9 * len(texts):
-        return []
+        common = [text for text, n in Counter(texts).most_common(_VALUES) if n >= _FEWEST]
+        return [text if text in common else "(other)" for text in texts] if common else []
     edges = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1]))
     place = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
     ranges = [f"{edges[p]:.4g} to {edges[p + 1]:.4g}" for p in place]

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 import scipy.special
-import scipy.stats
 from jaxtyping import Bool, Float, Int
 
 from mmjax.data.targets import Category, MultiLabel
@@ -18,6 +17,7 @@ from mmjax.objectives.pairs import Pairs
 from mmjax.objectives.regression import Regression
 from mmjax.objectives.text import TextObjective
 from mmjax.statistics.bootstrap import Bootstrap, Interval
+from mmjax.statistics.means import wilson
 from mmjax.statistics.scaling import two_classes
 
 Family = Literal["classes", "labels", "numbers", "texts", "pairs", "other"]
@@ -179,14 +179,14 @@ class Task:
         drawn = self.drawing(self.rows).intervals(measured, len(self.rows))
         found = dict(zip(whole, drawn, strict=True))
         if self.family == "classes" and found["accuracy"].value in (0, 1) and self.groups is None:
-            found["accuracy"] = _wilson(self.scores)  # all are alike: so are all resamples
+            found["accuracy"] = wilson(self.scores)  # all are alike: so are all resamples
         return found
 
     def mean(self, chosen: Bool[np.ndarray, "row"], resamples: int = 500) -> Interval:
         """The mean score of some of the examples that count; Wilson's interval of a share."""
         scores = self.scores[chosen]
         if self.groups is None and np.isin(scores, (0, 1)).all():
-            return _wilson(scores)
+            return wilson(scores)
         mean: Callable[[np.ndarray], float] = lambda rows: float(np.mean(scores[rows]))  # noqa: E731
         groups = self.groups and [self.groups[row] for row in self.rows[chosen]]
         return Bootstrap(groups=groups, resamples=resamples).interval(mean, len(scores))
@@ -212,9 +212,3 @@ class Task:
 
     def _listed(self, on: Bool[np.ndarray, "label"]) -> str:
         return ", ".join(n for n, one in zip(self.names, on, strict=True) if one) or "none"
-
-
-def _wilson(right: Float[np.ndarray, "row"]) -> Interval:
-    """The interval of a share, Wilson 1927 (JASA): also where all are right or all are wrong."""
-    found = scipy.stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
-    return Interval(float(right.mean()), float(found.low), float(found.high))

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.special
+import scipy.stats
+from jaxtyping import Float
+
+from mmjax.statistics.bootstrap import Interval
 
 LEVEL = 0.95  # confidence level of the intervals of `spread`
 
@@ -31,3 +35,9 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     half = float(scipy.special.stdtrit(len(values) - 1, (1 + LEVEL) / 2))
     half *= deviation / len(values) ** 0.5
     return {"mean": mean, "std": deviation, "low": mean - half, "high": mean + half}
+
+
+def wilson(right: Float[np.ndarray, "example"]) -> Interval:
+    """The 95 % interval of a share, Wilson 1927 (JASA): also where all are right, or all wrong."""
+    found = scipy.stats.binomtest(int(right.sum()), len(right)).proportion_ci(LEVEL, "wilson")
+    return Interval(float(right.mean()), float(found.low), float(found.high))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mmjax.statistics.means import spread
+from mmjax.statistics.means import spread, wilson
 
 
 def test_the_interval_is_that_of_scipy():
@@ -27,3 +27,11 @@ def test_an_infinite_value_has_no_spread():
     got = spread([1.0, float("inf")])
     assert got.pop("mean") == float("inf")
     assert all(np.isnan(value) for value in got.values())
+
+
+@pytest.mark.parametrize("right", [0, 1, 7, 30])
+def test_the_interval_of_a_share_is_that_of_statsmodels(right):
+    proportion = pytest.importorskip("statsmodels.stats.proportion")
+    got = wilson((np.arange(30) < right).astype(float))
+    expected = proportion.proportion_confint(right, 30, method="wilson")
+    assert got == pytest.approx((right / 30, *expected), rel=1e-9, abs=1e-12)

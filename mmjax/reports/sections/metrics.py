@@ -24,7 +24,8 @@ def metrics(report: Report) -> Iterator[str]:
             continue
         drawing = task.drawing(task.rows)
         how = "groups are drawn whole" if task.groups is not None else "examples are drawn alone"
-        how += ", classes keep their sizes" if drawing.strata is not None else ""
+        if drawing.strata is not None:
+            how += "; classes keep their sizes, so that intervals are for as many of each class"
         if task.family == "pairs":
             how = "queries are drawn, the gallery that is searched stays"
         rows = [

@@ -1,4 +1,4 @@
-"""What does a film of the chest show? Any of four findings, from the film and a first report.
+"""Planted films of the chest: which of four findings are there? From a film and a first report.
 
 Planted films and reports of known optimum: each finding is there in 30 % of the films. Of those
 that are there 70 % can be seen, as a mark of its own; the report speaks of 60 % of all findings,
@@ -65,14 +65,20 @@ def save(path: Path, levels: np.ndarray, *, dicom: bool) -> None:
     if not dicom:
         Image.fromarray(np.rint(255 * levels).astype(np.uint8)).save(path)
         return
-    import pydicom  # of the extra [medical]
-    from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
-
-    data = pydicom.Dataset()
-    data.file_meta = pydicom.dataset.FileMetaDataset()
+    try:
+        from pydicom.dataset import Dataset, FileMetaDataset
+        from pydicom.uid import (
+            ComputedRadiographyImageStorage,
+            ExplicitVRLittleEndian,
+            generate_uid,
+        )
+    except ImportError:
+        raise SystemExit("--dicom needs an extra: pip install 'mmjax[medical]'") from None
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data.SOPClassUID = ComputedRadiographyImageStorage
-    data.SOPInstanceUID = pydicom.uid.generate_uid(entropy_srcs=[path.name])
+    data.SOPInstanceUID = generate_uid(entropy_srcs=[path.name])
     data.WindowCenter, data.WindowWidth = 2048, 4096
     data.set_pixel_data(np.rint(4095 * levels).astype(np.uint16), "MONOCHROME2", 12)
     data.save_as(path, enforce_file_format=True)

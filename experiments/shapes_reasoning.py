@@ -12,9 +12,9 @@ six pairs of relations that no official file has: on these, composition is teste
 DIR holds the files of SHAPES (shapes_data.py). The runs, results.json and attention.png are written
 to runs/shapes_reasoning; the same command goes on where it was stopped.
 
-Test accuracy of cross_attention 98.0 ± 1.8 % (3 seeds: 97.7, 96.4, 100.0; val 97.9 ± 2.0); always no,
-the commonest answer, 63.4 %. On drawn questions with two relations 97.6 %; with held-out pairs of
-relations 77.2 %, where always no has 74.2 %: it does not compose. 5 minutes of CPU a seed. The
+Test accuracy of cross_attention 98.0 ± 1.8 % (3 seeds: 97.7, 96.4, 100.0; val 97.9 ± 2.0); always
+no, the commonest answer, 63.4 %. On drawn questions with two relations 97.6 %; with held-out pairs
+of relations 77.2 %, where always no has 74.2 %: it does not compose. 5 minutes of CPU a seed. The
 picture alone has 63.4 ± 0.0 %, the question alone 56.7 ± 1.0 %, concat 60.4 ± 2.4 %: test questions
 are new, and their priors mislead.
 

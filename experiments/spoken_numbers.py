@@ -6,6 +6,7 @@ reads the spectrogram; the words are written by an LSTM or Transformer decoder, 
 connectionist temporal classification (CTC).
 
     python experiments/spoken_numbers.py --manual-dir DIR
+    python experiments/spoken_numbers.py --manual-dir DIR --fast    # does it run?
 
 where DIR holds free-spoken-digit-dataset.tar.gz; writes the table, the runs and results.json to
 runs/spoken_numbers; the same command goes on where it was stopped. Word error rate (3 seeds): LSTM
@@ -71,14 +72,14 @@ def sequence(own: Sequence[tuple[int, np.ndarray]], rng: np.random.Generator) ->
             return file.getvalue(), " ".join(DIGITS[digit] for digit, _ in chosen)
 
 
-def write_table(manual_dir: Path, out: Path, seed: int = 0) -> None:
-    """Write rows.parquet: sound, said, split."""
+def write_table(manual_dir: Path, out: Path, seed: int = 0, share: float = 1.0) -> None:
+    """Write rows.parquet: sound, said, split; of ROWS this share."""
     out.mkdir(parents=True, exist_ok=True)
     rng, found = np.random.default_rng(seed), clips(manual_dir / ARCHIVE)
     rows = []
     for split, count in ROWS.items():
         speakers = sorted(found[split])
-        for _ in range(count):
+        for _ in range(round(share * count)):
             sound, said = sequence(found[split][speakers[rng.integers(len(speakers))]], rng)
             rows.append({"sound": sound, "said": said, "split": split})
     draft = out / "draft.parquet"
@@ -121,6 +122,7 @@ def experiment(data: mmjax.data.TableData, writer: str, steps: int) -> mmjax.Exp
 
 def main(
     manual_dir: Path,
+    fast: bool = False,
     writers: tuple[Literal["lstm", "transformer", "ctc"], ...] = ("lstm", "transformer", "ctc"),
     seeds: int = 3,
     steps: int = 1000,
@@ -130,14 +132,18 @@ def main(
 
     Args:
         manual_dir: folder with the archive
+        fast: one writer, 2 seeds, 30 steps and a tenth of the sequences
         writers: lstm, transformer, ctc
         seeds: trainings of each, at least 2
         steps: steps of each training
         workdir: the folder for the table, the runs and the results
     """
     compilation_cache.enable()
+    if fast:
+        writers, seeds, steps = writers[:1], 2, 30
+        workdir = workdir.with_name(f"{workdir.name}_fast")
     if not (workdir / "rows.parquet").exists():
-        write_table(manual_dir, workdir)
+        write_table(manual_dir, workdir, share=0.1 if fast else 1.0)
     data = mmjax.data.TableData(
         file="rows.parquet",
         data_dir=str(workdir),

@@ -1,4 +1,4 @@
-"""Which material is it? Seen, stroked with a finger, and the finger's speed: six of them.
+"""Planted strokes: which of six materials is it? Seen, felt by a finger, and the finger's speed.
 
 Planted data of known optimum: a picture shows one of three patterns, the ridges of a material are
 wide or narrow, and the skin feels them at a frequency that grows with the speed of the stroke,
@@ -9,20 +9,22 @@ stamps. 5 % of the materials are misnamed, so the best accuracy is 95.0 %; witho
     python experiments/touch.py
     python experiments/touch.py --fast       # does it run?
 
-Prints a table of models, with each sense missing, and then how sure a recurrent model is while the
-samples arrive, with the time that each takes, and writes it as a picture. Figures over 3 seeds:
-experiments/README.md.
+Prints a table of models, with each sense missing; the last model joins what touch and movement
+measured at the same moments, by their time stamps. Then it prints how sure a recurrent model is
+while the samples arrive, with the time that each takes, and writes it as a picture. Figures over 3
+seeds: experiments/README.md.
 """
 
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import jax
 import numpy as np
 import study
 import tyro
+from flax import linen as nn
 
 import mmjax
 from mmjax import encoders, fusion
@@ -33,7 +35,8 @@ from mmjax.data.transforms.features import FeatureTransform
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.devices import compilation_cache
 from mmjax.evaluation.streaming import Stream
-from mmjax.types import Masked
+from mmjax.layers.alignment.resampling import resample_at
+from mmjax.types import AnyArray, Masked, Tokens
 
 MATERIALS = ("cork", "linen", "slate", "wool", "oak", "felt")  # pattern + 3 * width
 SAMPLES = {"touch": 48, "movement": 12}
@@ -99,7 +102,26 @@ class Materials(Drawn):
         return mmjax.data.Preprocessing({"vision": image, **fitted}, {"material": target})
 
 
+@final
+class Timed(nn.Module):
+    """The tokens of an encoder, interpolated at common moments by the samples' time stamps."""
+
+    encoder: nn.Module  # one token for each sample
+    time: int  # the channel of the time stamps
+    moments: tuple[float, ...]  # in the units of the inputs
+
+    @nn.compact
+    def __call__(self, values: AnyArray, mask: AnyArray, train: bool) -> Tokens:
+        """Returns one token for each of the moments."""
+        tokens = self.encoder(values, mask, train=train)
+        stamps = jax.numpy.asarray(values)[..., self.time]
+        common = resample_at(tokens.values, tokens.mask, stamps, jax.numpy.array(self.moments))
+        present = tokens.mask.any(axis=1, keepdims=True)
+        return Tokens(common, present.repeat(len(self.moments), axis=1))
+
+
 mmjax.register(Materials, family="data")
+mmjax.register(Timed, family="encoder")
 
 
 def materials(streaming: bool, steps: int) -> study.Study:
@@ -120,6 +142,29 @@ def materials(streaming: bool, steps: int) -> study.Study:
         fusions={"concat": FUSIONS["concat"]} if streaming else FUSIONS,
         steps=steps,
     )
+
+
+def by_time(one: study.Study) -> study.Study:
+    """Touch and movement at the moments of movement's samples, which are standardised as theirs."""
+    transforms: Any = one.data.preprocessing().transforms
+    series: dict[str, Any] = {
+        "touch": encoders.Tcn(dim=32, layers=4, pooling="none"),
+        "movement": one.encoders["movement"],
+    }
+    seconds = np.arange(SAMPLES["movement"]) / SAMPLES["movement"]
+    for name, encoder in series.items():
+        moments = (seconds - transforms[name].mean[1]) / transforms[name].std[1]
+        series[name] = Timed(encoder, time=1, moments=tuple(moments.tolist()))
+    fusions = {"aligned": fusion.Aligned(steps=SAMPLES["movement"])}
+    return dataclasses.replace(one, encoders={**one.encoders, **series}, fusions=fusions)
+
+
+def row(one: study.Study, runs: list[Path]) -> dict[str, list[float]]:
+    """The accuracies of runs, of all senses and without each; see study.py."""
+    found = [study.subsets(one, run, one.data) for run in runs]
+    senses = frozenset(one.encoders)
+    columns = {"all": senses, **{f"without {name}": senses - {name} for name in one.encoders}}
+    return {name: [scores[shown] for scores in found] for name, shown in columns.items()}
 
 
 def arriving(run: Path, one: study.Study, picture: Path) -> str:
@@ -200,7 +245,9 @@ def main(
     one, live = materials(False, steps), materials(True, steps)
     if fast:
         one, live = one.shortened(), live.shortened()
-    print(study.markdown(study.run(one, workdir / "table", seeds)))
+    scores, timed = study.run(one, workdir / "table", seeds), by_time(one)
+    runs = study.train(timed, workdir / "by-time", "aligned", seeds)
+    print(study.markdown({**scores, "aligned by time stamps": row(timed, runs)}))
     study.train(live, workdir / "streaming", "concat", seeds)
     picture = workdir / "arriving.png"
     print("\n" + arriving(workdir / "streaming" / "concat" / "seed-0", live, picture))

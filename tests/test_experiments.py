@@ -230,7 +230,7 @@ def test_the_emoji_captions_are_trained_and_printed(emoji, capsys):
     captions.main(emoji, decoders=("lstm",), seeds=2, steps=2, workdir=emoji / "out")
     assert "| lstm | " in capsys.readouterr().out
     assert len(json_file.read(emoji / "out" / "results.json")["results"]["lstm"]) == 2
-    assert (emoji / "out" / "captions.png").exists()
+    assert (emoji / "out" / "captions_lstm.png").exists()
 
 
 @pytest.fixture

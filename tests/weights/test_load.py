@@ -19,7 +19,9 @@ from mmjax.fusion import Sum
 from mmjax.heads import TransformerDecoder
 from mmjax.models.multimodal import Multimodal
 from mmjax.models.train_state import create_state
+from mmjax.objectives import TextCrossEntropy
 from mmjax.optim import Adam
+from mmjax.train.step.step import train_step
 from mmjax.types import Batch, Masked
 from mmjax.weights import PUBLISHED
 from mmjax.weights.load import load
@@ -256,10 +258,9 @@ def test_a_damaged_file_is_loaded_or_refused(tmp_path, trial):
     assert refused
 
 
-def test_a_decoder_in_a_model_starts_from_the_file_of_gpt2(tmp_path):
-    file = saved(tmp_path, published("gpt2"))
+def gpt2_decoder(file, **fields):
     words, width = published("gpt2")["wte.weight"].shape
-    head = TransformerDecoder(
+    return TransformerDecoder(
         vocabulary_size=words,
         width=width,
         layers=ENCODERS["gpt2"].layers,
@@ -268,9 +269,15 @@ def test_a_decoder_in_a_model_starts_from_the_file_of_gpt2(tmp_path):
         length=6,
         context="prefix",
         weights=str(file),
+        **fields,
     )
+
+
+def test_a_decoder_in_a_model_starts_from_the_file_of_gpt2(tmp_path):
+    file = saved(tmp_path, published("gpt2"))
     # A modality may be called as the head is.
-    model = Multimodal(encoders={"text": Features(8)}, fusion=Sum(), heads={"text": head})
+    heads = {"text": gpt2_decoder(file)}
+    model = Multimodal(encoders={"text": Features(8)}, fusion=Sum(), heads=heads)
     inputs = {"text": Masked(np.ones((2, 3, 4), np.float32), np.ones((2, 3), bool))}
     batch = Batch(inputs, {}, np.ones(2, np.float32), np.arange(2))
     fresh = create_state(model, Adam().chain(10), batch, seed=0)
@@ -281,3 +288,31 @@ def test_a_decoder_in_a_model_starts_from_the_file_of_gpt2(tmp_path):
     jax.tree.map(
         np.testing.assert_array_equal, state.params["encoders_text"], fresh.params["encoders_text"]
     )
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_the_decoder_of_gpt2_learns_to_describe_for_a_frozen_encoder_of_pictures(tmp_path):
+    head = gpt2_decoder(saved(tmp_path, published("gpt2")), target="caption")
+    model = Multimodal(
+        encoders={"image": Cnn(features=(4,), dim=8)},
+        fusion=Sum(),
+        heads={"caption": head},
+        frozen=("image",),
+    )
+    random = np.random.default_rng(0)
+    pictures = random.normal(size=(2, 8, 8, 3)).astype(np.float32)
+    captions = random.integers(3, 31, (2, 6)).astype(np.int32)
+    batch = Batch(
+        {"image": Masked(pictures, np.ones(2, bool))},
+        {"caption": Masked(captions, np.ones(2, bool))},
+        np.ones(2, np.float32),
+        np.arange(2),
+    )
+    tx = Adam(peak_lr=1e-2, warmup=0.0).chain(10, model.frozen_paths)
+    before, _ = from_files(create_state(model, tx, batch, seed=0), model)
+    loss = {"caption": TextCrossEntropy(output="caption", target="caption")}
+    step = functools.partial(train_step, model=model, objectives=loss, tx=tx, axis=None)
+    after, _ = jax.jit(step)(before, batch)
+    same = jax.tree.map(np.array_equal, before.params, after.params)
+    assert all(jax.tree.leaves(same["encoders_image"]))
+    assert not any(jax.tree.leaves(same["heads_caption"]))

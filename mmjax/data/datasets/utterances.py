@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmjax.data.dataset import SPLITS, Dataset, Examples, Place, Source, check_split
+from mmjax.data.media.series import open_series
 from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.share import Rng
 from mmjax.data.tables.splits import Rule, split_number
@@ -105,7 +106,8 @@ class Utterances(Dataset):
     """A table with a row for each utterance: features of every modality, a score, a video.
 
     The file is any that `mmjax data` reads: `.npz` of arrays `[utterance, token, feature]`, Parquet
-    or HDF5 of the same, JSON lines of lists, or a CSV file that names a `.npy` file in each cell.
+    or HDF5 of the same, JSON lines of lists, or a CSV file that names a file in each cell: `.npy`,
+    or `.csv` with a token in each line, with or without a header.
     Pickles are not read: save their arrays with `numpy.savez`. The features are held in memory.
     Targets: "score", "positive" (yes or no; missing for 0) and "class" (seven, by rounding).
     """
@@ -233,7 +235,9 @@ def _features(data: Utterances, name: str, cell: Any) -> np.ndarray | None:
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return None
     if isinstance(cell, str):
-        cell = open_features(str(data.path.parent / cell))
+        file = data.path.parent / cell.strip()
+        matrix = file.suffix.lower() == ".csv"
+        cell = open_series(file, header=False) if matrix else open_features(str(file))
     tokens = np.asarray(cell, np.float32)
     if tokens.ndim != 2:
         raise UserError(f"{name}: expected numbers [token, feature], got {tokens.shape}")

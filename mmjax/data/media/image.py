@@ -85,7 +85,7 @@ def _parsed(content: bytes, limit: int, size: tuple[int, int] | None) -> ImageFi
     """The image before its pixels are decoded; checked to have at most `limit`."""
     reader = _reader(content[:16])
     if reader is None:
-        raise UserError("a file of another kind")
+        raise UserError("a file of another kind" if content else "an empty file")
     if reader is PngImagePlugin.PngImageFile:
         content = png_pixels(content)
     # Not Image.open, whose limit of pixels is one for the whole process.

@@ -22,7 +22,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 Series = Float64[np.ndarray, "step channel"]
 
 
-def open_series(source: Source, *, name: str | None = None) -> Series:
+def open_series(source: Source, *, name: str | None = None, header: bool = True) -> Series:
     """The steps of a series, from a .npy file `[step, channel]` or `[step]`, or from a CSV file.
 
     A CSV file has a header, and a finite number in each cell; cells are separated by commas, tabs
@@ -33,6 +33,7 @@ def open_series(source: Source, *, name: str | None = None) -> Series:
     Args:
         source: a path, or the content of a file
         name: what errors call bytes
+        header: whether a CSV file without a header is refused; else its first line is a step
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -53,10 +54,10 @@ def open_series(source: Source, *, name: str | None = None) -> Series:
         raise UserError(f"{name}: expected a CSV file in UTF-8, got {error}") from None
     if "\0" in text:
         raise UserError(f"{name}: expected a CSV file, got a NUL byte")
-    return _csv(io.StringIO(text, newline=""), name)
+    return _csv(io.StringIO(text, newline=""), name, header)
 
 
-def _csv(file: io.StringIO, name: str) -> Series:
+def _csv(file: io.StringIO, name: str, header: bool) -> Series:
     first = file.readline()
     file.seek(0)
     separator = max(",;\t", key=first.count)
@@ -68,10 +69,12 @@ def _csv(file: io.StringIO, name: str) -> Series:
                 continue
             if not width:
                 width = len(cells)
-                if all(map(_is_number, cells)):
+                numeric = all(map(_is_number, cells))
+                if numeric and header:
                     raise UserError("expected a header, got numbers: the first step would be lost")
                 timed = _TIME.fullmatch(cells[0].strip()) is not None
-                continue
+                if not numeric:
+                    continue
             if len(cells) != width:
                 raise UserError(f"expected {width} cells, got {len(cells)}")
             if separator == ";":

@@ -1,4 +1,4 @@
-"""Linear resampling of sequences with gaps to a common number of steps."""
+"""Linear resampling of sequences with gaps to common steps, by order or by time stamps."""
 
 import jax
 import jax.numpy as jnp
@@ -29,4 +29,34 @@ def resample(
     points = jnp.arange(steps, dtype=jnp.float32)[None, :] * last[:, None] / max(steps - 1, 1)
     weights = jax.nn.relu(1 - jnp.abs(points[:, :, None] - rank[:, None, :])).astype(values.dtype)
     # At the default precision an accelerator would round the values that it copies.
+    return jnp.einsum("bst,btd->bsd", weights, clear(values, mask), precision="highest")
+
+
+def resample_at(
+    values: Float[Array, "batch token dim"],
+    mask: Bool[Array, "batch token"],
+    times: Float[Array, "batch token"],
+    points: Float[Array, "step"],
+) -> Float[Array, "batch step dim"]:
+    """z_s = x, interpolated linearly at the time points_s; x_i was measured at times_i.
+
+    As numpy.interp: before the first unmasked token and after the last, these are repeated. Tokens
+    may stand in any order, those of one time count as their mean, and no token gives zeros. The
+    times get no gradient.
+    """
+    times = jax.lax.stop_gradient(times).astype(points.dtype)[:, None, :]
+    at, shown, infinity = points[None, :, None], mask[:, None, :], jnp.inf
+    below = jnp.max(times, axis=2, where=shown & (times <= at), initial=-infinity)
+    above = jnp.min(times, axis=2, where=shown & (times >= at), initial=infinity)
+    below = jnp.where(jnp.isfinite(below), below, above)
+    between = above > below
+    gap = jnp.where(between, above - below, jnp.ones_like(above))
+    share = jnp.where(between, (points[None] - below) / gap, jnp.zeros_like(gap))
+
+    def mean_of(time: Float[Array, "batch step"]) -> Float[Array, "batch step token"]:
+        same = (shown & (times == time[:, :, None])).astype(jnp.float32)
+        return same / jnp.maximum(jnp.sum(same, axis=2, keepdims=True), 1)
+
+    share = share[:, :, None]
+    weights = ((1 - share) * mean_of(below) + share * mean_of(above)).astype(values.dtype)
     return jnp.einsum("bst,btd->bsd", weights, clear(values, mask), precision="highest")

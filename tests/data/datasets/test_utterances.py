@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -44,12 +45,23 @@ def write(folder, kind, rows=ROWS):
     elif kind == "jsonl":
         cells = [{k: v.tolist() if k in LENGTHS else v for k, v in row.items()} for row in rows]
         path.write_text("\n".join(map(json.dumps, cells)))
-    else:  # csv of .npy files
+    elif kind == "h5":
+        write(folder, "npz", rows)
+        with np.load(folder / "rows.npz") as columns, h5py.File(path, "w") as file:
+            for name, cells in columns.items():
+                file[name] = cells.tolist() if cells.dtype.kind == "U" else cells
+    else:  # csv of .npy files and matrices in turn, every other matrix with a header
         lines = [",".join(rows[0])]
         for i, row in enumerate(rows):
+            end = "npy" if i % 2 else "csv"
             for name in LENGTHS:
-                np.save(folder / f"{name}{i}.npy", row[name])
-            cells = [f"{k}{i}.npy" if k in LENGTHS else str(v) for k, v in row.items()]
+                if i % 2:
+                    np.save(folder / f"{name}{i}.npy", row[name])
+                    continue
+                head = ",".join(f"{name}_{k}" for k in range(row[name].shape[1]))
+                file, first = folder / f"{name}{i}.csv", head if i % 4 else ""
+                np.savetxt(file, row[name], delimiter=",", header=first, comments="")
+            cells = [f"{k}{i}.{end}" if k in LENGTHS else str(v) for k, v in row.items()]
             lines.append(",".join(cells))
         path.write_text("\n".join(lines))
     return path
@@ -60,7 +72,7 @@ def data(path, **fields):
     return Utterances(file=path.name, data_dir=str(path.parent), **fields)
 
 
-@pytest.mark.parametrize("kind", ["npz", "csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("kind", ["npz", "csv", "jsonl", "parquet", "h5"])
 def test_every_kind_of_table_has_the_same_rows(kind, tmp_path):
     one = data(write(tmp_path, kind))
     one.prepare()
@@ -119,6 +131,13 @@ def test_a_bad_row_is_named(change, message, tmp_path):
     rows[2] = {**rows[2], **change}
     with pytest.raises(ValueError, match=message):
         data(write(tmp_path, "npz", rows)).prepare()
+
+
+def test_a_bad_line_of_a_matrix_is_named(tmp_path):
+    path = write(tmp_path, "csv")
+    (tmp_path / "text2.csv").write_text("1,2,3\n4,5\n")
+    with pytest.raises(ValueError, match=r"row 4: .*text2\.csv:2: expected 3 cells, got 2"):
+        data(path).prepare()
 
 
 def test_an_empty_modality_and_an_empty_score_are_missing(tmp_path):

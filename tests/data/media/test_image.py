@@ -54,6 +54,12 @@ def test_the_first_of_several_frames_is_read(kind):
     assert open_image(file).convert("RGB").getpixel((3, 3)) == (255, 0, 0)
 
 
+def test_an_empty_file_is_called_empty(tmp_path):
+    (tmp_path / "a.png").touch()
+    with pytest.raises(ValueError, match=r"a\.png: expected a PNG.*, got an empty file$"):
+        open_image(tmp_path / "a.png")
+
+
 def test_png_and_jpeg_are_opened(tmp_path):
     picture = open_image(_saved(tmp_path / "a.png", _COLOUR))
     np.testing.assert_array_equal(np.asarray(picture), _COLOUR)

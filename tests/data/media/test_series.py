@@ -91,3 +91,9 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_file_of_numbers_alone_is_refused_instead_of_losing_its_first_step():
     with pytest.raises(UserError, match="walk:1: expected a header, got numbers"):
         open_series(b"1,2\n3,4\n", name="walk")
+
+
+@pytest.mark.parametrize("first", ["", "a,b\n"])
+def test_a_header_is_optional_where_it_is_said_so(first):
+    found = open_series(f"{first}1,2\n3,4\n".encode(), header=False)
+    np.testing.assert_array_equal(found, [[1, 2], [3, 4]])

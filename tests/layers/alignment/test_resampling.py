@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmjax.layers.alignment.resampling import resample
+from mmjax.layers.alignment.resampling import resample, resample_at
 
 sampled = jax.jit(resample, static_argnums=2)
+sampled_at = jax.jit(resample_at)
 
 
 @functools.cache
@@ -54,3 +55,43 @@ def test_one_token_is_repeated_and_none_gives_zeros():
 def test_no_steps_are_refused():
     with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         resample(signal(3), jnp.ones((1, 3), bool), 0)
+
+
+def test_time_stamps_say_where_a_token_stands():
+    """Stamps 0, 1, 4 and 4; padding has the stamp of another token."""
+    values = jnp.array([[[0.0], [10.0], [1e30], [40.0], [60.0]]] * 2)
+    mask = jnp.array([[True, True, False, True, True], [False] * 5])
+    times = jnp.array([[0.0, 1.0, 1.0, 4.0, 4.0]] * 2)
+    points = jnp.array([-1.0, 0.0, 0.5, 1.0, 2.5, 4.0, 9.0])
+    found = sampled_at(values, mask, times, points)
+    # Halfway between 10 at 1 and the mean 50 at 4: 30.
+    np.testing.assert_allclose(found[0, :, 0], [0, 0, 5, 10, 30, 50, 50], atol=1e-5)
+    assert not np.any(found[1])
+
+
+def test_by_time_the_order_of_the_tokens_does_not_matter():
+    rng = np.random.default_rng(0)
+    values, times = rng.normal(size=(1, 9, 2)), rng.uniform(0, 1, (1, 9))
+    order, points = rng.permutation(9), np.linspace(-0.1, 1.1, 20)
+    mask = jnp.arange(9)[None] < 7
+    array = lambda x: jnp.asarray(x, jnp.float32)  # noqa: E731
+    found = sampled_at(array(values), mask, array(times), array(points))
+    turned = sampled_at(
+        array(values[:, order]), mask[:, order], array(times[:, order]), array(points)
+    )
+    np.testing.assert_allclose(turned, found, atol=1e-5)
+    by_time = np.argsort(times[0, :7])
+    expected = [np.interp(points, times[0, by_time], values[0, by_time, d]) for d in range(2)]
+    np.testing.assert_allclose(found[0], np.stack(expected, -1), atol=1e-5)
+
+
+def test_by_time_padding_has_no_gradient_and_no_weight():
+    mask = jnp.array([[True, False, True]])
+    times, points = jnp.array([[0.0, jnp.nan, 1.0]]), jnp.array([0.0, 0.4])
+
+    def total(values, times):
+        return jnp.sum(resample_at(values, mask, times, points))
+
+    by_value, by_time = jax.jit(jax.grad(total, (0, 1)))(jnp.arange(3.0)[None, :, None], times)
+    np.testing.assert_allclose(by_value[0, :, 0], [1.6, 0, 0.4], atol=1e-6)
+    assert not np.any(by_time)

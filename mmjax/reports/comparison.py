@@ -120,16 +120,16 @@ class Comparison:
         figure = Figure(figsize=(4.5 + 0.75 * len(tasks), height), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[len(tasks), 2.5], sharey=True)
         shares = (means - self.chance) / (limits[None] - self.chance)
-        left.imshow(shares, cmap="RdYlGn", vmin=0, vmax=1, aspect="auto")
+        left.imshow(shares, cmap="cividis", vmin=0, vmax=1, aspect="auto")
         left.set_xticks(range(len(tasks)), tasks, rotation=35, ha="left", fontsize=8)
         left.xaxis.tick_top()
         left.set_yticks(range(len(methods)), methods, fontsize=8)
         for row, column in np.ndindex(*means.shape):
             text = f"{100 * means[row, column]:.1f}"
-            colour = "white" if abs(shares[row, column] - 0.5) > 0.4 else "black"
+            colour = "white" if shares[row, column] < 0.5 else "black"
             left.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
         left.set_xlabel(
-            "test accuracy, %; colour: from chance (red) to the best possible (green)", fontsize=8
+            "test accuracy, %; colour: from chance (blue) to the best possible (yellow)", fontsize=8
         )
         places = [place for place, m in enumerate(methods) if m in self.costs]
         times = [self.costs[methods[place]].milliseconds for place in places]

@@ -82,8 +82,8 @@ def _style() -> Any:
 
 def line(place: int) -> dict[str, Any]:
     """How the line of a series is drawn."""
-    count = len(COLOURS)
-    return {"color": COLOURS[place % count], "linestyle": _LINES[place // count % len(_LINES)]}
+    turn, colour = divmod(place, len(COLOURS))
+    return {"color": COLOURS[colour], "linestyle": _LINES[(colour + turn) % len(_LINES)]}
 
 
 def heat(axes: Any, values: np.ndarray, rows: list[str], columns: list[str], text: str) -> None:

@@ -80,8 +80,8 @@ def test_the_picture_is_drawn(tmp_path):
     TABLE.draw(tmp_path / "table.png")
     pixels = np.asarray(Image.open(tmp_path / "table.png").convert("RGB"))
     assert min(pixels.shape[:2]) > 200
-    # Red where chance was reached, green where the task was solved.
-    for colour in ((165, 0, 38), (0, 104, 55)):
+    # Dark blue where chance was reached, yellow where the task was solved.
+    for colour in ((0, 34, 78), (254, 232, 56)):
         assert np.any(np.all(np.abs(pixels.astype(int) - colour) < 30, axis=-1)), colour
 
 

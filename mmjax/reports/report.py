@@ -13,6 +13,7 @@ from PIL import Image
 from mmjax.config import Experiment
 from mmjax.data.datasets import TableData
 from mmjax.data.preprocessing import Preprocessing
+from mmjax.data.transforms.audio import AudioTransform
 from mmjax.errors import UserError
 from mmjax.evaluation.calibration import Calibration
 from mmjax.evaluation.examined import Examined, Records
@@ -136,8 +137,11 @@ class Report:
         return few if count < whole else f"all {whole:,} examples"
 
     def inputs(self, rows: Int[np.ndarray, "row"]) -> list[dict[str, Any]]:
-        """The raw modalities of some examples of the split."""
-        found = self.examined.source.read(rows, None).inputs
+        """The raw modalities of some examples of the split; sounds with their rate."""
+        found = dict(self.examined.source.read(rows, None).inputs)
+        for name, transform in self.preprocessing.transforms.items():
+            if isinstance(transform, AudioTransform):
+                found[name] = [v if v is None else transform.recording(v) for v in found[name]]
         return [{name: values[i] for name, values in found.items()} for i in range(len(rows))]
 
     def cells(self, columns: Sequence[str]) -> dict[str, list[str]]:

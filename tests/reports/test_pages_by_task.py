@@ -107,6 +107,14 @@ def test_every_picture_has_a_name_and_every_figure_a_table(heard, paired):
         assert f"pitch_example_{name}_sound_integrated.png" in files
 
 
+def test_samples_without_a_rate_are_those_of_the_encoder(heard, monkeypatch):
+    report, samples = heard[0], np.array([0, 2**14], np.int16)
+    examples = mmjax.data.Examples({"sound": [samples, None]}, {})
+    monkeypatch.setattr(report.examined.source, "read", lambda rows, rng: examples)
+    first, second = (one["sound"] for one in report.inputs(np.arange(2)))
+    assert first.sample_rate == 2000 and first.samples.tolist() == [0, 0.5] and second is None
+
+
 def test_a_number_is_scattered_and_sounds_can_be_played(heard):
     _, text, figures = heard
     assert (figures / "pitch_residuals_1.svg").exists()

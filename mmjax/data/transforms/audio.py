@@ -52,7 +52,7 @@ class AudioTransform(Transform):
         `open_sound` reads, {"bytes": content, "path": text}, or an array as in `__call__`.
         """
         if isinstance(cell, Recording) or hasattr(cell, "__array__"):
-            whole = self._recording(cell)
+            whole = self.recording(cell)
             samples = whole.samples[: self._reach(whole.sample_rate)]
             return Recording(samples.copy(), whole.sample_rate)
         source, name = cell_source(cell, folder)
@@ -60,7 +60,7 @@ class AudioTransform(Transform):
 
     def remarks(self, row: Any) -> list[Remark]:
         """Resampled, cut or empty."""
-        recording = self._recording(row)
+        recording = self.recording(row)
         count, rate = len(recording.samples), recording.sample_rate
         remarks = []
         if rate != self.sample_rate:
@@ -74,7 +74,8 @@ class AudioTransform(Transform):
             remarks.append(Remark("empty", "empty"))
         return remarks
 
-    def _recording(self, row: Any) -> Recording:
+    def recording(self, row: Any) -> Recording:
+        """A row with its rate; an array is at the transform's. UserError for anything else."""
         if isinstance(row, Recording):
             return row
         samples = np.asarray(row) if hasattr(row, "__array__") else None  # of NumPy or JAX
@@ -87,7 +88,7 @@ class AudioTransform(Transform):
 
     def _resampled(self, row: Any) -> np.ndarray:
         """At most `max_samples` samples at the transform's rate."""
-        recording = self._recording(row)
+        recording = self.recording(row)
         up, down = self._ratio(recording.sample_rate)
         samples = recording.samples[: self._reach(recording.sample_rate)]
         if samples.ndim == 2:

@@ -26,7 +26,7 @@ def curves(report: Report) -> Iterator[str]:
             points = [(r["step"], r[name]) for r in records if r["split"] == split and name in r]
             rows += [(name, split, *point) for point in points[:: len(points) // _ROWS + 1]]
             if points:
-                mark = "o" if split == "validation" else ""  # there may be one only
+                mark = "o" if split == "validation" or len(points) == 1 else ""
                 axes.plot(*zip(*points, strict=True), label=split, marker=mark, **line(place))
         axes.set(xlabel="step", ylabel=name)
     drawing.legend()

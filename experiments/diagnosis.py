@@ -244,6 +244,7 @@ def main(
     """
     compilation_cache.enable()
     if fast:
+        study.compile_quickly()
         seeds, workdir = 2, workdir.with_name(f"{workdir.name}_fast")
     if not (workdir / "rows.csv").exists():
         write_planted(workdir, 200 if fast else 1600)

@@ -179,6 +179,7 @@ def main(
         return
     one = driving(steps)
     if fast:
+        study.compile_quickly()
         seeds, workdir = 2, workdir.with_name(f"{workdir.name}_fast")
         few = planted.Drives(train_size=256, test_size=64, validation_size=64)
         conditions = {"night": dataclasses.replace(few, condition="night")}

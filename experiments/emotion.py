@@ -170,6 +170,7 @@ def main(
     """
     compilation_cache.enable()
     if fast:
+        study.compile_quickly()
         seeds, workdir = 2, workdir.with_name(f"{workdir.name}_fast")
     workdir.mkdir(parents=True, exist_ok=True)
     percent = target != "score"

@@ -192,6 +192,7 @@ def main(
     """
     compilation_cache.enable()
     if fast:
+        study.compile_quickly()
         seeds, workdir = 2, workdir.with_name(f"{workdir.name}_fast")
     planted = file is None
     if file is None:

@@ -136,6 +136,7 @@ def main(
     """
     compilation_cache.enable()
     if fast:
+        study.compile_quickly()
         seeds, workdir = 2, workdir.with_name(f"{workdir.name}_fast")
     if not (workdir / "rows.csv").exists():
         write_table(manual_dir, workdir)

@@ -94,6 +94,7 @@ def main(
     """
     compilation_cache.enable()
     if fast:
+        study.compile_quickly()
         seeds, steps, workdir = 2, 20, workdir.with_name(f"{workdir.name}_fast")
     home = workdir if task == "digit" else workdir / task
     folds = [

@@ -7,6 +7,7 @@ others' weights are scaled to their sum.
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,13 @@ from mmjax.train.loop.many_runs import fit_many
 
 LATE = "late fusion"
 OPTIM = mmjax.optim.Adam(peak_lr=3e-3)
+# XLA compiles in half the time, and programs run slower.
+QUICK = (
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 Scores = dict[str, dict[str, list[float]]]  # {model: {condition: one for each seed}}
 
 
@@ -110,6 +118,11 @@ class _Split(NamedTuple):
 
     batch: mmjax.Batch
     kind: Any
+
+
+def compile_quickly() -> None:
+    """For a few steps; to be called before JAX computes anything."""
+    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *QUICK])
 
 
 def train(study: Study, workdir: Path, name: str, seeds: int) -> list[Path]:

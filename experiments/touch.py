@@ -241,6 +241,7 @@ def main(
     """
     compilation_cache.enable()
     if fast:
+        study.compile_quickly()
         seeds, workdir = 2, workdir.with_name(f"{workdir.name}_fast")
     one, live = materials(False, steps), materials(True, steps)
     if fast:

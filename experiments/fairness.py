@@ -90,7 +90,7 @@ class Row(NamedTuple):
     seconds: float
 
 
-def tasks(fsdd: Path | None, food: Path | None, steps: int) -> list[Task]:
+def tasks(fsdd: Path | None, food: Path | None, steps: int, workdir: Path) -> list[Task]:
     """Two to four tasks; spoken_digit is tested on a person who is not heard in training."""
     found = [
         Task("digits_match", mmjax.data.DigitsMatch(word_dropout=0.05), "match", 1, steps),
@@ -102,7 +102,7 @@ def tasks(fsdd: Path | None, food: Path | None, steps: int) -> list[Task]:
         )
         found.append(Task("spoken_digit", noisy, "digit", 10, steps))
     if food is not None:
-        home = Path("runs/food_table")
+        home = workdir / "food"
         if not (home / "rows.csv").exists():
             food_table.write_table(food, home)
         foods = food_table.table(home, fold=1)
@@ -329,7 +329,7 @@ def main(
         raise SystemExit(
             f"expected --fusions with {SIMPLE} of {', '.join(FUSIONS)}, a trial and two seeds"
         )
-    known = [task for task in tasks(fsdd, food, steps) if not only or task.name in only]
+    known = [task for task in tasks(fsdd, food, steps, workdir) if not only or task.name in only]
     if not known or len(known) < len(set(only)):
         raise SystemExit(
             f"--only {' '.join(only)}: expected digits_match, digits_class, and with "

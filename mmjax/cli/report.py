@@ -69,13 +69,8 @@ def report(
     size = made.write(page, SECTIONS)
     words = sys.stderr if json else sys.stdout
     if json:
-        found = {one.name: one.intervals() for one in made.tasks}
-        tables.print_json(
-            {
-                name: {metric: value._asdict() for metric, value in metrics.items()}
-                for name, metrics in found.items()
-            }
-        )
+        found = {} if made.absent else {one.name: one.intervals for one in made.tasks}
+        tables.print_json({n: {m: v._asdict() for m, v in own.items()} for n, own in found.items()})
     if made.absent:
         print(f"without the data: {made.absent}", file=sys.stderr)
     elif any(task.family == "classes" for task in made.tasks):

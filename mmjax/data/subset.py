@@ -21,7 +21,7 @@ class Subset(Source):
 
     @property
     def threads(self) -> int:
-        """Those of the source."""
+        """How many batches are read at once: as many as from the source."""
         return self._source.threads
 
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:

@@ -16,18 +16,18 @@ def require_same(reports: Sequence[Report]) -> tuple[str, ...]:
     """UserError unless all runs were tested on the same examples.
 
     Returns:
-        The modalities that could not be compared, since the runs read them in different forms, such
-        as pictures of other sizes. Targets are always compared.
+        The modalities that could not be compared, since no value of one run has the form that the
+        other reads, such as pictures of other sizes. Targets are always compared.
     """
-    first, expected = reports[0], _fingerprint(reports[0])
+    first, (expected, forms) = reports[0], _fingerprint(reports[0])
     unchecked = set()
     for report in reports[1:]:
-        other = _fingerprint(report)
+        other, own = _fingerprint(report)
         for name in sorted(expected.keys() & other.keys()):
             kind, _, part = name.partition(" ")
-            if expected[name] == other[name] or kind == "form":
+            if expected[name] == other[name]:
                 continue
-            if kind == "input" and expected[f"form {part}"] != other[f"form {part}"]:
+            if kind == "input" and forms[part].isdisjoint(own[part]):
                 unchecked.add(part)
                 continue
             raise UserError(
@@ -37,21 +37,24 @@ def require_same(reports: Sequence[Report]) -> tuple[str, ...]:
     return tuple(sorted(unchecked))
 
 
-def _fingerprint(report: Report) -> dict[str, str]:
-    """Hashes of all raw targets and inputs of the split, and of the forms of the inputs."""
+def _fingerprint(report: Report) -> tuple[dict[str, str], dict[str, set[str]]]:
+    """Hashes of all raw targets and inputs of the split, and the forms of their values."""
     count = len(report.examined)
     hashes: dict[str, Any] = {}
+    forms: dict[str, set[str]] = {}
     for first in range(0, count, 256):
         rows = np.arange(first, min(first + 256, count))
         found = report.examined.source.read(rows, None)
         for kind, columns in (("target", found.targets), ("input", found.inputs)):
             for name, values in columns.items():
                 own = hashes.setdefault(f"{kind} {name}", hashlib.sha256())
-                form = hashes.setdefault(f"form {name}", hashlib.sha256())
+                seen = forms.setdefault(name, set())
                 for value in values:
                     own.update(content(value))
-                    form.update(_form(value).encode())
-    return {"number of examples": str(count)} | {n: h.hexdigest() for n, h in hashes.items()}
+                    if value is not None:
+                        seen.add(_form(value))
+    digests = {name: own.hexdigest() for name, own in hashes.items()}
+    return {"number of examples": str(count)} | digests, forms
 
 
 def _form(value: Any) -> str:

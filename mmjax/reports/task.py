@@ -159,6 +159,7 @@ class Task:
         strata = self.records["target"][rows] if self.family == "classes" else None
         return Bootstrap(strata=strata, resamples=count)
 
+    @cached_property
     def intervals(self) -> dict[str, Interval]:
         """Every metric with its bootstrap interval."""
         whole = self.metrics(self.records)

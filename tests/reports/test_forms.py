@@ -33,3 +33,13 @@ def test_what_compares_describes_and_calibrates_prints_csv_and_json(synergy, tmp
     report(run, out=tmp_path / "page.html", sample=8, resamples=20, json=True)
     found = json.loads(capsys.readouterr().out)["label"]["accuracy"]
     assert found["low"] <= found["value"] <= found["high"]
+
+
+def test_without_the_data_json_has_no_metrics(synergy, tmp_path, capsys, monkeypatch):
+    def gone(*_, **__):
+        raise FileNotFoundError("pictures.csv is not there")
+
+    monkeypatch.setattr("mmjax.reports.report.open_run", gone)
+    report(synergy, out=tmp_path / "page.html", json=True)
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {} and "pictures.csv" in shown.err

@@ -62,7 +62,7 @@ def test_every_figure_has_its_numbers_a_name_and_a_file(written):
 def test_the_metrics_are_those_of_the_training(synergy, written):
     stored = json_file.read(synergy / "results.json")["metrics"]
     (task,) = written[0].tasks
-    found = task.intervals()
+    found = task.intervals
     for name, (value, low, high) in found.items():
         assert value == pytest.approx(stored[f"label/{name}"], rel=1e-5)
         assert low <= high
@@ -252,7 +252,7 @@ def test_all_right_still_has_an_interval():
     records = {"output": np.full(20, 2.0), "target": np.ones(20), "weight": np.ones(20)}
     objective = mmjax.objectives.BinaryCrossEntropy(output="y", target="y")
     task = Task("y", objective, None, records, resamples=20)
-    assert task.intervals()["accuracy"].low == pytest.approx(20 / (20 + 1.96**2), abs=1e-3)
+    assert task.intervals["accuracy"].low == pytest.approx(20 / (20 + 1.96**2), abs=1e-3)
     assert task.mean(np.arange(20) < 3).low == pytest.approx(3 / (3 + 1.96**2), abs=1e-3)
 
 
@@ -265,7 +265,7 @@ def test_of_an_objective_without_examples_scores_its_metrics_have_intervals():
     objective = mmjax.objectives.Cox(output="risk", target="death")
     task = Task("death", objective, None, records, resamples=30)
     assert task.family == "other" and not task.scored and len(task.rows) == 60
-    found = task.intervals()
+    found = task.intervals
     assert found[task.worth_name].low < task.worth(records) < found[task.worth_name].high
 
 

@@ -31,6 +31,8 @@ def test_other_pixels_of_the_same_form_are_refused_and_of_another_said():
     assert require_same([first, report("b", pixels)]) == ()
     with pytest.raises(UserError, match=r"b: its test examples .*a \(input image differs\)"):
         require_same([first, report("b", 255 - pixels)])
+    with pytest.raises(UserError, match="input image differs"):
+        require_same([first, report("b", [pixels[0], None, pixels[2]])])
     smaller = pixels[:, ::2, ::2]
     assert require_same([first, report("b", smaller), report("c", pixels)]) == ("image",)
     with pytest.raises(UserError, match="target label differs"):

@@ -54,7 +54,7 @@ class KittiSource(Source):
 
     @property
     def threads(self) -> int:
-        """Pictures and points are decoded from files."""
+        """How many batches are read at once; pictures and points are decoded from files."""
         return min(os.cpu_count() or 1, 8)
 
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:

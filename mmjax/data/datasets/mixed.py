@@ -34,7 +34,7 @@ class MixedSource(Source):
 
     @property
     def threads(self) -> int:
-        """As many as every part allows."""
+        """How many batches are read at once: as many as every part allows."""
         return min(part.threads for part in self._parts)
 
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:

@@ -57,4 +57,5 @@ def unpack(value: Any) -> Any:
         pages = memoryview(mmap.mmap(file.fileno(), 0))
     with contextlib.suppress(OSError):  # Windows deletes no file in use; its folder goes later
         os.unlink(value.path)
+    # Of a worker of this process, through the executor's pipe, which unpickles what it carries too.
     return pickle.loads(value.content, buffers=[pages[begin:end] for begin, end in value.spans])

@@ -18,7 +18,7 @@ def metrics(report: Report) -> Iterator[str]:
             yield page.table(("metric", "value"), rows, "Test split, as measured after training")
         return
     for task in report.tasks:
-        found = task.intervals()
+        found = task.intervals
         if not found:
             yield page.paragraph(f"{task.name}: no example of this split has the target.")
             continue

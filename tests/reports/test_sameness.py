@@ -35,6 +35,8 @@ def test_other_pixels_of_the_same_form_are_refused_and_of_another_said():
         require_same([first, report("b", [pixels[0], None, pixels[2]])])
     smaller = pixels[:, ::2, ::2]
     assert require_same([first, report("b", smaller), report("c", pixels)]) == ("image",)
+    missing = [report(run, [*one[:2], None]) for run, one in (("a", pixels), ("b", smaller))]
+    assert require_same(missing) == ("image",)
     with pytest.raises(UserError, match="target label differs"):
         require_same([first, report("b", smaller, labels=(1, 1, 1))])
     with pytest.raises(UserError, match="input text differs"):

@@ -32,6 +32,8 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
+pytest.register_assert_rewrite("tests.browser")
+
 
 def _commit() -> int:
     """A number of the commit that is tested: it chooses what is drawn and which slow tests run."""

@@ -77,4 +77,4 @@ def _shown(value: Any, name: str, cell: Cell, folder: Path) -> str:
             return shown(value, name)
         if not image.mode.startswith("I"):  # 16-bit grey: the levels that the model reads
             return picture(np.asarray(image.convert("RGB")), name, SIDE)
-    return shown(value, name, playable=True)
+    return shown(value, name)

@@ -104,7 +104,7 @@ def _sound(
     picture = report.picture(f"{stem}_power", grey[:, :, None].astype(np.uint8),
                              f"power of the {name} over time and frequency")  # fmt: skip
     more = _pictures(report, stem, name, blocks, *maps[1:])
-    return blocks._replace(body=f"{shown(value, name, playable=True)}<br>{picture} {more}")
+    return blocks._replace(body=f"{shown(value, name)}<br>{picture} {more}")
 
 
 def _pictures(

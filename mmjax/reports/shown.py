@@ -20,16 +20,14 @@ _SECONDS = 4  # of a sound that can be played: 64 kB
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito: for all kinds of eyes
 
 
-def shown(value: Any, name: str = "", *, playable: bool = False) -> str:
+def shown(value: Any, name: str = "") -> str:
     """HTML of a row of a modality or target; `name`: what pictures are called for the blind."""
     if value is None:
         return '<span class="missing">missing</span>'
     if isinstance(value, Recording):
         samples = value.samples if value.samples.ndim == 1 else value.samples.mean(axis=1)
-        player = f"{_player(samples, value.sample_rate)}<br>" if playable else ""
-        return (
-            f"{player}{curve(samples[:, None], name)}<br>{len(samples) / value.sample_rate:.2f} s"
-        )
+        player, seconds = _player(samples, value.sample_rate), len(samples) / value.sample_rate
+        return f"{player}<br>{curve(samples[:, None], name)}<br>{seconds:.2f} s"
     if isinstance(value, np.ndarray) and value.ndim == 3 and value.dtype in (np.uint8, np.uint16):
         return picture(value, name)
     if isinstance(value, np.ndarray) and value.ndim:

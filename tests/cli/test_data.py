@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests import browser
 from tests.cli.command import mmjax, process
 from tests.data.tables.made import picture, write
 
@@ -51,7 +52,14 @@ def test_the_page_shows_pictures_and_escapes_texts(folder):
     assert page.count("data:image/png;base64,") == 12 + 8 + 8 - 1
     assert "&lt;b&gt;cup" in page and "<b>cup" not in page and "<script" not in page
     assert "<p>rows: 40, masked: 1</p>" in page
-    assert 'class="missing"' in page and "http" not in page
+    assert 'class="missing"' in page and "http:" not in page
+
+
+@browser.needed
+def test_the_page_can_be_read_on_a_phone_and_printed(folder):
+    mmjax("data", "pets.csv", "--target", "kind", "--html", folder / "page.html", cwd=folder)
+    browser.look(folder / "page.html")
+    browser.print_out(folder / "page.html")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from mmjax.reports.contrast import Contrast, Method, Pair, compare
 from mmjax.reports.task import Task
 from mmjax.statistics.hypotheses import cohen_d, holm, mcnemar, welch
 from mmjax.train.loop.fit import fit
+from tests import browser
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 
@@ -67,6 +68,10 @@ def test_seeds_are_the_units_where_every_method_has_several(runs, tmp_path):
     contrast_page.write(tmp_path / "page.html", found)
     text = (tmp_path / "page.html").read_text()
     assert "good is better than all others." in text and text.count("<tr>") == 3 + 2 + 5
+    if browser.PATH:
+        browser.look(tmp_path / "page.html")
+        browser.print_out(tmp_path / "page.html")
+        browser.walk(tmp_path / "page.html")
 
 
 def test_of_a_loss_lower_values_are_better(runs):

@@ -17,6 +17,7 @@ from mmjax.reports.sections.attention import _map
 from mmjax.reports.sections.attributions import batch_of
 from mmjax.train.loop.fit import fit
 from mmjax.types import Masked
+from tests import browser
 from tests.data.tables.made import made, picture, splits
 from tests.reports.pages import names_of_pictures
 
@@ -88,6 +89,14 @@ def heard(tmp_path_factory):
         report = Report(run, sample=9, resamples=20, by=("shop",), figures=folder / "figures")
         report.write(folder / "page.html", SECTIONS)
     return report, (folder / "page.html").read_text(), folder / "figures"
+
+
+@browser.needed
+def test_a_page_of_pictures_sounds_and_tables_in_a_browser(heard):
+    path = heard[2].parent / "page.html"
+    browser.look(path)
+    browser.print_out(path)
+    browser.walk(path)
 
 
 def section(text, title):

@@ -1,9 +1,6 @@
 """The page about a run: what it says is what was planted, and it is legal whatever is missing."""
 
-import json
 import re
-import shutil
-import subprocess
 from types import SimpleNamespace
 
 import jax
@@ -24,14 +21,12 @@ from mmjax.reports.sections.slices import _groups, _unread
 from mmjax.reports.task import Task
 from mmjax.statistics.information import counted, decompose
 from mmjax.train.loop.fit import fit
+from tests import browser
 from tests.data.tables.made import made
 from tests.reports.pages import names_of_pictures
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 BLUE = "$\\blue{$"  # a name that is no formula, and would be a wrong one
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-FLAGS += ["--virtual-time-budget=5000", "--dump-dom"]
 
 
 @pytest.fixture(scope="module")
@@ -109,35 +104,11 @@ def test_noise_and_hidden_modalities_change_only_what_they_should(written):
     assert area([0.0, 1.0, 2.0], [1.0, 0.5, 0.5]) == pytest.approx(0.625)
 
 
-@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (apt install chromium)")
-@pytest.mark.parametrize("dark", [False, True])
-def test_the_page_fits_a_phone_and_has_no_error(written, tmp_path, dark):
-    probe = """<pre id="probe"></pre><script>
-document.body.style.width = "390px"; document.body.style.margin = 0;
-const wide = [...document.querySelectorAll("main *")].filter(
-  e => !e.closest(".scroll") && e.getBoundingClientRect().right > 391);
-document.getElementById("probe").textContent = JSON.stringify({problems,
-  wide: wide.map(e => e.outerHTML.slice(0, 80)), loaded: performance.getEntriesByType("resource")
-    .map(e => e.name).filter(name => !name.startsWith("data:")),
-  contents: [...document.querySelectorAll("nav a")].every(a => document.querySelector(a.hash)),
-  ink: getComputedStyle(document.querySelector("figure text")).fill,
-  back: getComputedStyle(document.body).backgroundColor});
-</script>"""
-    watch = """<script>var problems = []; addEventListener("error", e => problems.push(e.message));
-addEventListener("securitypolicyviolation", e => problems.push(e.blockedURI));</script>"""
-    text = written[1].read_text().replace("style-src", "script-src 'unsafe-inline'; style-src")
-    text = text.replace("<title>", f"{watch}<title>").replace("</body>", probe)
-    (tmp_path / "probed.html").write_text(text)
-    mode = ["--blink-settings=preferredColorScheme=0"] if dark else []
-    command = [BROWSER, *FLAGS, *mode, "--window-size=500,800"]
-    command += [f"--user-data-dir={tmp_path}/browser", (tmp_path / "probed.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found is not None, done.stdout[-2000:]
-    shown = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
-    assert shown["problems"] == shown["wide"] == shown["loaded"] == [] and shown["contents"]
-    assert shown["back"] == ("rgb(22, 22, 24)" if dark else "rgb(255, 255, 255)")
-    assert shown["ink"] == ("rgb(236, 236, 238)" if dark else "rgb(29, 29, 31)")
+@browser.needed
+def test_the_page_fits_a_phone_and_paper_and_can_be_used_by_keyboard(written):
+    browser.look(written[1])
+    browser.print_out(written[1])
+    browser.walk(written[1])
 
 
 @pytest.fixture(scope="module")

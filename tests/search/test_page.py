@@ -5,9 +5,6 @@ import csv
 import dataclasses
 import io
 import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +17,16 @@ from mmjax.cli.search import search
 from mmjax.errors import UserError
 from mmjax.search import Index, page
 from mmjax.search.build import build
+from tests import browser
 from tests.cli.command import mmjax
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-FLAGS += ["--virtual-time-budget=20000", "--dump-dom"]
-WATCH = """<script>var problems = [];
-addEventListener("error", event => problems.push(event.message));
-console.error = (...words) => problems.push(words.join(" "));</script>"""
-PROBE = """<pre id="probe"></pre><script>
+# What the page's own functions find, and what they do with the keys of the keyboard.
+PROBE = """() => {
 const found = {phrases: {}, items: {}};
 const shown = () => [...results.children].map(c => data.names[c.dataset.item]).slice(0, 10);
 for (const phrase of data.phrases) { searchText(phrase); found.phrases[phrase] = shown(); }
 for (let i = 0; i < 20; i++) { searchItem(i); found.items[data.names[i]] = shown(); }
-input.value = "re"; input.dispatchEvent(new Event("input"));
-found.suggested = [...list.children].map(line => line.textContent);
-input.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowDown"}));
-document.querySelector("form").requestSubmit(); opened();
-found.typed = [input.value, shown()];
 searchText("purple red BLUE"); found.remark = note.textContent;
 searchText("purple"); found.unknown = [note.textContent, shown()];
 location.hash = "#q=100%"; opened(); location.hash = "#i=length"; opened();
@@ -53,28 +40,8 @@ found.pairs = pairs.map(pair => pair.map(i => data.names[i]));
 found.choices = table(); found.saving = saveButton.textContent; found.offered = data.values.length;
 for (let i = 0; i < 40; i++) press("ArrowLeft");
 found.compared = [note.textContent, choices.length, left().length]; compareButton.click();
-location.hash = "#q=green"; opened();
-found.overflow = document.documentElement.scrollWidth - innerWidth;
-document.body.style.width = "390px"; found.narrow = document.body.scrollWidth - 390;
-found.back = getComputedStyle(document.body).backgroundColor;
-results.children[0].click();
-setTimeout(() => {
-  found.clicked = location.hash; found.problems = problems;
-  document.getElementById("probe").textContent = JSON.stringify(found);
-}, 500);
-</script>"""
-
-
-def browsed(path, folder, *flags):
-    """What the probe has found in the page."""
-    text = path.read_text().replace("<title>", WATCH + "<title>").replace("</body>", PROBE)
-    probed = folder / "probed.html"
-    probed.write_text(text)
-    command = [BROWSER, *FLAGS, *flags, f"--user-data-dir={folder / 'browser'}", probed.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found and found[1], done.stdout[-2000:] + done.stderr[-2000:]
-    return json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+return found;
+}"""
 
 
 def assert_best(names, index, vector):
@@ -142,23 +109,20 @@ def test_pictures_that_a_table_holds_are_shown(embedder, colours, tmp_path, cell
     assert pictures() == [""] * 3  # the page can still be written
 
 
-@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (apt install chromium)")
-def test_the_page_finds_what_the_command_finds(indexed, embedder, tmp_path):
+@browser.needed
+def test_the_page_finds_what_the_command_finds(indexed, embedder):
     folder, path = indexed
-    found = browsed(path, tmp_path, "--window-size=500,800")
-    assert found["problems"] == [] and found["overflow"] <= 0 and found["narrow"] <= 0
+    with browser.opened(path) as page:
+        found = page.evaluate(PROBE)
     index = Index.open(folder)
     assert set(found["phrases"]) == {*index.texts, "square"}
     for phrase, names in found["phrases"].items():
         assert_best(names, index, embedder("words", [phrase])[0])
     for name, names in found["items"].items():
         assert_best(names, index, index.vectors[list(index.names).index(name)])
-    assert found["suggested"] == ["red", "red square"]
-    assert found["typed"][0] == "red" and found["typed"][1] == found["phrases"]["red"]
     assert found["remark"] == "The mean of “red”, “blue”. Unknown: “purple”."
     assert found["plain"] == found["phrases"]["green square"]
     assert found["unknown"] == ["None of these words is known.", []]
-    assert found["clicked"].startswith("#i=")
     (a, b), (c, d), third, fourth, (e, f) = found["pairs"]
     assert len({frozenset(pair) for pair in found["pairs"]}) == 5
     assert len({*third, *fourth, c, d}) >= 3 and index.names[0] not in (e, f)
@@ -167,20 +131,40 @@ def test_the_page_finds_what_the_command_finds(indexed, embedder, tmp_path):
     assert found["saving"] == "Save 3 choices"
     shown, count, left = found["compared"]  # 8 items have 28 pairs, of which one was chosen before
     assert shown.startswith("The first 8 results for") and (count, left) == (2 + 28, 0)
-    assert found["back"] == "rgb(255, 255, 255)"
 
 
-@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (apt install chromium)")
-def test_texts_on_a_dark_page(embedder, colours, tmp_path):
+@browser.needed
+def test_the_page_by_keyboard_and_by_finger(indexed, embedder):
+    folder, path = indexed
+    index = Index.open(folder)
+    names = "[...results.children].map(c => data.names[c.dataset.item]).slice(0, 10)"
+    with browser.opened(path, width=browser.PHONE) as page:
+        page.focus("input")
+        page.keyboard.type("re")
+        assert page.evaluate("[...list.children].map(e => e.textContent)") == ["red", "red square"]
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        assert page.input_value("input") == "red"
+        assert_best(page.evaluate(names), index, embedder("words", ["red"])[0])
+        first = page.evaluate(names)[0]
+        page.tap("[data-item]")
+        page.wait_for_function("location.hash.startsWith('#i=')")
+        vector = index.vectors[list(index.names).index(first)]
+        assert_best(page.evaluate(names), index, vector)
+        page.go_back()
+        page.wait_for_function("location.hash.startsWith('#q=')")
+    browser.look(path)
+
+
+@browser.needed
+def test_a_page_of_texts(embedder, colours, tmp_path):
     index = build(embedder, colours[1], tmp_path / "index", modality="words").index
     page.write(tmp_path / "page.html", index, tmp_path / "index", embedder)
-    dark = "--blink-settings=preferredColorScheme=0"
-    found = browsed(tmp_path / "page.html", tmp_path, "--window-size=500,800", dark)
-    assert found["choices"].startswith("words,better,worse,choice\n") and found["offered"] == len(
-        index
-    )
-    assert found["problems"] == [] and found["overflow"] <= 0 and found["narrow"] <= 0
-    assert found["back"] == "rgb(22, 22, 24)"
+    with browser.opened(tmp_path / "page.html") as shown:
+        found = shown.evaluate(PROBE)
+    assert found["choices"].startswith("words,better,worse,choice\n")
+    assert found["offered"] == len(index)
+    browser.look(tmp_path / "page.html")
 
 
 def test_sixteen_bits_keep_the_order_where_eight_do_not():

@@ -65,7 +65,7 @@ def _searches(report: Report, task: Task, named: tuple[str, ...]) -> Iterator[st
             own, other = report.inputs(task.rows[[i, j]])
             parts = (("asked", own[asked]), ("found", other[searched]), ("right", own[searched]))
             bodies = (
-                f"<small>{what}</small><br>{shown(value, f'what was {what}', playable=True)}"
+                f"<small>{what}</small><br>{shown(value, f'what was {what}')}"
                 for what, value in parts
             )
             found.append("<br>".join(bodies))
@@ -88,4 +88,4 @@ def _cards(report: Report, task: Task, places: np.ndarray) -> Iterator[str]:
 
 
 def _value(name: str, value: Any) -> str:
-    return shown(value, f"the {name} of this example", playable=True)
+    return shown(value, f"the {name} of this example")

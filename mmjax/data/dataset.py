@@ -58,6 +58,11 @@ class Source(abc.ABC):
         """
         return 1
 
+    @property
+    def draws(self) -> bool:
+        """Whether training examples are drawn or augmented, so that each epoch has others."""
+        return True
+
     def columns(self) -> Mapping[str, Rows] | None:
         """By modality, all rows that training examples consist of; None if these are drawn."""
         return None

@@ -28,6 +28,11 @@ class Subset(Source):
         """Rows of the source at the chosen places."""
         return self._source.read(self._rows[indices], rng, own)
 
+    @property
+    def draws(self) -> bool:
+        """As the source."""
+        return self._source.draws
+
     def columns(self) -> Mapping[str, Rows] | None:
         """All rows of the source, of which `pick` names some."""
         return self._source.columns()

@@ -57,6 +57,11 @@ class KittiSource(Source):
         """How many batches are read at once; pictures and points are decoded from files."""
         return min(os.cpu_count() or 1, 8)
 
+    @property
+    def draws(self) -> bool:
+        """No."""
+        return False
+
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Pictures, points in metres, and the targets "occupancy" and "obstacle"."""
         frames = [self._data.frame(self._frames[i]) for i in indices[own]]

@@ -53,6 +53,11 @@ class UtterancesSource(Source):
     def __len__(self) -> int:
         return len(self._own)
 
+    @property
+    def draws(self) -> bool:
+        """No."""
+        return False
+
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Features float32 `[token, feature]`; the targets "score", "positive" and "class"."""
         rows = [self._own[i] for i in indices[own]]

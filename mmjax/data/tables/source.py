@@ -76,14 +76,19 @@ class TableSource(Source):
         """Rows of each modality and of each target."""
         values = self._values(indices[own])
         inputs = {name: values[name] for name in self._modalities}
-        if rng is not None and self._augment != ImageAugment():
+        if rng is not None and self.draws:
             share = Share(len(indices), own)
             inputs |= {name: self._augmented(inputs, name, rng, share) for name in self._images}
         return Examples(inputs, {name: values[name] for name in self._targets})
 
+    @property
+    def draws(self) -> bool:
+        """Whether images are augmented."""
+        return bool(self._images) and self._augment != ImageAugment()
+
     def columns(self) -> dict[str, list[Any]] | None:
         """All rows of each modality; None where images are augmented, or rows are on disk."""
-        if not self._store.held or (self._images and self._augment != ImageAugment()):
+        if not self._store.held or self.draws:
             return None
         values = self._values(np.arange(len(self)))
         return {name: values[name] for name in self._modalities}

@@ -38,6 +38,8 @@ class BatchStream:
         self.modalities = tuple(self._preprocessing.transforms)  # that are read
         self._source = training_source(experiment, preprocessing)
         self.epoch = len(self._source)  # examples
+        if teacher is not None and not (self._source.draws or experiment.data.perturbs):
+            teacher.store(self.epoch)
         self._secret = 0
         # All rows of each modality, preprocessed, where the device can gather batches from them.
         self.columns = None

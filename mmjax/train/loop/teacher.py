@@ -16,9 +16,14 @@ from mmjax.objectives.distillation import EMBEDDING, TEACHER
 from mmjax.runs.restore import restore
 from mmjax.types import Batch, Masked, Outputs
 
+MOST_STORED = 2**30  # bytes of outputs
+
 
 class Teacher:
-    """Adds a run's outputs to training batches, as targets that `Taught` objectives read."""
+    """Adds a run's outputs to training batches, as targets that `Taught` objectives read.
+
+    Where examples are the same in every epoch (`store`), the teacher computes in the first alone.
+    """
 
     def __init__(self, run: str, student: Preprocessing, wanted: Collection[str]) -> None:
         """Restore the teacher.
@@ -45,10 +50,16 @@ class Teacher:
         """From raw examples to the inputs of teacher and student."""
         self._modalities = tuple(own)
         self._apply = jax.jit(self._outputs)
+        self._stored: dict[str, np.ndarray] = {}
+        self._known = np.zeros(0, bool)  # by example, whether its outputs are stored
 
     def names(self) -> tuple[str, ...]:
         """The targets that it adds."""
         return (EMBEDDING, *(f"{TEACHER}{name}" for name in self._model.outputs))
+
+    def store(self, examples: int) -> None:
+        """Ask once for each of so many examples, which are the same in every epoch."""
+        self._known = np.zeros(examples, bool)
 
     def taught(
         self, batches: Generator[Batch, None, None], modalities: Collection[str]
@@ -56,13 +67,30 @@ class Teacher:
         """The batches with the teacher's targets, and with the inputs of `modalities` alone."""
         with contextlib.closing(batches):
             for batch in batches:
-                seen = {name: batch.inputs[name] for name in self._modalities}
-                made = jax.device_get(self._apply(self._variables, seen))
+                made = self._targets(batch)
                 everywhere = np.ones(len(batch.ids), bool)
                 taught = {name: Masked(values, everywhere) for name, values in made.items()}
                 inputs = {name: batch.inputs[name] for name in modalities}
                 targets = {**batch.targets, **taught}
                 yield dataclasses.replace(batch, inputs=inputs, targets=targets)
+
+    def _targets(self, batch: Batch) -> dict[str, np.ndarray]:
+        rows = np.asarray(batch.ids)
+        if len(self._known) and self._known[rows].all():
+            return {name: values[rows] for name, values in self._stored.items()}
+        seen = {name: batch.inputs[name] for name in self._modalities}
+        made: dict[str, np.ndarray] = jax.device_get(self._apply(self._variables, seen))
+        size = sum(values[0].nbytes for values in made.values())
+        if size * len(self._known) > MOST_STORED:
+            self._known = np.zeros(0, bool)
+        if len(self._known):
+            for name, values in made.items():
+                if name not in self._stored:
+                    shape = (len(self._known), *values.shape[1:])
+                    self._stored[name] = np.zeros(shape, values.dtype)
+                self._stored[name][rows] = values
+            self._known[rows] = True
+        return made
 
     def _outputs(self, variables: Any, inputs: dict[str, Masked]) -> dict[str, jax.Array]:
         outputs = cast(Outputs, self._model.apply(variables, inputs, train=False))

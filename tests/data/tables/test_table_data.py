@@ -11,6 +11,7 @@ from PIL import Image
 from scipy.io import wavfile
 
 from mmjax.data.datasets import TableData
+from mmjax.data.subset import Subset
 from mmjax.data.tables import columns as kinds
 from mmjax.evaluation.evaluate import evaluate
 from mmjax.evaluation.predictions import Predictor, read_table
@@ -331,6 +332,8 @@ def test_pictures_alike_are_kept_once_and_augmented_each(tmp_path):
     np.testing.assert_array_equal(first, pixels)
     noisy = dataclasses.replace(data, augment=dataclasses.replace(data.augment, noise=9.0))
     source = noisy.source("train")
+    assert source.draws and not data.source("train").draws
+    assert Subset(source, np.arange(2)).draws and not Subset(data.source("train"), np.arange(2)).draws
     first, none, second = source.read(np.arange(3), np.random.default_rng(0)).inputs["x"]
     assert none is None and (first != second).any() and (first != pixels).any()
     missing = source.read(np.array([1]), np.random.default_rng(0)).inputs["x"]

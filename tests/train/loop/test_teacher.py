@@ -9,11 +9,15 @@ import pytest
 
 import mmjax
 from mmjax.config import storage
+from mmjax.data import Source
 from mmjax.data.datasets import Planted
+from mmjax.devices.watchdog import Watchdog
 from mmjax.encoders import Features
 from mmjax.evaluation.evaluate import evaluate
 from mmjax.objectives import BinaryCrossEntropy, Distillation, FeatureDistillation
 from mmjax.train.loop.fit import fit
+from mmjax.train.loop.stream import BatchStream
+from mmjax.train.loop.teacher import Teacher
 from tests.config.experiments import small
 
 DATA = Planted(task="redundant", train_size=64, validation_size=16, test_size=32)
@@ -76,8 +80,6 @@ def test_a_modality_that_is_not_read_is_named(tmp_path, capsys):
 
 @pytest.mark.usefixtures("standard_promotion")
 def test_the_teacher_s_targets_are_its_outputs(teacher):
-    from mmjax.train.loop.teacher import Teacher
-
     restored = mmjax.restore(teacher)
     preprocessing = DATA.preprocessing()
     names = ("teacher_label", "teacher_embedding")
@@ -99,6 +101,44 @@ def test_the_teacher_s_targets_are_its_outputs(teacher):
         atol=1e-6,
     )
     np.testing.assert_array_equal(batch.targets["label"].values, given.targets["label"].values)
+
+
+class Same(Source):
+    """24 examples, the same in every epoch, whatever it says."""
+
+    draws = False
+
+    def __len__(self):
+        return 24
+
+    def read(self, indices, rng, own=slice(None)):
+        return DATA.source("test").read(indices, None, own)
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_a_teacher_of_fixed_examples_is_asked_once_for_each(teacher, monkeypatch):
+    monkeypatch.setattr("mmjax.train.loop.stream.training_source", lambda *_: Same())
+    preprocessing = DATA.preprocessing().using(["vision"])
+
+    def read():
+        """The targets of five steps of 8, and how often the teacher was asked."""
+        one = Teacher(str(teacher), preprocessing, ("teacher_label",))
+        apply, asked = one._apply, []
+        one._apply = lambda *given: (asked.append(1), apply(*given))[1]
+        stream = BatchStream(student(teacher, batch_size=8), preprocessing, one)
+        batches = stream(seed=0, start=0, watchdog=Watchdog(None))
+        found = [next(batches).targets["teacher_label"].values for _ in range(5)]
+        batches.close()
+        return np.stack(found), len(asked)
+
+    fixed, few = read()
+    monkeypatch.setattr(Same, "draws", True)
+    drawn, many = read()
+    np.testing.assert_allclose(fixed, drawn, atol=1e-6)
+    assert (few, many) == (3, 5)
+    monkeypatch.setattr(Same, "draws", False)
+    monkeypatch.setattr("mmjax.train.loop.teacher.MOST_STORED", 24 * 4 - 1)
+    assert read()[1] == 5
 
 
 def test_a_student_that_nothing_else_judges_is_refused(teacher):

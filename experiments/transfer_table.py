@@ -11,6 +11,7 @@ distances too (FitNets, Romero et al. 2015; relations, Park et al. 2019).
 
     python experiments/transfer_table.py --mnist DIR --fsdd DIR   # folders of the original files
     python experiments/transfer_table.py --mnist DIR --fsdd DIR --fast
+    python experiments/transfer_table.py --fsdd DIR --held-out george jackson theo
 
 writes results.json to runs/transfer_table; the same command goes on where it was stopped. The table
 with its spread over 3 seeds: experiments/README.md.
@@ -18,7 +19,8 @@ with its spread over 3 seeds: experiments/README.md.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +32,7 @@ from mmjax import objectives
 from mmjax.config.sweep import Point
 from mmjax.data.datasets import storage
 from mmjax.data.datasets.digits_match import NAMES
+from mmjax.data.datasets.spoken_match import Speaker
 from mmjax.data.targets import Category
 from mmjax.data.transforms.image import ImageTransform
 from mmjax.devices import compilation_cache
@@ -164,34 +167,49 @@ class Case:
         return self.experiment(network, data, objectives=taught, teacher=str(run))
 
 
-def cases(mnist: Path, fsdd: Path, steps: int) -> dict[str, Case]:
-    """Both transfers."""
-    speech = functools.partial(
-        mmjax.data.SpokenDigit, manual_dir=str(fsdd), max_samples=6000, held_out="theo"
-    )
+def cases(
+    mnist: Path | None, fsdd: Path, steps: int, held_out: Sequence[Speaker]
+) -> dict[str, Case]:
+    """Both transfers, that of speech for each person."""
     image = mmjax.encoders.Cnn(features=(32, 64), dim=64)
     heard = mmjax.encoders.AudioCnn(sample_rate=8000, hop=0.02, mels=32, features=(16, 32), dim=32)
-    return {
-        "digits -> MNIST": Case(
+    found = {}
+    if mnist is not None:
+        found["digits -> MNIST"] = Case(
             "image",
             {"image": image},
             Pictures(),
             lambda share: Pictures("mnist", str(mnist), share),
             steps,
-        ),
-        "speech with pictures -> speech": Case(
-            "speech",
-            {"image": image, "speech": heard},
-            speech(),
-            lambda share: speech(labelled=share),
-            steps,
-        ),
-    }
+        )
+    for person in held_out:
+        speech = functools.partial(
+            mmjax.data.SpokenDigit, manual_dir=str(fsdd), max_samples=6000, held_out=person
+        )
+        title = f"speech with pictures -> speech of {person}"
+        encoders = {"image": image, "speech": heard}
+        found[title] = Case(
+            "speech", encoders, speech(), lambda share, speech=speech: speech(labelled=share), steps
+        )
+    return found
+
+
+def table(title: str, found: Mapping[tuple[str, float], Sequence[float]]) -> str:
+    """Mean and standard deviation of each method (rows) and share of the labels."""
+    shares = sorted({share for _, share in found})
+    head = f"| {title} | " + " | ".join(f"{share:.0%} of the labels" for share in shares)
+    lines = [head + " |", "| --- " * (1 + len(shares)) + "|"]
+    for name in METHODS:
+        own = [100 * np.array(found[name, share]) for share in shares]
+        cells = (f"{one.mean():.1f} ± {one.std(ddof=1):.1f}" for one in own)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def main(
-    mnist: Path,
     fsdd: Path,
+    mnist: Path | None = None,
+    held_out: tuple[Speaker, ...] = ("theo",),
     fast: bool = False,
     seeds: int = 3,
     steps: int = 400,
@@ -200,8 +218,10 @@ def main(
     """Train everything, and print a table of test accuracies for each transfer.
 
     Args:
-        mnist: folder with MNIST's four files
         fsdd: folder with free-spoken-digit-dataset.tar.gz
+        mnist: folder with MNIST's four files; none: without its table
+        held_out: persons whom no network hears in training; of several also the mean, with the
+            standard deviation over persons
         fast: 2 seeds, 20 steps and a tenth of the labels alone
         seeds: trainings of each cell
         steps: of each training
@@ -213,24 +233,24 @@ def main(
         seeds, steps, shares = 2, 20, SHARES[1:2]
         workdir = workdir.with_name(f"{workdir.name}_fast")
     results: dict[str, dict[str, list[float]]] = {}
-    for title, case in cases(mnist, fsdd, steps).items():
+    of_persons: dict[tuple[str, float], list[float]] = {}
+    for title, case in cases(mnist, fsdd, steps, held_out).items():
         home = workdir / title.replace(" ", "-").replace(">", "")
         source = case.experiment(case.model(*case.encoders), case.source)
         teacher = fit(source, home / "source")["digit/accuracy"]
-        lines = [f"| {title} | " + " | ".join(f"{share:.0%} of the labels" for share in shares)]
-        lines = [lines[0] + " |", "| --- " * (1 + len(shares)) + "|"]
-        for name in METHODS:
-            cells = []
-            for share in shares:
-                one = case.method(name, home / "source", share)
-                place = home / f"{name.replace(', ', '-')}-{share:g}"
-                runs = fit_many([Point({}, one)], place, seeds=seeds)
-                found = [run.metrics["digit/accuracy"] for run in runs]
-                results.setdefault(title, {})[f"{name}, {share:g}"] = found
-                cells.append(f"{100 * np.mean(found):.1f} ± {100 * np.std(found, ddof=1):.1f}")
-            lines.append(f"| {name} | {' | '.join(cells)} |")
+        found: dict[tuple[str, float], list[float]] = {}
+        for name, share in itertools.product(METHODS, shares):
+            one = case.method(name, home / "source", share)
+            place = home / f"{name.replace(', ', '-')}-{share:g}"
+            runs = fit_many([Point({}, one)], place, seeds=seeds)
+            found[name, share] = [run.metrics["digit/accuracy"] for run in runs]
+            if case.modality == "speech":
+                of_persons.setdefault((name, share), []).append(float(np.mean(found[name, share])))
+        results[title] = {f"{name}, {share:g}": own for (name, share), own in found.items()}
         json_file.write(workdir / "results.json", {"steps": steps, "accuracies": results})
-        print("\n".join(lines) + f"\n\nthe source on its own test data: {100 * teacher:.1f}\n")
+        print(f"{table(title, found)}\n\nthe source on its own test data: {100 * teacher:.1f}\n")
+    if len(held_out) > 1:
+        print(table(f"mean of {len(held_out)} persons", of_persons))
 
 
 if __name__ == "__main__":

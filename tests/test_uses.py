@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import sys
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -396,6 +397,18 @@ def test_knowledge_moves_for_a_few_steps(spoken, tmp_path, capsys):
     transfer.main(tmp_path, tmp_path, fast=True, steps=4, workdir=tmp_path / "transfer")
     printed = capsys.readouterr().out
     assert printed.count("| distilled, features |") == 2 == printed.count("| adapters |")
+
+
+@pytest.mark.usefixtures("fresh_registry")
+def test_a_network_for_each_person_who_is_not_heard():
+    transfer = load(FOLDER / "transfer_table.py")
+    found = transfer.cases(None, Path("x"), 5, ("theo", "lucas"))
+    assert [case.target(0.1).held_out for case in found.values()] == ["theo", "lucas"]
+    assert [case.source.held_out for case in found.values()] == ["theo", "lucas"]
+    cells = {(name, share): [0.5, 0.7] for name in transfer.METHODS for share in (0.01, 1.0)}
+    lines = transfer.table("x", cells).splitlines()
+    assert lines[0] == "| x | 1% of the labels | 100% of the labels |"
+    assert lines[2] == "| scratch | 60.0 ± 14.1 | 60.0 ± 14.1 |" and len(lines) == 2 + 7
 
 
 @pytest.mark.slow

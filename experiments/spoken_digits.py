@@ -8,6 +8,7 @@ noise on either side, and with either side missing.
     python experiments/spoken_digits.py --manual-dir DIR --fast  # one fold, 2 seeds, 20 steps
     python experiments/spoken_digits.py --manual-dir DIR --every # every fusion of the package
     python experiments/spoken_digits.py --manual-dir DIR --task match   # do both say the same?
+    python experiments/spoken_digits.py --manual-dir DIR --task match --every --seeds 1
 
 writes results.json and table.md to runs/spoken_digits; the same command goes on where it was
 stopped. The table with its spread over 3 seeds and the folds: experiments/README.md.
@@ -81,7 +82,9 @@ def main(
     steps: int | None = None,
     workdir: Path = Path("runs/spoken_digits"),
 ) -> None:
-    """Train every model for every fold, and print the mean over folds; ± is that of seeds.
+    """Train every model for every fold, and print the mean over folds.
+
+    ± is the standard deviation over seeds; of one seed, over folds.
 
     Args:
         manual_dir: folder with the archive
@@ -103,7 +106,7 @@ def main(
     ]
     means, spread = study.over_folds(folds)
     json_file.write(home / "results.json", {"scores": means, "std over folds": spread})
-    table = study.markdown(means)
+    table = study.markdown(means if seeds > 1 else study.by_fold(folds))
     (home / "table.md").write_text(table + "\n", encoding="utf-8")
     print(table)
     print("standard deviation over folds:", {n: f"{100 * s:.1f}" for n, s in spread.items()})

@@ -269,14 +269,25 @@ def over_folds(folds: Sequence[Scores]) -> tuple[Scores, dict[str, float]]:
     return means, spread
 
 
+def by_fold(folds: Sequence[Scores]) -> Scores:
+    """The means over seeds of each fold."""
+    return {
+        name: {
+            condition: [float(np.mean(one[name][condition])) for one in folds] for condition in row
+        }
+        for name, row in folds[0].items()
+    }
+
+
 def markdown(scores: Scores, *, percent: bool = True) -> str:
-    """A table of means ± standard deviations over seeds; empty where a model has no such score."""
+    """A table of means ± standard deviations, of several; empty where a model has no score."""
     columns = list(dict.fromkeys(name for row in scores.values() for name in row))
     factor, digits = (100, 1) if percent else (1, 3)
 
     def cell(values: list[float]) -> str:
-        spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
-        return f"{factor * np.mean(values):.{digits}f} ± {factor * spread:.{digits}f}"
+        mean = f"{factor * np.mean(values):.{digits}f}"
+        spread = f" ± {factor * np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+        return mean + spread
 
     lines = [f"| model | {' | '.join(columns)} |", "| --- " * (1 + len(columns)) + "|"]
     for name, row in scores.items():

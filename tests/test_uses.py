@@ -422,6 +422,14 @@ def test_digits_are_seen_and_heard_for_a_few_steps(spoken, tmp_path, capsys, mon
         assert column in printed
 
 
+def test_of_one_seed_the_spread_is_that_of_folds():
+    study = load(FOLDER / "study.py")
+    folds = [{"concat": {"all": [share]}} for share in (0.5, 0.7)]
+    assert study.by_fold(folds) == {"concat": {"all": [0.5, 0.7]}}
+    assert study.markdown(study.by_fold(folds)).endswith("| concat | 60.0 ± 14.1 |")
+    assert study.markdown(study.over_folds(folds)[0]).endswith("| concat | 60.0 |")
+
+
 def test_late_fusion_is_weighed_by_the_validation_split():
     study = load(FOLDER / "study.py")
     rng = np.random.default_rng(0)

@@ -333,7 +333,9 @@ def test_pictures_alike_are_kept_once_and_augmented_each(tmp_path):
     noisy = dataclasses.replace(data, augment=dataclasses.replace(data.augment, noise=9.0))
     source = noisy.source("train")
     assert source.draws and not data.source("train").draws
-    assert Subset(source, np.arange(2)).draws and not Subset(data.source("train"), np.arange(2)).draws
+    assert (
+        Subset(source, np.arange(2)).draws and not Subset(data.source("train"), np.arange(2)).draws
+    )
     first, none, second = source.read(np.arange(3), np.random.default_rng(0)).inputs["x"]
     assert none is None and (first != second).any() and (first != pixels).any()
     missing = source.read(np.array([1]), np.random.default_rng(0)).inputs["x"]

@@ -2,18 +2,23 @@
 
     python experiments/throughput.py columns --manual-dir DIR
     python experiments/throughput.py pictures
+    python experiments/throughput.py memory
 
 `columns`: MNIST match, held in memory, batch 128, and the training step. `pictures`: made-up JPEG
 files of 400 x 300, read at 224 x 224, by 0, 1 and 2 workers: by mmjax, by Grain and, if it is
 installed, by PyTorch's DataLoader, which take turns; then from prepared shards. The table data set
 of mmjax decodes a file once, when it is prepared; here a source that decodes in every epoch stands
-for it, so that the same work is compared. About 5 minutes; results: experiments/README.md.
+for it, so that the same work is compared. `memory`: peak memory of a training on 20,000 and 200,000
+pictures, which are more than it may hold. About 5 minutes each; results: experiments/README.md.
 """
 
+import concurrent.futures
 import dataclasses
 import functools
 import itertools
+import multiprocessing
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -38,6 +43,7 @@ from mmjax.types import MetricName
 SIDE = 224  # pixels
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BATCH = 32  # pictures
+STEPS = 200  # of the training whose memory is measured
 
 
 def rate(work: Callable[[], None], examples: int) -> float:
@@ -249,7 +255,63 @@ def pictures(
                 )
 
 
+def memory(counts: tuple[int, ...] = (20_000, 200_000), held: float = 0.05) -> None:
+    """Peak memory of preparing pictures and training on them, in a process of its own.
+
+    Args:
+        counts: pictures, of 64 x 64 pixels when they are read
+        held: GB that the rows may take
+    """
+    spawn = multiprocessing.get_context("spawn")
+    for count in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            draw_small(Path(folder), count)
+            with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
+                peak = pool.submit(_peak, folder, held).result()
+            size = count * 64 * 64 * 3 / 1e6
+            print(f"{count:,} pictures, {size:,.0f} MB decoded: peak {peak:,.0f} MB", flush=True)
+
+
+def draw_small(folder: Path, count: int) -> None:
+    """PNG files of 12 x 12 pixels, and the table rows.csv with two words and a class for each."""
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 12, 12, 3), np.uint8)
+    with (folder / "rows.csv").open("w", encoding="utf-8") as file:
+        print("image,words,label", file=file)
+        for number in range(count):
+            path = folder / f"{number // 1000}" / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(pixels[number % 50]).save(path)
+            words = f"word{number % 90} word{number * 7 % 90}"
+            print(f"{path.relative_to(folder)},{words},{'ab'[number % 2]}", file=file)
+
+
+def _peak(folder: str, held: float) -> float:
+    """Prepare and train for some steps; returns the most memory of this process so far, in MB."""
+    cols = mmjax.data.columns
+    kinds = {"image": cols.ImageColumn(size=(64, 64)), "words": cols.TextColumn()}
+    kinds |= {"label": cols.ClassColumn()}
+    encoders = {
+        "image": mmjax.encoders.Cnn(features=(4,), dim=8),
+        "words": mmjax.encoders.BagOfWords(vocabulary_size=200, dim=8),
+    }
+    objective = mmjax.objectives.SoftmaxCrossEntropy(output="label", target="label")
+    heads = {"label": mmjax.heads.Classes(classes=2)}
+    data = mmjax.data.TableData("rows.csv", folder, kinds, memory=held, prepared=folder)
+    mmjax.fit(
+        mmjax.Experiment(
+            model=mmjax.Multimodal(encoders=encoders, fusion=mmjax.fusion.Concat(), heads=heads),
+            objectives={"label": objective},
+            data=data,
+            optim=mmjax.optim.Adam(),
+            steps=STEPS,
+            batch_size=64,
+        ),
+        Path(folder) / "run",
+    )
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
 if __name__ == "__main__":
     tyro.extras.subcommand_cli_from_dict(
-        {"columns": columns, "pictures": pictures}, description=__doc__
+        {"columns": columns, "pictures": pictures, "memory": memory}, description=__doc__
     )

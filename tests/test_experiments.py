@@ -97,6 +97,15 @@ def test_the_reading_of_pictures_is_measured(monkeypatch, capsys):
         assert f"0 workers: {side}" in printed
 
 
+@pytest.mark.usefixtures("standard_promotion")
+def test_the_memory_of_a_training_on_prepared_pictures_is_measured(monkeypatch, tmp_path):
+    module = load(FOLDER / "throughput.py")
+    monkeypatch.setattr(module, "STEPS", 2)
+    module.draw_small(tmp_path, 300)
+    assert module._peak(str(tmp_path), held=0.0) > 100
+    assert list(tmp_path.glob("mmjax_table/*/*train*")) and (tmp_path / "run").is_dir()
+
+
 @pytest.fixture
 def food(tmp_path):
     """The two tarballs, with 240 made-up foods in three groups; two always share a picture."""

@@ -52,7 +52,8 @@ class Source(abc.ABC):
 
     @property
     def threads(self) -> int:
-        """How many batches are read, and held, at once; if more than one, `read` runs in threads.
+        """How many batches are read, and held, at once; if more than one, `read` runs in threads,
+        of this process or of its workers.
 
         Worth it where reading releases Python's lock, as the decoding of pictures does.
         """

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import itertools
 import multiprocessing
 import multiprocessing.util
 import os
@@ -30,7 +31,8 @@ def prefetch(
 ) -> Generator[T, None, None]:
     """make(step) for each step, in order, computed by threads or, if any, by worker processes.
 
-    `make` is pickled once for each process; the arrays of batches return in shared memory. Thread
+    The threads are this process's own, or are shared out to the workers, at least one to each.
+    `make` is pickled once for each process; the arrays of batches return in shared memory. Threads
     and processes end when the generator is closed.
 
     Raises:
@@ -52,16 +54,18 @@ def _close() -> None:
 def _prefetched(
     make: Callable[[int], T], steps: Iterable[int], workers: int, threads: int
 ) -> Generator[T, None, None]:
-    pending: deque[Future[T]] = deque()
+    pending: deque[Future[list[T]]] = deque()
     place = parcels.folder() if workers else None
-    executor, call = _executor(make, workers, threads, place)
+    several = max(1, threads // workers) if workers else 1  # that a worker makes at once
+    executor, call = _executor(make, workers, threads if not workers else several, place)
+    left = iter(steps)
     try:
-        for step in steps:
-            pending.append(executor.submit(call, step))
-            if len(pending) > AHEAD + (workers or threads - 1):
-                yield parcels.unpack(pending.popleft().result())
+        while some := list(itertools.islice(left, several)):
+            pending.append(executor.submit(call, some))
+            if len(pending) * several > AHEAD + (workers * several or threads - 1):
+                yield from map(parcels.unpack, pending.popleft().result())
         while pending:
-            yield parcels.unpack(pending.popleft().result())
+            yield from map(parcels.unpack, pending.popleft().result())
     except BrokenProcessPool as error:
         raise StorageError(
             "a data worker died, perhaps for want of memory; try fewer --workers (0: a thread)"
@@ -74,30 +78,36 @@ def _prefetched(
 
 def _executor(
     make: Callable[[int], T], workers: int, threads: int, place: str | None
-) -> tuple[Executor, Callable[[int], T]]:
+) -> tuple[Executor, Callable[[list[int]], list[T]]]:
+    """Of threads, or of workers with threads of their own."""
     if place is None:
-        return ThreadPoolExecutor(threads, thread_name_prefix="batches"), make
-    return worker_processes(workers, make, place), _made
+        executor = ThreadPoolExecutor(threads, thread_name_prefix="batches")
+        return executor, lambda steps: list(map(make, steps))
+    return worker_processes(workers, make, place, threads), _made
 
 
 def worker_processes(
-    workers: int, make: Callable[[int], Any] | None = None, place: str | None = None
+    workers: int,
+    make: Callable[[int], Any] | None = None,
+    place: str | None = None,
+    threads: int = 1,
 ) -> Executor:
     """Processes that ignore Ctrl-C and end with this one; `place`: the folder of parcels."""
     # Spawned, because a fork would copy JAX's threads in an undefined state.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, _begin, (make, place))
+    return ProcessPoolExecutor(workers, context, _begin, (make, place, threads))
 
 
 _make: Callable[[int], Any]  # of a worker process
 _place: str
+_threads: ThreadPoolExecutor
 
 
-def _begin(make: Callable[[int], Any] | None, place: str | None) -> None:
+def _begin(make: Callable[[int], Any] | None, place: str | None, threads: int) -> None:
     """In a worker: ignore Ctrl-C, which reaches all processes, and end with the parent."""
-    global _make, _place
+    global _make, _place, _threads
     if make is not None and place is not None:
-        _make, _place = make, place
+        _make, _place, _threads = make, place, ThreadPoolExecutor(threads)
     if place is not None:  # what is written while the parent deletes the folder
         multiprocessing.util.Finalize(None, shutil.rmtree, (place, True), exitpriority=0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -113,5 +123,5 @@ def _end_with_parent(place: str | None) -> None:
     os._exit(1)
 
 
-def _made(step: int) -> Any:
-    return parcels.pack(_make(step), _place)
+def _made(steps: list[int]) -> list[Any]:
+    return list(_threads.map(lambda step: parcels.pack(_make(step), _place), steps))

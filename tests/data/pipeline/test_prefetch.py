@@ -49,6 +49,21 @@ def test_threads_work_at_once_and_give_every_step_in_order():
     assert list(prefetch(make, range(9), threads=3)) == list(range(9))
 
 
+TOGETHER = threading.Barrier(2, timeout=20)  # of each process
+
+
+def meet(step):
+    TOGETHER.wait()
+    return step, os.getpid()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_threads_of_workers_work_at_once(workers):
+    found = list(prefetch(meet, range(8), workers=workers, threads=3 * workers - 1))
+    assert [step for step, _ in found] == list(range(8))
+    assert os.getpid() not in {pid for _, pid in found}
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_large_arrays_come_whole_and_leave_no_file(tmp_path, monkeypatch, full):
     place = tmp_path / "place"

@@ -8,6 +8,7 @@ six pairs of relations that no official file has: on these, composition is teste
 
     python experiments/shapes_reasoning.py --manual-dir DIR
     python experiments/shapes_reasoning.py --manual-dir DIR --fast    # does it run?
+    python experiments/shapes_reasoning.py --manual-dir DIR --models concat   # a baseline
 
 DIR holds the files of SHAPES (shapes_data.py). The runs, results.json and attention.png are written
 to runs/shapes_reasoning; the same command goes on where it was stopped.
@@ -24,7 +25,7 @@ Before the second head and the faster positions, cross_attention had 80.9 % afte
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -185,17 +186,17 @@ def _table(scores: Mapping[str, Sequence[Mapping[str, float]]], columns: Sequenc
 def main(
     manual_dir: Path,
     fast: bool = False,
-    models: tuple[Name, ...] = get_args(Name),
+    models: tuple[Name, ...] = ("cross_attention",),
     seeds: int = 3,
     steps: int = 16_000,
     workdir: Path = Path("runs/shapes_reasoning"),
 ) -> None:
-    """Train every model, and print the table.
+    """Train models, and print the table.
 
     Args:
         manual_dir: folder with the files of SHAPES
         fast: cross_attention alone, 1 seed and 30 steps
-        models: what to train
+        models: what to train; cross_attention by default, which answers, and not its baselines
         seeds: trainings of each model
         steps: steps of each training
         workdir: the folder for the runs and the results

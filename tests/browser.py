@@ -47,45 +47,60 @@ PALE = """() => {
 
 
 @contextlib.contextmanager
-def opened(path, *, width=DESK, dark=False):
-    """The page in a browser without a network; fails for what it says, and for all it fetches."""
+def started():
+    """A browser."""
     from playwright.sync_api import sync_playwright
 
-    problems = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=PATH, args=["--no-sandbox"])
-        context = browser.new_context(
-            viewport={"width": width, "height": 844},
-            is_mobile=width == PHONE,
-            has_touch=width == PHONE,
-            color_scheme="dark" if dark else "light",
-            offline=True,
-        )
-        page = context.new_page()
-        page.on("console", lambda one: problems.append(one.text))
-        page.on("pageerror", lambda one: problems.append(str(one)))
-
-        def requested(one):
-            if not one.url.startswith(("data:", "blob:", path.as_uri())):
-                problems.append(one.url)
-
-        page.on("request", requested)
-        page.goto(path.as_uri())
-        yield page
-        assert problems == []
+        yield browser
         browser.close()
+
+
+@contextlib.contextmanager
+def shown(browser, path, *, width=DESK, dark=False):
+    """The page, without a network; fails for what it says, and for all it fetches."""
+    problems = []
+    context = browser.new_context(
+        viewport={"width": width, "height": 844},
+        is_mobile=width == PHONE,
+        has_touch=width == PHONE,
+        color_scheme="dark" if dark else "light",
+        offline=True,
+    )
+    page = context.new_page()
+    page.on("console", lambda one: problems.append(one.text))
+    page.on("pageerror", lambda one: problems.append(str(one)))
+
+    def requested(one):
+        if not one.url.startswith(("data:", "blob:", path.as_uri())):
+            problems.append(one.url)
+
+    page.on("request", requested)
+    page.goto(path.as_uri())
+    yield page
+    assert problems == []
+    context.close()
+
+
+@contextlib.contextmanager
+def opened(path, **how):
+    """The page in a browser of its own."""
+    with started() as browser, shown(browser, path, **how) as page:
+        yield page
 
 
 def look(path):
     """The page on a phone and a desk, in light and dark: it fits, and all can be read."""
-    for width, dark in ((PHONE, False), (DESK, True), (PHONE, True), (DESK, False)):
-        with opened(path, width=width, dark=dark) as page:
-            assert page.evaluate("innerWidth") == width
-            page.evaluate("for (const e of document.querySelectorAll('details')) e.open = true")
-            assert page.evaluate(WIDE, False) == []
-            assert page.evaluate(PALE) == []
-            back = page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert back == ("rgb(22, 22, 24)" if dark else "rgb(255, 255, 255)")
+    with started() as browser:
+        for width, dark in ((PHONE, False), (DESK, True), (PHONE, True), (DESK, False)):
+            with shown(browser, path, width=width, dark=dark) as page:
+                assert page.evaluate("innerWidth") == width
+                page.evaluate("for (const e of document.querySelectorAll('details')) e.open = true")
+                assert page.evaluate(WIDE, False) == []
+                assert page.evaluate(PALE) == []
+                back = page.evaluate("getComputedStyle(document.body).backgroundColor")
+                assert back == ("rgb(22, 22, 24)" if dark else "rgb(255, 255, 255)")
 
 
 def print_out(path):

@@ -8,7 +8,7 @@ Everything else is the same for all: encoders of width 32, optimiser, steps, bat
 
 writes table.md, table.png and results.json to runs/fusion_table_fast and runs/fusion_table; the
 same command goes on where it was stopped. --fast, about a minute, only asks whether it runs; in
-full about 80 minutes on 2 CPU cores that other work shared. Accuracies with their spread over
+full about 72 minutes on 2 CPU cores that other work shared. Accuracies with their spread over
 seeds: experiments/README.md.
 """
 

@@ -122,29 +122,28 @@ def table(folder: Path, split: str) -> mmjax.data.TableData:
             "style": columns.GroupColumn(),
         },
         shares=(0.05, 0.2),
-        augment=mmjax.data.ImageAugment(shift=3.0, rotation=15.0, scale=0.2, cutout=8),
         **drawn,
     )
 
 
 def experiment(data: mmjax.data.TableData, steps: int) -> mmjax.Experiment:
-    """A dual encoder of a small CNN and a bag of words."""
+    """A dual encoder of colours and HOG, and a bag of words."""
     words: Any = data.preprocessing().transforms["words"]
     loss = mmjax.objectives.InfoNce(target="code", modalities=("image", "words"))
     return mmjax.Experiment(
         model=mmjax.models.DualEncoder(
             encoders={
-                "image": mmjax.encoders.Cnn(features=(32, 32), dim=64),
+                "image": mmjax.encoders.Hog(dim=128, hidden=(512,), dropout=DROPOUT),
                 "words": mmjax.encoders.BagOfWords(words.vocabulary_size, dim=128),
             },
             dim=128,
         ),
         objectives={"pairs": loss},
         data=data,
-        optim=mmjax.optim.AdamW(peak_lr=2e-3, weight_decay=1.0),
+        optim=mmjax.optim.AdamW(peak_lr=2e-3, weight_decay=DECAY),
         steps=steps,
-        batch_size=128,
-        ema=0.998,
+        batch_size=512,
+        ema=0.99,
         keeping=mmjax.Keeping(eval_every=steps, log_every=500, keep=1),
     )
 

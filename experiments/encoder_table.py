@@ -56,6 +56,7 @@ def cases() -> Iterator[Case]:
         ("vgg", "11", mmjax.encoders.Vgg(11)),
         ("vit", "tiny", mmjax.encoders.Vit("tiny")),
         ("vit", "small", mmjax.encoders.Vit("small")),
+        ("hog", "", mmjax.encoders.Hog()),
     ):
         yield Case(name, kind, module, "224 x 224 x 3", photo, 1)
     lifted = mmjax.encoders.LiftedCamera()

@@ -128,8 +128,11 @@ def compile_quickly() -> None:
 def train(study: Study, workdir: Path, name: str, seeds: int) -> list[Path]:
     """Train one model with every seed, as far as that is not done; returns its runs."""
     home = workdir / name.replace(" ", "-").replace(",", "")
-    point = Point({}, study.experiment(study.models()[name]))
-    return [home / one.name for one in fit_many([point], home, seeds=seeds)]
+    experiment = study.experiment(study.models()[name])
+    if seeds == 1:
+        mmjax.fit(experiment, home / "seed-0")
+        return [home / "seed-0"]
+    return [home / one.name for one in fit_many([Point({}, experiment)], home, seeds=seeds)]
 
 
 def run(study: Study, workdir: Path, seeds: int) -> Scores:

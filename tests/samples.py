@@ -22,6 +22,7 @@ from mmjax.encoders import (
     FtTransformer,
     Gpt2,
     Gru,
+    Hog,
     LiftedCamera,
     Lstm,
     PatchTransformer,
@@ -95,6 +96,7 @@ INPUTS = {
     "resnet": functools.partial(image, size=(9, 16, 2)),
     "vgg": functools.partial(image, size=(32, 33, 2)),
     "vit": functools.partial(image, size=(8, 13, 2)),
+    "hog": functools.partial(image, size=(9, 7, 2)),
     "lstm": text,
     "gru": series,
     "bag_of_words": text,
@@ -122,6 +124,7 @@ ENCODER_VARIANTS = {
     ],
     "vgg": [Vgg(11, batch_norm, dim, width=4) for batch_norm, dim in ((True, 6), (False, None))],
     "vit": [Vit(patch=4, width=8, layers=2, heads=2, dim=dim) for dim in (6, None)],
+    "hog": [Hog(6, cells, bins, (5,)) for cells, bins in ((2, 3), (4, 8))],
     "lstm": [
         Lstm(20, 6, 8, layers, bidirectional, 0.0, pooling)
         for layers, bidirectional, pooling in (

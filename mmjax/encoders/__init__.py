@@ -10,6 +10,7 @@ from mmjax.encoders.features import Features as Features
 from mmjax.encoders.ft_transformer import FtTransformer as FtTransformer
 from mmjax.encoders.gpt2 import Gpt2 as Gpt2
 from mmjax.encoders.gru import Gru as Gru
+from mmjax.encoders.hog import Hog as Hog
 from mmjax.encoders.lifted_camera import LiftedCamera as LiftedCamera
 from mmjax.encoders.lstm import Lstm as Lstm
 from mmjax.encoders.patch_transformer import PatchTransformer as PatchTransformer
@@ -27,6 +28,7 @@ ENCODERS = {
     "resnet": ResNet,
     "vgg": Vgg,
     "vit": Vit,
+    "hog": Hog,
     "lstm": Lstm,
     "gru": Gru,
     "bag_of_words": BagOfWords,

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,6 +15,7 @@ from mmjax.errors import UserError
 from mmjax.layers.tokens.masking import clear
 from mmjax.layers.tracing import collectives
 from mmjax.metrics import retrieval
+from mmjax.objectives.duplicates import fingerprint
 from mmjax.objectives.objective import Objective
 from mmjax.types import Batch, Outputs, WeightedMean
 
@@ -23,7 +25,7 @@ class Side(NamedTuple):
 
     vectors: Array  # [row, dim]; zeros where weight is 0
     weight: Array  # [row], 0 where the pair is not whole
-    group: Array  # [row, 2], equal for rows that belong together
+    group: Array  # [row, 2 n]: rows that are equal in a pair of numbers belong together
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,9 @@ class Pairs(Objective):
     """Compares two modalities of each example, and of all others in the global batch.
 
     An example counts if it has both. Rows whose `target`, a group, is equal belong together too:
-    five captions of a picture, two pictures of a word. Memory grows with `chunk` times the batch.
+    five captions of a picture, two pictures of a word; in the loss also rows that are equal in one
+    of the modalities, such as two pictures with the same caption. Memory grows with `chunk` times
+    the batch.
     In an evaluation the loss compares the examples of one chunk of it; the metrics compare all.
     They are called after the side that is searched: `first` and `second` in alphabetical order, or
     the names in `modalities`.
@@ -85,7 +89,7 @@ class Pairs(Objective):
         return {
             "first": first.vectors,
             "second": second.vectors,
-            "group": first.group,
+            "group": first.group[:, :2],
             "weight": first.weight,
         }
 
@@ -139,6 +143,8 @@ class Pairs(Objective):
         if self.target is not None:
             given = batch.targets[self.target]
             group = jnp.where(jnp.asarray(given.mask)[:, None], jnp.asarray(given.values), group)
+        alike = [fingerprint(batch.inputs[name]) for name in names if name in batch.inputs]
+        group = jnp.concatenate([group, *alike], axis=1)
         first, second = (
             Side(clear(values["vectors"][name], weight > 0), weight, group) for name in names
         )
@@ -151,7 +157,13 @@ class Pairs(Objective):
         def part(rows: tuple[Array, Array]) -> tuple[Array, Array]:
             vectors, group = rows
             cosines = vectors @ others.vectors.T
-            same = jnp.all(group[:, None] == others.group[None], axis=2) & counted
+            same = counted & functools.reduce(
+                jnp.logical_or,
+                (
+                    jnp.all(group[:, None, n : n + 2] == others.group[None, :, n : n + 2], axis=2)
+                    for n in range(0, group.shape[1], 2)
+                ),
+            )
             losses = self.rows(cosines, same, counted, scale, bias)
             nearest = jnp.argmax(jnp.where(counted, cosines, -2.0), axis=1)
             hits = jnp.take_along_axis(same, nearest[:, None], axis=1)[:, 0]

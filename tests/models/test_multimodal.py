@@ -169,7 +169,7 @@ def test_an_encoder_reads_its_kind_of_input_and_no_other(modality, name):
     ) as e:
         network.check_inputs({modality: given})
     fitting = {
-        "image": "cnn, resnet, vgg, vit, lifted_camera",
+        "image": "cnn, resnet, vgg, vit, hog, lifted_camera",
         "text": "lstm, gru, bag_of_words, bert, gpt2",
     }
     assert str(e.value).endswith(fitting[modality])

@@ -12,6 +12,7 @@ from mmjax.devices import parallel
 from mmjax.errors import UserError
 from mmjax.layers.tracing import collectives
 from mmjax.objectives import InfoNce, PairwiseSigmoid, Triplet
+from mmjax.objectives.duplicates import fingerprint
 from mmjax.testing.pairs import batch_of
 from mmjax.types import Batch, Masked, Outputs
 from tests import samples
@@ -98,6 +99,40 @@ def test_a_group_that_is_one_example_after_the_other_changes_nothing():
     grouped = dataclasses.replace(batch, targets={"group": Masked(own, np.ones(32, bool))})
     alone = InfoNce()(outputs, batch)["loss"].total
     np.testing.assert_allclose(InfoNce(target="group")(outputs, grouped)["loss"].total, alone)
+
+
+@pytest.mark.parametrize("objective", [InfoNce(), PairwiseSigmoid(), Triplet()], ids=repr)
+def test_rows_with_the_same_text_belong_together_as_those_of_a_group_do(objective):
+    vectors, present, batch = many()
+    vectors["b"][9] = 9 * vectors["a"][3]  # the hardest of others
+    rng = np.random.default_rng(2)
+    words, mask = rng.integers(1, 99, (32, 5)).astype(np.int32), np.ones((32, 5), bool)
+    words[9], mask[3, 4:], mask[9, 4:] = words[3], False, False
+    words[9, 4] += 1  # under the mask
+    pixels = rng.normal(size=(32, 4, 4, 3)).astype(np.float32)
+    seen = {"a": Masked(pixels, np.ones(32, bool)), "b": Masked(words, mask)}
+    values = {"vectors": vectors, "scale": jnp.asarray(3.0), "bias": jnp.asarray(0.0)}
+    outputs = Outputs({"embedding": values}, present={name: np.ones(32, bool) for name in present})
+    batch = dataclasses.replace(batch, inputs=seen, weight=np.ones(32, np.float32))
+    group = np.stack([np.where(np.arange(32) == 9, 3, np.arange(32)).astype(np.int32)] * 2, axis=1)
+    targets = {"group": Masked(group, np.ones(32, bool))}
+    grouped = dataclasses.replace(batch, inputs={}, targets=targets)
+    of_group = dataclasses.replace(objective, target="group")(outputs, grouped)["loss"].total
+    np.testing.assert_allclose(objective(outputs, batch)["loss"].total, of_group, rtol=1e-6)
+    alone = objective(outputs, dataclasses.replace(batch, inputs={}))["loss"].total
+    assert abs(float(alone) - float(of_group)) > 1e-3
+    np.testing.assert_array_equal(objective.record(outputs, batch)["group"][:, 0], np.arange(32))
+
+
+def test_fingerprints_differ_where_rows_do():
+    rows = np.array([[1, 2, 3], [1, 3, 2], [1, 2, 0], [1, 2, 9], [0, 2, 3], [1, 2, 3]], np.int32)
+    mask = np.array([[1, 1, 1], [1, 1, 1], [1, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1]], bool)
+    found = np.asarray(fingerprint(Masked(rows, mask)))
+    assert len(np.unique(found, axis=0)) == 5 and np.array_equal(found[0], found[5])
+    numbers = np.random.default_rng(0).normal(size=(20_000, 2)).astype(np.float32)
+    found = np.asarray(fingerprint(Masked(numbers, np.ones((20_000, 2), bool))))
+    assert len(np.unique(found, axis=0)) == 20_000
+    assert abs(np.mean(np.unpackbits(found.view(np.uint8))) - 0.5) < 0.01
 
 
 def test_modalities_that_are_not_two_are_named():

@@ -1,0 +1,30 @@
+"""Which rows of a batch are the same: 64 bits of each, computed on the device."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from mmjax.layers.tokens.masking import clear
+from mmjax.types import Masked
+
+
+def fingerprint(given: Masked) -> Array:
+    """int32 `[row, 2]`: equal where rows are equal in all that is not masked.
+
+    Sums over positions of mixed bits (the finaliser of MurmurHash3), so that order matters.
+    """
+    values = clear(jnp.asarray(given.values), jnp.asarray(given.mask))
+    if jnp.issubdtype(values.dtype, jnp.floating):
+        values = jax.lax.bitcast_convert_type(values.astype(jnp.float32), jnp.int32)
+    bits = jnp.reshape(values.astype(jnp.int32), (values.shape[0], -1)).astype(jnp.uint32)
+    mask = jnp.reshape(jnp.asarray(given.mask), (values.shape[0], -1)).astype(jnp.uint32)
+    both = jnp.concatenate([bits, mask], axis=1)
+    place = jax.lax.broadcasted_iota(jnp.uint32, both.shape, 1)
+
+    def mixed(start: int) -> Array:
+        x = both ^ ((place + jnp.uint32(start)) * jnp.uint32(0x9E3779B9))
+        x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
+        x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
+        return jnp.sum(x ^ (x >> 16), axis=1, dtype=jnp.uint32)
+
+    return jnp.stack([mixed(1), mixed(0x51ED270B)], axis=1).astype(jnp.int32)

@@ -133,14 +133,14 @@ def experiment(data: mmjax.data.TableData, steps: int) -> mmjax.Experiment:
     return mmjax.Experiment(
         model=mmjax.models.DualEncoder(
             encoders={
-                "image": mmjax.encoders.Hog(dim=128, hidden=(512,), dropout=DROPOUT),
+                "image": mmjax.encoders.Hog(dim=128, hidden=(512,), dropout=0.3),
                 "words": mmjax.encoders.BagOfWords(words.vocabulary_size, dim=128),
             },
             dim=128,
         ),
         objectives={"pairs": loss},
         data=data,
-        optim=mmjax.optim.AdamW(peak_lr=2e-3, weight_decay=DECAY),
+        optim=mmjax.optim.AdamW(peak_lr=2e-3, weight_decay=0.1),
         steps=steps,
         batch_size=512,
         ema=0.99,
@@ -233,7 +233,7 @@ def main(
     languages: tuple[str, ...] = ("en",),
     styles: tuple[Style, ...] = (TESTED,),
     seeds: int = 3,
-    steps: int = 1500,
+    steps: int = 3000,
     workdir: Path = Path("runs/emoji_search"),
 ) -> None:
     """Train on each split, and print the table.

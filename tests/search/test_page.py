@@ -145,10 +145,12 @@ def test_the_page_by_keyboard_and_by_finger(indexed, embedder):
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         assert page.input_value("input") == "red"
+        page.wait_for_selector("[data-item]")
         assert_best(page.evaluate(names), index, embedder("words", ["red"])[0])
         first = page.evaluate(names)[0]
         page.tap("[data-item]")
         page.wait_for_function("location.hash.startsWith('#i=')")
+        page.evaluate("opened()")  # as the browser does, but at once
         vector = index.vectors[list(index.names).index(first)]
         assert_best(page.evaluate(names), index, vector)
         page.go_back()

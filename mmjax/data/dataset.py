@@ -34,6 +34,8 @@ class Examples:
 class Source(abc.ABC):
     """The examples of one split, read by index."""
 
+    draws: bool = True  # training examples are drawn or augmented, so that each epoch has others
+
     @abc.abstractmethod
     def __len__(self) -> int:
         """The number of examples in an epoch."""
@@ -58,11 +60,6 @@ class Source(abc.ABC):
         Worth it where reading releases Python's lock, as the decoding of pictures does.
         """
         return 1
-
-    @property
-    def draws(self) -> bool:
-        """Whether training examples are drawn or augmented, so that each epoch has others."""
-        return True
 
     def columns(self) -> Mapping[str, Rows] | None:
         """By modality, all rows that training examples consist of; None if these are drawn."""

@@ -15,6 +15,7 @@ class Subset(Source):
 
     def __init__(self, source: Source, rows: np.ndarray) -> None:
         self._source, self._rows = source, rows
+        self.draws = source.draws
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -27,11 +28,6 @@ class Subset(Source):
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Rows of the source at the chosen places."""
         return self._source.read(self._rows[indices], rng, own)
-
-    @property
-    def draws(self) -> bool:
-        """As the source."""
-        return self._source.draws
 
     def columns(self) -> Mapping[str, Rows] | None:
         """All rows of the source, of which `pick` names some."""

@@ -46,6 +46,8 @@ class _Frame(NamedTuple):
 class KittiSource(Source):
     """The frames of one split, read from their files when they are needed."""
 
+    draws = False
+
     def __init__(self, data: "Kitti", frames: list[str]) -> None:
         self._data, self._frames = data, frames
 
@@ -56,11 +58,6 @@ class KittiSource(Source):
     def threads(self) -> int:
         """How many batches are read at once; pictures and points are decoded from files."""
         return min(os.cpu_count() or 1, 8)
-
-    @property
-    def draws(self) -> bool:
-        """No."""
-        return False
 
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Pictures, points in metres, and the targets "occupancy" and "obstacle"."""

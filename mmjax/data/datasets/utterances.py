@@ -40,6 +40,8 @@ class Utterance(NamedTuple):
 class UtterancesSource(Source):
     """The utterances of one split; the context is of the same video, so of the same split."""
 
+    draws = False
+
     def __init__(self, data: "Utterances", rows: list[Utterance], split: int) -> None:
         self._data, self._rows = data, rows
         videos: dict[str, list[int]] = {}
@@ -52,11 +54,6 @@ class UtterancesSource(Source):
 
     def __len__(self) -> int:
         return len(self._own)
-
-    @property
-    def draws(self) -> bool:
-        """No."""
-        return False
 
     def read(self, indices: np.ndarray, rng: Rng | None, own: slice = slice(None)) -> Examples:
         """Features float32 `[token, feature]`; the targets "score", "positive" and "class"."""

@@ -68,6 +68,7 @@ class TableSource(Source):
         self._store, self._order, self._masked = store, order, masked
         self._modalities, self._targets = modalities, targets
         self._images, self._augment = images, augment
+        self.draws = bool(images) and augment != ImageAugment()
 
     def __len__(self) -> int:
         return len(self._order)
@@ -80,11 +81,6 @@ class TableSource(Source):
             share = Share(len(indices), own)
             inputs |= {name: self._augmented(inputs, name, rng, share) for name in self._images}
         return Examples(inputs, {name: values[name] for name in self._targets})
-
-    @property
-    def draws(self) -> bool:
-        """Whether images are augmented."""
-        return bool(self._images) and self._augment != ImageAugment()
 
     def columns(self) -> dict[str, list[Any]] | None:
         """All rows of each modality; None where images are augmented, or rows are on disk."""

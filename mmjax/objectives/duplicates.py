@@ -16,15 +16,19 @@ def fingerprint(given: Masked) -> Array:
     values = clear(jnp.asarray(given.values), jnp.asarray(given.mask))
     if jnp.issubdtype(values.dtype, jnp.floating):
         values = jax.lax.bitcast_convert_type(values.astype(jnp.float32), jnp.int32)
-    bits = jnp.reshape(values.astype(jnp.int32), (values.shape[0], -1)).astype(jnp.uint32)
-    mask = jnp.reshape(jnp.asarray(given.mask), (values.shape[0], -1)).astype(jnp.uint32)
-    both = jnp.concatenate([bits, mask], axis=1)
-    place = jax.lax.broadcasted_iota(jnp.uint32, both.shape, 1)
+    parts = [jnp.asarray(part).astype(jnp.int32) for part in (values, given.mask)]
+    bits = [jnp.reshape(x, (x.shape[0], -1)).astype(jnp.uint32) for x in parts]
 
     def mixed(start: int) -> Array:
-        x = both ^ ((place + jnp.uint32(start)) * jnp.uint32(0x9E3779B9))
-        x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
-        x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
-        return jnp.sum(x ^ (x >> 16), axis=1, dtype=jnp.uint32)
+        return sum((_mixed(x, start + n) for n, x in enumerate(bits)), start=jnp.uint32(0))
 
     return jnp.stack([mixed(1), mixed(0x51ED270B)], axis=1).astype(jnp.int32)
+
+
+def _mixed(bits: Array, start: int) -> Array:
+    """Of each row `[row, position]`; a place counts with other bits for another start."""
+    place = jax.lax.broadcasted_iota(jnp.uint32, bits.shape, 1)
+    x = bits ^ ((2 * place + jnp.uint32(start)) * jnp.uint32(0x9E3779B9))
+    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
+    return jnp.sum(x ^ (x >> 16), axis=1, dtype=jnp.uint32)

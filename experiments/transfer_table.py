@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import study
 import tyro
 
 import mmjax
@@ -230,6 +231,7 @@ def main(
     compilation_cache.enable()
     shares = SHARES
     if fast:
+        study.compile_quickly()
         seeds, steps, shares = 2, 20, SHARES[1:2]
         workdir = workdir.with_name(f"{workdir.name}_fast")
     results: dict[str, dict[str, list[float]]] = {}

@@ -268,7 +268,7 @@ def over_folds(folds: Sequence[Scores]) -> tuple[Scores, dict[str, float]]:
         }
         for name, row in folds[0].items()
     }
-    spread = {name: float(np.std([np.mean(one[name]["all"]) for one in folds])) for name in means}
+    spread = {name: float(np.std(row["all"])) for name, row in by_fold(folds).items()}
     return means, spread
 
 

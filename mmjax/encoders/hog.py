@@ -67,10 +67,12 @@ class Hog(nn.Module):
 def descriptors(
     images: Float[Array, "batch height width channel"], cells: int, bins: int
 ) -> Float[Array, "batch descriptor"]:
-    """Of each of `cells` x `cells` parts: the mean of each channel, then a histogram of `bins`.
+    """Mean colours and histograms of gradients of images that are divided into cells.
 
-    A pixel counts by its gradient's length, in the two bins next to its direction by how near they
-    are; histograms have length 1. Bin 0 is that of vertical edges.
+    For each of `cells` x `cells` parts, the mean of each channel, then a histogram of `bins`
+    directions, `[batch, cells^2 (channel + bins)]`. A pixel counts by its gradient's length, in the
+    two bins next to its direction by how near they are; histograms have length 1. Bin 0 is that of
+    vertical edges.
     """
     grey = jnp.mean(images, axis=-1)
     down, right = jnp.gradient(grey, axis=(1, 2))

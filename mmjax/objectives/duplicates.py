@@ -26,7 +26,7 @@ def fingerprint(given: Masked) -> Array:
 
 
 def _mixed(bits: Array, start: int) -> Array:
-    """Of each row `[row, position]`; a place counts with other bits for another start."""
+    """A hash uint32 `[row]` of bits `[row, position]`; other starts give other hashes."""
     place = jax.lax.broadcasted_iota(jnp.uint32, bits.shape, 1)
     x = bits ^ ((2 * place + jnp.uint32(start)) * jnp.uint32(0x9E3779B9))
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)

@@ -79,7 +79,7 @@ def _prefetched(
 def _executor(
     make: Callable[[int], T], workers: int, threads: int, place: str | None
 ) -> tuple[Executor, Callable[[list[int]], list[T]]]:
-    """Of threads, or of workers with threads of their own."""
+    """The executor, of threads or of workers with threads, and what makes the batches of steps."""
     if place is None:
         executor = ThreadPoolExecutor(threads, thread_name_prefix="batches")
         return executor, lambda steps: list(map(make, steps))

@@ -10,7 +10,9 @@ from mmjax.cli import options
 Table = Annotated[
     str,
     tyro.conf.Positional,
-    tyro.conf.arg(help="a CSV, TSV, JSON lines, Parquet, .npz or HDF5 file, a folder, tar shards"),
+    tyro.conf.arg(
+        help="a CSV, TSV, JSON lines, Parquet, .npz or HDF5 file, a folder, tar or array_record shards"
+    ),
 ]
 
 

@@ -172,6 +172,18 @@ KINDS = {
     "tar": Kind("a.tar", tables.tars, tables.read, packed=tables.with_checksums),
     "tar.gz": Kind("a.tar.gz", lambda: [_packed(c) for c in tables.tars()], tables.read),
     "tar.gz content": Kind("a.tar.gz", tables.tars, tables.read, packed=_packed),
+    "array_record": Kind(
+        tables.RECORDS,
+        lambda: [tables.array_record()[tables.RECORDS]],
+        tables.read,
+        {"features.json": lambda: tables.array_record()["features.json"]},
+    ),
+    "features.json": Kind(
+        "features.json",
+        lambda: [tables.array_record()["features.json"]],
+        tables.read_features,
+        {tables.RECORDS: lambda: tables.array_record()[tables.RECORDS]},
+    ),
     "table": Kind("cell.json", good.cells, _table),
     "safetensors": Kind("a.safetensors", good.weights, files.read),
     "index": Kind(f"a{files.INDEX}", good.indices, files.read, {good.SHARD: good.shard}),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mmjax.io.tables import RowError, read_rows
-from tests.faults.good import npy
+from tests.faults.good import npy, pictures
 
 JSON_LINES = b'{"a": 1, "b": [0.5, null]}\n\n{"a": "x", "c": {"d": true}}\n'
 CSV = [b'a;b\n1;"x\ny"\n', "a\tb\n1\tö\n".encode("utf-16"), b"sep=|\na|b\n1|2\n"]
@@ -117,6 +117,45 @@ def tars() -> list[bytes]:
                 archive.addfile(member, io.BytesIO(content))
         written.append(file.getvalue())
     return written
+
+
+@cache
+def array_record() -> dict[str, bytes]:
+    """A file of two records of several kinds of features, and those beside it, by name."""
+    import tensorflow_datasets as tfds
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    kinds = tfds.features
+    features = kinds.FeaturesDict(
+        {
+            "image": kinds.Image(shape=(None, None, 3)),
+            "label": kinds.ClassLabel(names=["cat", "dog"]),
+            "type": kinds.Text(),
+            "price": np.float32,
+            "steps": kinds.Tensor(shape=(2, 3), dtype=np.float32),
+            "ragged": kinds.Sequence(np.int64),
+            "more": {"x": np.int32, "parts": kinds.Sequence({"a": np.int64})},
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        features.save_config(folder)
+        writer = ArrayRecordWriter(str(Path(folder) / RECORDS), "group_size:1")
+        for i in range(2):
+            steps = np.arange(6, dtype=np.float32).reshape(2, 3) + i
+            row = {"image": io.BytesIO(pictures("png")[0]), "label": i - 1, "type": f"größe {i}"}
+            row |= {"price": i / 2, "steps": steps, "ragged": [1, 2][: 2 * i]}
+            row |= {"more": {"x": i, "parts": [{"a": 3}]}}
+            writer.write(features.serialize_example(features.encode_example(row)))
+        writer.close()
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+RECORDS = "a-train.array_record-00000-of-00001"
+
+
+def read_features(path: Path) -> None:
+    """The features of the records beside them; errors name the record."""
+    read(path.parent / RECORDS)
 
 
 def member(size: int, name: str = "a.jpg") -> bytes:

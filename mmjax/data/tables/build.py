@@ -12,7 +12,7 @@ import numpy as np
 
 from mmjax.data.dataset import SPLITS
 from mmjax.data.preprocessing import Preprocessing
-from mmjax.data.tables import findings, origin, prepared
+from mmjax.data.tables import checking, origin, prepared
 from mmjax.data.tables.reading import Reader, needed, require_columns
 from mmjax.data.tables.shards import Shards
 from mmjax.data.tables.source import Held, Store
@@ -66,27 +66,19 @@ def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Buil
         store = Held(list(store))
     faults += more
     _require_rows(data, numbers)
-    preprocessing = _fitted(data, store, numbers)
-    counted = findings.Findings(data.columns, preprocessing, data.balance)
-    masked: dict[int, tuple[str, ...]] = {}
-    with shown("checking the rows", len(store)) as tell:
-        for place, row in enumerate(store):
-            tell(place)
-            errors = counted.errors(row)
-            kept, late = reader.judged(row, errors)
-            faults += late
-            if kept is None:
-                numbers[place] = UNUSED
-                continue
-            if late:
-                masked[place] = tuple(errors)
-            counted.add(SPLITS[numbers[place]], kept)
+    checked = checking.load(folder, data.balance) if found else None
+    if checked is None:
+        checked = checking.check(data, reader, store, numbers, splits, faults)
+        if found:
+            checking.save(folder, checked, data.balance)
+    faults += checked.faults
+    numbers[list(checked.unused)] = UNUSED
     _require_rows(data, numbers)
     if all(isinstance(fault.line, int) for fault in faults):
         faults.sort(key=lambda fault: fault.line)
-    facts = counted.facts(splits, faults) | {"digest": digest}
+    facts = {**checked.facts, "digest": digest}
     order = {name: np.flatnonzero(numbers == number) for number, name in enumerate(SPLITS)}
-    return Built(store, order, masked, preprocessing, faults, facts)
+    return Built(store, order, checked.masked, checked.preprocessing, faults, facts)
 
 
 def cells_of(data: "TableData") -> Iterator[tuple[int | str, Mapping[str, Any] | RowError]]:
@@ -199,35 +191,6 @@ def _prepare(
     parts = prepared.split_into_parts(_used(data, splits))
     with shown("preparing the rows", sum(splits.counts.values())) as tell:
         prepared.write(folder, reader, parts, workers, digest, tell)
-
-
-def _fitted(data: "TableData", store: Store, numbers: np.ndarray) -> Preprocessing:
-    """Transforms and targets, fitted to the training rows in one pass."""
-    fits = {name: column.fitting() for name, column in data.columns.items()}
-    present = dict.fromkeys(fits, False)
-    for place, row in zip(numbers, store, strict=True):
-        if place:
-            continue
-        for name, fit in fits.items():
-            value = row.values[name]
-            if value is None:
-                continue
-            present[name] = True
-            try:
-                fit.add(value)
-            except UserError:
-                continue  # the second pass judges it
-    fitted: dict[str, Any] = {}
-    for name, fit in fits.items():
-        if not present[name]:
-            raise UserError(f"{data.path}: column {name!r}: empty in every training row")
-        try:
-            fitted[name] = fit.result()
-        except UserError as error:
-            raise UserError(f"{data.path}: column {name!r}: {error}") from error
-    inputs = {name: fitted[name] for name, column in data.columns.items() if not column.target}
-    targets = {name: fitted[name] for name, column in data.columns.items() if column.target}
-    return Preprocessing(inputs, targets)
 
 
 def _require_rows(data: "TableData", numbers: np.ndarray) -> None:

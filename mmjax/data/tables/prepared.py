@@ -4,6 +4,7 @@ Parts of the file are read and written independently, by threads or processes; a
 finished is not read again, so an interrupted preparation goes on where it stopped.
 """
 
+import contextlib
 import fcntl
 import functools
 import os
@@ -78,8 +79,7 @@ def write(
         progress: is told how many rows are finished
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file, _executor(workers) as executor:
-        fcntl.flock(file, fcntl.LOCK_EX)  # two trainings may begin with the same table
+    with locked(folder), _executor(workers) as executor:
         if (folder / INDEX).is_file():
             return
         marks, rows, pending = [], 0, []
@@ -99,6 +99,14 @@ def write(
         _finish(folder, list(reader.columns), read, digest)
         for mark in marks:
             mark.unlink()
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the lock of a folder: two trainings may begin with the same table."""
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _executor(workers: int) -> Executor:

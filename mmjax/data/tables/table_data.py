@@ -30,7 +30,7 @@ from mmjax.io.tables import Format, RowError, read_rows
 
 @dataclass(frozen=True)
 class TableData(Dataset):
-    """Your own table: CSV, TSV, JSON lines, Parquet, arrays, a folder of classes or tar shards.
+    """Your own table: CSV, TSV, JSON lines, Parquet, arrays, tar shards, array_record, a folder.
 
     `--data.columns image:image caption:text age,bmi:table label:class` says which column of the
     file is which modality or target (`name=column:kind` where the names differ); further flags

@@ -4,11 +4,21 @@ To add a kind of file, write a module with `columns` and `rows`, and a line in `
 """
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mmjax.errors import UserError
-from mmjax.io.tables import arrays, class_folder, delimited, hdf5, json_lines, parquet, tar_shard
+from mmjax.io.tables import (
+    array_record,
+    arrays,
+    class_folder,
+    delimited,
+    hdf5,
+    json_lines,
+    parquet,
+    tar_shard,
+)
 from mmjax.io.tables.files import base_folder as base_folder
 from mmjax.io.tables.files import files_of as files_of
 from mmjax.io.tables.row import PLAIN, Header, Kind, Rows
@@ -30,8 +40,9 @@ KINDS: Mapping[str, Kind] = {
     ".tar": tar_shard,
     ".tar.gz": tar_shard,
     ".tgz": tar_shard,
+    ".array_record": array_record,
 }
-"""By the end of the file's name."""
+"""By the end of the file's name, before -00000-of-00010."""
 
 
 def read_rows(
@@ -88,8 +99,9 @@ def columns_of(path: str | os.PathLike[str], format: Format = PLAIN) -> list[str
 def _kind(file: Path) -> Kind:
     if file.is_dir():
         return class_folder
+    name = re.sub(r"-\d+-of-\d+$", "", file.name.lower())
     for end, kind in KINDS.items():
-        if file.name.lower().endswith(end):
+        if name.endswith(end):
             return kind
     raise UserError(f"{file}: expected a kind of table; choose from {', '.join(KINDS)}, a folder")
 

@@ -14,8 +14,8 @@ from scipy.io import wavfile
 
 from mmjax.data.dataset import SPLITS
 from mmjax.data.pipeline.batches import train_batches
+from mmjax.data.tables import checking, prepared, shards
 from mmjax.data.tables import columns as kinds
-from mmjax.data.tables import prepared, shards
 from mmjax.data.tables.packing import unpack
 from mmjax.data.tables.reading import Reader
 from mmjax.data.tables.splits import content
@@ -112,6 +112,35 @@ def test_more_rows_than_the_memory_may_hold_are_prepared_once(table, monkeypatch
     assert whole._built.store.held, "what fits is held, also where it is prepared"
 
 
+def test_a_second_start_reads_no_row(tmp_path, monkeypatch):
+    """What all rows are read for is kept beside them; so are rows that the transforms refuse."""
+    rows = [
+        {"x": "[1, 2]" if i != 8 else "[1, 2, 3]", "y": "ab"[i == 0], "split": split}
+        for i, split in enumerate(splits(60))
+    ]
+    rows[9]["y"] = "never trained on"
+    columns = {"x": kinds.FeaturesColumn(), "y": kinds.ClassColumn()}
+    places = {"prepared": str(tmp_path / "prepared"), "split": "split"}
+    table = made(tmp_path, rows, columns, on_bad_row="mask", **places)
+    first = on_disk(table)
+    assert [fault.outcome for fault in first.faults] == ["masked", "skipped"]
+    with monkeypatch.context() as patch:
+        patch.setattr(shards.Shards, "take", lambda *_: pytest.fail("read again"))
+        again = dataclasses.replace(first)
+        assert again.facts() == first.facts()
+    assert_alike(first, again)
+    assert_alike(table, again)
+    (folder,) = folders(table)
+    other = dataclasses.replace(first, balance="y")
+    assert other.facts() != first.facts(), "warnings differ, so rows are checked again"
+    assert checking.load(folder, "y") and not checking.load(folder, None)
+    monkeypatch.setattr(checking.os, "access", lambda *_: False)
+    assert dataclasses.replace(first).facts() == first.facts()
+    assert checking.load(folder, "y"), "a folder that cannot be written stays as it is"
+    monkeypatch.setattr(checking.importlib.metadata, "version", lambda _: "another")
+    assert not checking.load(folder, "y")
+
+
 def test_processes_write_what_threads_write_and_few_files_are_open_at_once(table, monkeypatch):
     monkeypatch.setattr(prepared, "_ROWS", 7)
     monkeypatch.setattr(shards, "_OPEN", 2)
@@ -189,7 +218,8 @@ def test_a_damaged_shard_is_an_error_that_names_the_folder(table, damage):
         if damage == "gone":
             path.unlink()
     with pytest.raises(StorageError, match=f"{folder}: expected prepared rows.*delete this folder"):
-        dataclasses.replace(disk).prepare()
+        for split in SPLITS:
+            everything(dataclasses.replace(disk), split)
 
 
 def test_what_was_prepared_is_a_data_set_of_tfds(table):

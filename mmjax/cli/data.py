@@ -11,7 +11,7 @@ Table = Annotated[
     str,
     tyro.conf.Positional,
     tyro.conf.arg(
-        help="a CSV, TSV, JSON lines, Parquet, .npz, HDF5 or array_record file, a folder, tar shards"
+        help="a CSV, TSV, JSON lines, Parquet, .npz, HDF5 or array_record file, a folder, a .tar"
     ),
 ]
 

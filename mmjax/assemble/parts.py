@@ -1,12 +1,10 @@
 """Encoders, heads and objectives by what the columns of a table hold."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from flax import linen as nn
 
 from mmjax import encoders, heads, objectives
-from mmjax.data.preprocessing import Preprocessing
 from mmjax.data.targets import Binary, Category, MultiLabel, Number, Survival, Target, Text
 from mmjax.data.transforms.audio import AudioTransform
 from mmjax.data.transforms.features import FeatureTransform
@@ -29,13 +27,17 @@ class Answer(NamedTuple):
     higher: bool  # whether a higher value is better
 
 
-def encoder(transform: Transform) -> nn.Module:
-    """The encoder of a modality; sizes suit a laptop and a few thousand rows."""
+def encoder(transform: Transform, *, ordered: bool = False) -> nn.Module:
+    """The encoder of a modality; sizes suit a laptop and a few thousand rows.
+
+    `ordered`: one that reads the words of a text in their order, which takes more rows to learn.
+    """
     match transform:
         case ImageTransform():
             return encoders.Cnn(features=(16, 32), dim=DIM)
         case TextTransform():
-            return encoders.Lstm(max(transform.vocabulary_size, 2), dim=DIM)
+            kind = encoders.Lstm if ordered else encoders.BagOfWords
+            return kind(max(transform.vocabulary_size, 2), dim=DIM)
         case TableTransform():
             return encoders.TableMlp(
                 DIM, hidden=(128,), categories=transform.categories, dropout=0.1
@@ -82,8 +84,3 @@ def answer(name: str, target: Target) -> Answer:
             loss = objectives.TextCrossEntropy(output=name, target=name)
             return Answer(head, loss, f"{name}/perplexity", False)
     raise UserError(f"target {name!r}: {type(target).__name__} cannot be predicted")
-
-
-def all_encoders(preprocessing: Preprocessing) -> Mapping[str, nn.Module]:
-    """An encoder for each modality."""
-    return {name: encoder(transform) for name, transform in preprocessing.transforms.items()}

@@ -17,6 +17,7 @@ from mmjax import fusion
 from mmjax.assemble import parts
 from mmjax.config import Compute, Experiment, Keeping
 from mmjax.data.datasets import TableData
+from mmjax.data.transforms.text import TextTransform
 from mmjax.errors import UserError
 from mmjax.models import Multimodal
 from mmjax.optim import AdamW
@@ -33,6 +34,7 @@ BATCH = 64
 _TRIAL = 20  # steps by which the speed is measured
 _EPOCHS = 60  # at most
 _LEAST = 40  # steps of a training
+_LOOKS = 10  # validations in a training
 
 
 class Trained(NamedTuple):
@@ -40,7 +42,8 @@ class Trained(NamedTuple):
 
     name: str
     run: Path
-    validation: float  # of the metric by which models are compared
+    validation: float  # of the metric by which models are compared, at the end
+    best: tuple[float, int]  # the best such value, and after how many steps
     test: Mapping[str, float]
     experiment: Experiment
 
@@ -63,66 +66,78 @@ class Search:
         """Those of the table."""
         return tuple(self._preprocessing.transforms)
 
-    def models(self) -> dict[str, tuple[tuple[str, ...], nn.Module]]:
-        """{name: (modalities, fusion)}: each modality alone, then fusions of all."""
-        alone: dict[str, tuple[tuple[str, ...], nn.Module]] = {
-            f"only {name}": ((name,), fusion.Concat()) for name in self.modalities
-        }
+    def models(self) -> dict[str, Multimodal]:
+        """Each modality alone, then fusions of all; the last reads words in their order."""
+        alone = {f"only {name}": self._model((name,), fusion.Concat()) for name in self.modalities}
         if len(self.modalities) == 1:
-            return alone
-        return alone | {name: (self.modalities, make()) for name, make in FUSIONS.items()}
+            return alone | self._ordered("words in order")
+        fused = {name: self._model(self.modalities, make()) for name, make in FUSIONS.items()}
+        return alone | fused | self._ordered("concat, words in order")
 
-    def experiment(self, modalities: tuple[str, ...], fused: nn.Module, steps: int) -> Experiment:
+    def _ordered(self, name: str) -> dict[str, Multimodal]:
+        model = self._model(self.modalities, fusion.Concat(), ordered=True)
+        texts = any(isinstance(t, TextTransform) for t in self._preprocessing.transforms.values())
+        return {name: model} if texts else {}
+
+    def _model(
+        self, modalities: tuple[str, ...], fused: nn.Module, *, ordered: bool = False
+    ) -> Multimodal:
+        transforms = self._preprocessing.transforms
+        return Multimodal(
+            encoders={n: parts.encoder(transforms[n], ordered=ordered) for n in modalities},
+            fusion=fused,
+            heads={self._target: self.answer.head},
+        )
+
+    def experiment(self, model: Multimodal, steps: int) -> Experiment:
         """The experiment of a model."""
-        encoders = parts.all_encoders(self._preprocessing)
-        answer = self.answer
         return Experiment(
-            model=Multimodal(
-                encoders={name: encoders[name] for name in modalities},
-                fusion=fused,
-                heads={self._target: answer.head},
-            ),
-            objectives={self._target: answer.objective},
-            data=self._data.using(*modalities),
+            model=model,
+            objectives={self._target: self.answer.objective},
+            data=self._data.using(*model.encoders),
             optim=AdamW(peak_lr=2e-3, weight_decay=0.01),
             steps=steps,
             batch_size=self._batch,
             seed=self._seed,
             compute=Compute(parallel="jit"),
-            keeping=Keeping(eval_every=max(steps // 2, 1), log_every=max(steps // 10, 1), keep=1),
+            keeping=_keeping(steps),
         )
 
     def run(self, minutes: float, say: Callable[[str], None]) -> list[Trained]:
-        """Train all models; the best is trained once more, for longer. The best comes first."""
+        """Train all models, and the best of them once more. The best comes first.
+
+        If that was at its best before its end, the new training ends there: it had begun to learn
+        the training rows by heart. Else it takes twice as many steps.
+        """
         end = time.monotonic() + 60 * minutes
         models = self.models()
         steps = self._steps(60 * minutes, len(models) + 2, say)
         trained = []
-        for name, (modalities, fused) in models.items():
+        for name, model in models.items():
             if time.monotonic() > end and trained:
                 say(f"{name}: left out, the {minutes:g} minutes are over")
                 continue
-            trained.append(self._trained(name, self.experiment(modalities, fused, steps), say))
-        best = max(trained, key=self._quality)
+            trained.append(self._trained(name, self.experiment(model, steps), say))
+        best = max(trained, key=lambda one: self._quality(one.best[0]))
+        stop = best.best[1]
+        name, again = f"{best.name}, {stop} steps", stop
+        if stop == steps:
+            name, again = f"{best.name}, twice as long", 2 * steps
         limit = _EPOCHS * self._rows // self._batch
-        if time.monotonic() < end and 2 * steps <= max(limit, _LEAST):
-            longer = dataclasses.replace(
-                best.experiment,
-                steps=2 * steps,
-                keeping=dataclasses.replace(best.experiment.keeping, eval_every=steps),
-            )
-            trained.append(self._trained(f"{best.name}, twice as long", longer, say))
-        return sorted(trained, key=self._quality, reverse=True)
+        if time.monotonic() < end and again <= max(limit, _LEAST):
+            changed = dataclasses.replace(best.experiment, steps=again, keeping=_keeping(again))
+            trained.append(self._trained(name, changed, say))
+        return sorted(trained, key=lambda one: self._quality(one.validation), reverse=True)
 
-    def _quality(self, one: Trained) -> float:
-        value = one.validation if self.answer.higher else -one.validation
+    def _quality(self, value: float) -> float:
+        value = value if self.answer.higher else -value
         return value if value == value else float("-inf")
 
     def _steps(self, seconds: float, trainings: int, say: Callable[[str], None]) -> int:
         """Steps of each training, from the speed of a short one of the largest model."""
-        modalities, fused = list(self.models().values())[-1]
+        *_, model = self.models().values()
         trial = dataclasses.replace(
-            self.experiment(modalities, fused, _TRIAL),
+            self.experiment(model, _TRIAL),
             keeping=Keeping(eval_every=_TRIAL, log_every=5),
         )
         with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -134,7 +149,7 @@ class Search:
         step = self._batch / speed
         each = max((seconds - spent) / trainings - (spent - _TRIAL * step), 0.0)
         most = max(_EPOCHS * self._rows // self._batch, _LEAST)
-        steps = min(max(int(each / step), _LEAST), most) // 2 * 2
+        steps = min(max(int(each / step), _LEAST), most) // _LOOKS * _LOOKS
         epochs = f"{steps * self._batch / self._rows:.3g} epochs"
         say(f"{trainings - 2} models, {steps} steps each of {self._batch} rows ({epochs})")
         return steps
@@ -144,11 +159,17 @@ class Search:
         with _quiet():
             test = fit(experiment, run)
         lines = [line for line in log.read(run / log.FILE) if line["split"] == "validation"]
-        value = lines[-1].get(self.answer.metric)
-        if value is None:
-            value = float("nan")
+        found = [(line.get(self.answer.metric), line["step"]) for line in lines]
+        values = [(float("nan") if value is None else value, step) for value, step in found]
+        best = max(values, key=lambda one: self._quality(one[0]))
+        value = values[-1][0]
         say(f"{name}: validation {self.answer.metric} {value:.4f}")
-        return Trained(name, run, value, test, experiment)
+        return Trained(name, run, value, best, test, experiment)
+
+
+def _keeping(steps: int) -> Keeping:
+    part = max(steps // _LOOKS, 1)
+    return Keeping(eval_every=part, log_every=part, keep=1)
 
 
 def keep_best(trained: list[Trained], home: Path) -> Path:

@@ -1,17 +1,17 @@
 """Which picture does a word mean? Emoji that were never seen are searched by their keywords.
 
 A dual encoder learns from pictures (Fluent Emoji 3D, 32 x 32) and their names and tags
-(emojibase). Three splits: by subgroup, so that nothing like a test picture is trained on; by
-concept, so that a man and a woman of one job stay together; and by drawing style. Against chance,
-the nearest training picture by colour and HOG (Dalal and Triggs 2005), and ridge regression from
-these to words; the dual encoder reads the same (`hog`).
+(emojibase). Splits: by subgroup, so that nothing like a test picture is trained on; by concept, so
+that a man and a woman of one job stay together; by code, at random; by drawing style. Compared with
+chance, the nearest training picture by colour and HOG (Dalal and Triggs 2005), and ridge regression
+from these to words; the dual encoder reads the same (`hog`).
 
     npm pack emojibase-data@17.0.0 @lobehub/fluent-emoji-3d@1.1.0
     python experiments/emoji_search.py --manual-dir .
 
 writes rows.csv with its pictures, the runs and results.json to runs/emoji_search; the same command
-goes on where it was stopped. Other languages or styles need another --workdir. A run can then be
-searched: mmjax index, mmjax search. Mean average precision by concept: 0.239 ± 0.005 (3 seeds),
+goes on where it was stopped. Other languages, styles or shares need another --workdir. A run can
+then be searched: mmjax index, mmjax search. Mean average precision by concept: 0.239 ± 0.005 (3 seeds),
 ridge regression 0.225, nearest picture 0.193, chance 0.020; by style 0.531, 0.508, 0.533, 0.005; by
 subgroup 0.092, 0.084, 0.093, 0.021.
 """
@@ -51,8 +51,8 @@ Style = Literal["fluent", "google", "twitter"]
 TESTED: Style = "fluent"  # pictures of other styles are for training
 SIDE = 32
 CELLS, BINS = 4, 8  # of HOG
-SPLITS = ("concept", "subgroup")
-DRAWN = "style"  # a third split: the tested style is not trained on
+SPLITS = ("concept", "subgroup", "code")  # columns whose equal cells stay together
+DRAWN = "style"  # a fourth split: the tested style is not trained on
 # emojibase's groups, described by common words; no picture is trained with its group.
 GROUPS = {
     "0": "smiling face",
@@ -88,7 +88,7 @@ def write_table(
         raise mmjax.UserError(f"--languages: {WORDS} has no {', '.join(missing)}")
     draft = out / "draft.csv"
     with draft.open("w", newline="", encoding="utf-8") as file:
-        fields = ("image", "words", "code", "style", "split", "group", *SPLITS)
+        fields = ("image", "words", "code", "style", "split", "group", "subgroup", "concept")
         writer: DictWriter[str] = DictWriter(file, fields)
         writer.writeheader()
         for text in texts.values():
@@ -114,8 +114,8 @@ def _plain(code: str) -> str:
     return "-".join(part for part in code.split("-") if part != "FE0F")
 
 
-def table(folder: Path, split: str) -> mmjax.data.TableData:
-    """A fifth of the subgroups or concepts are for the test; or a style, but for a tenth of it."""
+def table(folder: Path, split: str, test: float = 0.2) -> mmjax.data.TableData:
+    """`test`: share of the subgroups, concepts or codes; of a style all but a tenth is tested."""
     drawn: dict[str, Any] = {"split": "split"} if split == DRAWN else {"group": split}
     return mmjax.data.TableData(
         file="rows.csv",
@@ -126,7 +126,7 @@ def table(folder: Path, split: str) -> mmjax.data.TableData:
             "code": columns.GroupColumn(),
             "style": columns.GroupColumn(),
         },
-        shares=(0.05, 0.2),
+        shares=(0.05, test),
         **drawn,
     )
 
@@ -223,9 +223,10 @@ def ridge(task: Task, split: str) -> np.ndarray:
 
 def main(
     manual_dir: Path,
-    splits: tuple[str, ...] = SPLITS,
+    splits: tuple[str, ...] = ("concept", "subgroup"),
     languages: tuple[str, ...] = ("en",),
     styles: tuple[Style, ...] = (TESTED,),
+    test: float = 0.2,
     seeds: int = 3,
     steps: int = 3000,
     workdir: Path = Path("runs/emoji_search"),
@@ -234,10 +235,12 @@ def main(
 
     Args:
         manual_dir: folder with the two tarballs
-        splits: concept, subgroup, style (learns from all styles but fluent)
+        splits: concept, subgroup, code (a man may be learned from where a woman of his job is
+            tested), style (learns from all styles but fluent)
         styles: drawings to learn from; google and twitter are other drawings of the same emoji (npm
             pack emoji-datasource-google@16.0.0), fluent are those that are searched
         languages: of names and tags, such as en de fr ja; all are learned together
+        test: share of the pictures that are searched; the more there are, the harder it is
         seeds: trainings of each split
         steps: steps of each training
         workdir: the folder for the table, the runs and the results
@@ -251,7 +254,7 @@ def main(
         write_table(manual_dir, workdir, languages, styles)
     results: dict[str, Any] = {}
     for split in splits:
-        data = table(workdir, split)
+        data = table(workdir, split, test)
         data.prepare()
         task = Task(workdir, data)
         count = (len(task.queries["test"]), len(task.pictures["test"]))

@@ -34,7 +34,8 @@ BATCH = 64
 _TRIAL = 20  # steps by which the speed is measured
 _EPOCHS = 60  # at most
 _LEAST = 40  # steps of a training
-_LOOKS = 10  # validations in a training
+_LOOKS = 10  # validations in a training, at most
+_LOOKING = 0.25  # share of a training's time that they may take
 
 
 class Trained(NamedTuple):
@@ -46,6 +47,21 @@ class Trained(NamedTuple):
     best: tuple[float, int]  # the best such value, and after how many steps
     test: Mapping[str, float]
     experiment: Experiment
+
+
+class Pace(NamedTuple):
+    """How long a training takes, in seconds."""
+
+    step: float
+    look: float  # a validation
+    rest: float  # reading, compiling, one validation and the test
+
+    def plan(self, seconds: float, most: int) -> tuple[int, int]:
+        """(steps, validations) of a training of so many seconds and at most so many steps."""
+        free = max(seconds - self.rest, 0.0)
+        looks = min(max(int(_LOOKING * free / self.look), 2), _LOOKS)
+        steps = int((free - (looks - 1) * self.look) / self.step)
+        return min(max(steps, _LEAST), most) // looks * looks, looks
 
 
 class Search:
@@ -89,8 +105,8 @@ class Search:
             heads={self._target: self.answer.head},
         )
 
-    def experiment(self, model: Multimodal, steps: int) -> Experiment:
-        """The experiment of a model."""
+    def experiment(self, model: Multimodal, steps: int, looks: int = 1) -> Experiment:
+        """The experiment of a model, validated `looks` times."""
         return Experiment(
             model=model,
             objectives={self._target: self.answer.objective},
@@ -100,45 +116,50 @@ class Search:
             batch_size=self._batch,
             seed=self._seed,
             compute=Compute(parallel="jit"),
-            keeping=_keeping(steps),
+            keeping=_keeping(steps, looks),
         )
 
     def run(self, minutes: float, say: Callable[[str], None]) -> list[Trained]:
         """Train all models, and the best of them once more. The best comes first.
 
         If that was at its best before its end, the new training ends there: it had begun to learn
-        the training rows by heart. Else it takes twice as many steps.
+        the training rows by heart. Else it takes the time that is left.
         """
         end = time.monotonic() + 60 * minutes
         models = self.models()
-        steps = self._steps(60 * minutes, len(models) + 2, say)
+        pace = self._pace()
+        most = max(_EPOCHS * self._rows // self._batch, _LEAST)
+        share = (end - time.monotonic()) / (len(models) + 2)
+        steps, looks = pace.plan(share, most)
+        epochs = f"{steps * self._batch / self._rows:.3g} epochs"
+        say(f"{len(models)} models, {steps} steps each of {self._batch} rows ({epochs})")
         trained = []
         for name, model in models.items():
             if time.monotonic() > end and trained:
                 say(f"{name}: left out, the {minutes:g} minutes are over")
                 continue
-            trained.append(self._trained(name, self.experiment(model, steps), say))
+            trained.append(self._trained(name, self.experiment(model, steps, looks), say))
         best = max(trained, key=lambda one: self._quality(one.best[0]))
-        stop = best.best[1]
-        name, again = f"{best.name}, {stop} steps", stop
-        if stop == steps:
-            name, again = f"{best.name}, twice as long", 2 * steps
-        limit = _EPOCHS * self._rows // self._batch
-        if time.monotonic() < end and again <= max(limit, _LEAST):
-            changed = dataclasses.replace(best.experiment, steps=again, keeping=_keeping(again))
-            trained.append(self._trained(name, changed, say))
+        again = best.best[1]
+        if again == steps:  # it was still getting better
+            longer, looks = pace.plan(end - time.monotonic(), most)
+            again = max(longer, steps)
+        if time.monotonic() < end and again != steps:
+            changed = dataclasses.replace(
+                best.experiment, steps=again, keeping=_keeping(again, looks)
+            )
+            trained.append(self._trained(f"{best.name}, {again} steps", changed, say))
         return sorted(trained, key=lambda one: self._quality(one.validation), reverse=True)
 
     def _quality(self, value: float) -> float:
         value = value if self.answer.higher else -value
         return value if value == value else float("-inf")
 
-    def _steps(self, seconds: float, trainings: int, say: Callable[[str], None]) -> int:
-        """Steps of each training, from the speed of a short one of the largest model."""
+    def _pace(self) -> Pace:
+        """From a short training of the largest model."""
         *_, model = self.models().values()
         trial = dataclasses.replace(
-            self.experiment(model, _TRIAL),
-            keeping=Keeping(eval_every=_TRIAL, log_every=5),
+            self.experiment(model, _TRIAL), keeping=Keeping(eval_every=_TRIAL, log_every=5)
         )
         with tempfile.TemporaryDirectory() as folder, _quiet():
             began = time.monotonic()
@@ -146,13 +167,10 @@ class Search:
             spent = time.monotonic() - began
             lines = log.read(Path(folder) / "trial" / log.FILE)
         speed = [line["examples_per_second"] for line in lines if line["split"] == "train"][-1]
+        # Forward is a third of a step; and a checkpoint is saved.
+        look = self._data.facts()["rows"]["validation"] / (3 * speed) + 0.1
         step = self._batch / speed
-        each = max((seconds - spent) / trainings - (spent - _TRIAL * step), 0.0)
-        most = max(_EPOCHS * self._rows // self._batch, _LEAST)
-        steps = min(max(int(each / step), _LEAST), most) // _LOOKS * _LOOKS
-        epochs = f"{steps * self._batch / self._rows:.3g} epochs"
-        say(f"{trainings - 2} models, {steps} steps each of {self._batch} rows ({epochs})")
-        return steps
+        return Pace(step, look, max(spent - _TRIAL * step, 0.0))
 
     def _trained(self, name: str, experiment: Experiment, say: Callable[[str], None]) -> Trained:
         run = self._home / name.replace(" ", "-").replace(",", "")
@@ -167,8 +185,8 @@ class Search:
         return Trained(name, run, value, best, test, experiment)
 
 
-def _keeping(steps: int) -> Keeping:
-    part = max(steps // _LOOKS, 1)
+def _keeping(steps: int, looks: int) -> Keeping:
+    part = max(steps // looks, 1)
     return Keeping(eval_every=part, log_every=part, keep=1)
 
 

@@ -65,6 +65,7 @@ def fit(
     split = split or guess.split_column(Path(table), form)
     ignored = [name for name in (split, group) if name is not None]
     found = _columns(columns, target) or _guessed(Path(table), form, target, ignored)
+    found = guess.sized(Path(table), form, found)
     where = Path(table).absolute()
     data = TableData(
         where.name,

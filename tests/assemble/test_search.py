@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from mmjax.assemble.search import FUSIONS, Search, Trained
+from mmjax.assemble.search import FUSIONS, Pace, Search, Trained
 from mmjax.data.tables import columns as kinds
 from mmjax.encoders import Lstm
 from tests.data.tables.made import made, splits
 
 
-@pytest.mark.parametrize("stop, again", [(20, "twice as long"), (6, "6 steps")])
+@pytest.mark.parametrize("stop, again", [(40, 50), (6, 6)])
 @pytest.mark.parametrize("target, better", [("good", max), ("weight", min)])
 def test_every_modality_alone_and_every_fusion_is_tried_and_the_best_is_trained_once_more(
     tmp_path, monkeypatch, target, better, stop, again
@@ -26,20 +26,28 @@ def test_every_modality_alone_and_every_fusion_is_tried_and_the_best_is_trained_
 
     def trained(self, name, experiment, say):
         last = values.get(name, 0.6)
-        peak = (better(0.0, 1.0), stop) if name == "gated" else (last, 20)
+        peak = (better(0.0, 1.0), stop) if name == "gated" else (last, 40)
         return Trained(name, tmp_path, last, peak, {}, experiment)
 
-    monkeypatch.setattr(Search, "_steps", lambda *_: 20)
+    monkeypatch.setattr(Search, "_pace", lambda _: Pace(step=1.0, look=0.1, rest=0.0))
     monkeypatch.setattr(Search, "_trained", trained)
     found = Search(data, tmp_path).run(1.0, print)
-    more = f"gated, {again}"
+    more = f"gated, {again} steps"
     ordered = "concat, words in order"
     assert {one.name for one in found} == {"only text", "only table", more, ordered, *FUSIONS}
     assert found[0].name == "gated" and found[-1].name == "late", "NaN is worst"
     (longer,) = (one.experiment for one in found if one.name == more)
-    assert longer.steps == {20: 40, 6: 6}[stop]
+    assert longer.steps == again, "to its best step, or as long as a minute allows"
     (alone,) = (one.experiment for one in found if one.name == "only text")
     assert list(alone.model.encoders) == ["text"] and alone.data.modalities == ("text",)
     texts = {one.name: one.experiment.model.encoders.get("text") for one in found}
     recurrent = {name for name, encoder in texts.items() if isinstance(encoder, Lstm)}
     assert recurrent == {ordered}, "one model reads the words in their order"
+
+
+def test_a_training_takes_its_share_of_the_time():
+    pace = Pace(step=0.1, look=2.0, rest=5.0)
+    steps, looks = pace.plan(105.0, 10_000)
+    assert looks == 10 and steps == 820, "82 of 100 s, and 9 more validations of 2"
+    assert pace.plan(25.0, 10_000) == (180, 2), "validations take a quarter at most"
+    assert pace.plan(1.0, 10_000)[0] == 40 and pace.plan(1000.0, 100) == (100, 10)

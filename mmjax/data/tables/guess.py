@@ -1,5 +1,6 @@
 """Guesses which column of a table is which modality or target, from its name and first cells."""
 
+import dataclasses
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from mmjax.data.media.image import open_image
+from mmjax.data.media.source import cell_source
 from mmjax.data.tables.columns import (
     BinaryColumn,
     ClassColumn,
@@ -27,9 +30,11 @@ from mmjax.data.tables.splits import is_split
 from mmjax.data.targets.binary import NO, YES
 from mmjax.data.transforms.cells import days, is_missing, number
 from mmjax.errors import UserError
-from mmjax.io.tables import Format, RowError, columns_of, read_rows
+from mmjax.io.tables import Format, RowError, base_folder, columns_of, read_rows
 
 _SAMPLE = 1000  # rows
+_FIRST = 20  # pictures whose size is looked at
+_SMALLEST = 8  # pixels of a side
 _ENDS: Mapping[str, type[Column]] = {
     **dict.fromkeys(("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"), ImageColumn),
     **dict.fromkeys(("avif", "dcm"), ImageColumn),
@@ -120,6 +125,35 @@ def split_column(path: Path, format: Format) -> str | None:
     """A column called split, subset or fold whose cells are names of splits; None without one."""
     cells = sample(path, format)
     return next((n for n in SPLIT_NAMES if cells.get(n) and all(map(is_split, cells[n]))), None)
+
+
+def sized(path: Path, format: Format, found: Mapping[str, Column]) -> dict[str, Column]:
+    """The columns; pictures that are smaller than the default size are read at their own.
+
+    It is the median of the first ones.
+    """
+    cells, result = sample(path, format), dict(found)
+    for name, column in found.items():
+        if not isinstance(column, ImageColumn) or column.size != ImageColumn.size:
+            continue
+        first = cells.get(column.names(name)[0], [])[:_FIRST]
+        sizes = [size for cell in first if (size := _size(cell, base_folder(path))) is not None]
+        if sizes:
+            height, width = np.clip(np.median(sizes, axis=0), _SMALLEST, ImageColumn.size)
+            result[name] = dataclasses.replace(column, size=(int(height), int(width)))
+    return result
+
+
+def _size(cell: Cell, folder: Path) -> tuple[int, int] | None:
+    """Height and width of a picture; None of DICOM, and where it cannot be read."""
+    if isinstance(cell, np.ndarray):
+        return cell.shape[0], cell.shape[1]
+    try:
+        source, name = cell_source(cell, folder)
+        image = open_image(source, name=name)
+    except (UserError, OSError):
+        return None
+    return image.height, image.width
 
 
 def sample(path: Path, format: Format) -> dict[str, list[Cell]]:

@@ -5,6 +5,7 @@ import tarfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmjax.config.columns import parsed
 from mmjax.data.tables import columns as kinds
@@ -141,3 +142,14 @@ def test_only_a_column_of_the_names_of_splits_is_taken_for_one(tmp_path):
     for cells, expected in ((("train", "Val", "test"), "split"), (("1", "2", "3"), None)):
         path.write_text("split,x\n" + "".join(f"{cell},1\n" for cell in cells))
         assert guess.split_column(path, Format()) == expected
+
+
+def test_small_pictures_are_read_at_their_own_size(tmp_path):
+    for name, shape in (("a", (28, 20)), ("b", (28, 20)), ("c", (300, 100))):
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "d.png").write_bytes(b"damaged")
+    rows = [{"x": f"{name}.png", "y": f"{name}.png", "z": "c.png"} for name in "dabc"]
+    path = write(tmp_path / "rows.csv", rows)
+    found = {name: kinds.ImageColumn() for name in "xz"} | {"y": kinds.ImageColumn(size=(9, 9))}
+    sizes = {name: column.size for name, column in guess.sized(path, Format(), found).items()}
+    assert sizes == {"x": (28, 20), "y": (9, 9), "z": (64, 64)}

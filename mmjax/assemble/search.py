@@ -98,11 +98,15 @@ class Search:
     def _model(
         self, modalities: tuple[str, ...], fused: nn.Module, *, ordered: bool = False
     ) -> Multimodal:
-        transforms = self._preprocessing.transforms
+        transforms, head = self._preprocessing.transforms, self.answer.head
+        if isinstance(fused, fusion.Late) and "hidden" in {
+            f.name for f in dataclasses.fields(head)
+        }:
+            head = head.clone(hidden=())  # a deeper one would mix the answers again
         return Multimodal(
             encoders={n: parts.encoder(transforms[n], ordered=ordered) for n in modalities},
             fusion=fused,
-            heads={self._target: self.answer.head},
+            heads={self._target: head},
         )
 
     def experiment(self, model: Multimodal, steps: int, looks: int = 1) -> Experiment:

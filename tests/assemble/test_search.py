@@ -40,6 +40,8 @@ def test_every_modality_alone_and_every_fusion_is_tried_and_the_best_is_trained_
     assert longer.steps == again, "to its best step, or as long as a minute allows"
     (alone,) = (one.experiment for one in found if one.name == "only text")
     assert list(alone.model.encoders) == ["text"] and alone.data.modalities == ("text",)
+    heads = {one.name: one.experiment.model.heads[target] for one in found}
+    assert {name for name, head in heads.items() if not head.hidden} == {"late"}
     texts = {one.name: one.experiment.model.encoders.get("text") for one in found}
     recurrent = {name for name, encoder in texts.items() if isinstance(encoder, Lstm)}
     assert recurrent == {ordered}, "one model reads the words in their order"

@@ -99,9 +99,8 @@ class Search:
         self, modalities: tuple[str, ...], fused: nn.Module, *, ordered: bool = False
     ) -> Multimodal:
         transforms, head = self._preprocessing.transforms, self.answer.head
-        if isinstance(fused, fusion.Late) and "hidden" in {
-            f.name for f in dataclasses.fields(head)
-        }:
+        fields = {field.name for field in dataclasses.fields(head)}
+        if isinstance(fused, fusion.Late) and "hidden" in fields:
             head = head.clone(hidden=())  # a deeper one would mix the answers again
         return Multimodal(
             encoders={n: parts.encoder(transforms[n], ordered=ordered) for n in modalities},

@@ -11,9 +11,9 @@ from these to words; the dual encoder reads the same (`hog`).
 
 writes rows.csv with its pictures, the runs and results.json to runs/emoji_search; the same command
 goes on where it was stopped. Other languages, styles or shares need another --workdir. A run can
-then be searched: mmjax index, mmjax search. Mean average precision by concept: 0.239 ± 0.005 (3 seeds),
-ridge regression 0.225, nearest picture 0.193, chance 0.020; by style 0.531, 0.508, 0.533, 0.005; by
-subgroup 0.092, 0.084, 0.093, 0.021.
+then be searched: mmjax index, mmjax search. Mean average precision by concept: 0.239 ± 0.005 (3
+seeds), ridge regression 0.225, nearest picture 0.193, chance 0.020; by style 0.531, 0.508, 0.533,
+0.005; by subgroup 0.092, 0.084, 0.093, 0.021.
 """
 
 import json

@@ -92,15 +92,17 @@ def save(folder: Path, checked: Checked, balance: str | None) -> None:
 
 
 def load(folder: Path, balance: str | None) -> Checked | None:
-    """What `save` kept; None if nothing, or for another `balance` or by another mmjax."""
-    if not (folder / _FILE).is_file():
+    """What `save` kept; None if nothing or damaged, for another `balance` or by another mmjax."""
+    try:
+        content = json_file.read(folder / _FILE)
+        preprocessing = Preprocessing.load(folder)
+    except (FileNotFoundError, UserError):
         return None
-    content = json_file.read(folder / _FILE)
     if {name: content.pop(name, None) for name in _key(balance)} != _key(balance):
         return None
     content["masked"] = {int(place): names for place, names in content["masked"].items()}
     content["faults"] = [Fault(*fault) for fault in content["faults"]]
-    return Checked(preprocessing=Preprocessing.load(folder), **content)
+    return Checked(preprocessing=preprocessing, **content)
 
 
 def _key(balance: str | None) -> dict[str, Any]:

@@ -137,8 +137,11 @@ def test_a_second_start_reads_no_row(tmp_path, monkeypatch):
     monkeypatch.setattr(checking.os, "access", lambda *_: False)
     assert dataclasses.replace(first).facts() == first.facts()
     assert checking.load(folder, "y"), "a folder that cannot be written stays as it is"
-    monkeypatch.setattr(checking.importlib.metadata, "version", lambda _: "another")
-    assert not checking.load(folder, "y")
+    with monkeypatch.context() as patch:
+        patch.setattr(checking.importlib.metadata, "version", lambda _: "another")
+        assert not checking.load(folder, "y")
+    (folder / "preprocessing.json").write_text("{}")
+    assert not checking.load(folder, "y"), "what is damaged is found again"
 
 
 def test_processes_write_what_threads_write_and_few_files_are_open_at_once(table, monkeypatch):

@@ -114,6 +114,7 @@ def test_more_rows_than_the_memory_may_hold_are_prepared_once(table, monkeypatch
 
 def test_a_second_start_reads_no_row(tmp_path, monkeypatch):
     """What all rows are read for is kept beside them; so are rows that the transforms refuse."""
+    monkeypatch.chdir(tmp_path)
     rows = [
         {"x": "[1, 2]" if i != 8 else "[1, 2, 3]", "y": "ab"[i == 0], "split": split}
         for i, split in enumerate(splits(60))

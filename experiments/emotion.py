@@ -133,7 +133,9 @@ def of_recordings(table: Path, target: Kind, steps: int) -> study.Study:
         group="video",
     ).using("text", "audio")
     data.prepare()
-    return _study(data, parts.all_encoders(data.preprocessing()), target, steps)
+    transforms = data.preprocessing().transforms
+    encoders = {name: parts.encoder(one, ordered=True) for name, one in transforms.items()}
+    return _study(data, encoders, target, steps)
 
 
 def _study(data: Any, encoders: Any, target: Kind, steps: int) -> study.Study:

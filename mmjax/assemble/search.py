@@ -159,7 +159,7 @@ class Search:
         return value if value == value else float("-inf")
 
     def _pace(self) -> Pace:
-        """From a short training of the largest model."""
+        """From a short training of the last model, which is among the slowest."""
         *_, model = self.models().values()
         trial = dataclasses.replace(
             self.experiment(model, _TRIAL), keeping=Keeping(eval_every=_TRIAL, log_every=5)

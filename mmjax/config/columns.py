@@ -10,6 +10,9 @@ from mmjax.data.tables.columns import COLUMNS, Column
 from mmjax.errors import UserError
 
 FLAG = "--data.columns"
+# Other names for what one class reads: tar and array_record shards are tables, DICOM is a picture.
+_SHARDS = "data:shards"
+_ALSO = {"dicom": "image"}
 _SPEC = re.compile(r"(?:(?P<name>[^=:]+)=)?(?P<columns>[^:]+):(?P<kind>[a-zA-Z_-]+)")
 
 
@@ -20,6 +23,7 @@ def taken(experiment: Experiment, arguments: Sequence[str]) -> tuple[Experiment,
         UserError: a column without a known kind, or twice.
     """
     rest, specs, said = [], [], False
+    arguments = ["data:table" if argument == _SHARDS else argument for argument in arguments]
     for argument in arguments:
         if argument == FLAG:
             said = True
@@ -48,6 +52,7 @@ def parsed(specs: Sequence[str]) -> dict[str, Column]:
     for spec in specs:
         match = _SPEC.fullmatch(spec)
         kind = match["kind"].lower().replace("-", "_") if match else ""
+        kind = _ALSO.get(kind, kind)
         if match is None or kind not in COLUMNS:
             raise UserError(
                 f"{FLAG} {spec}: expected COLUMN:KIND or NAME=COLUMN:KIND; the kinds are "

@@ -93,6 +93,9 @@ def test_columns_are_said_by_kind_and_their_options_by_flags():
     again, _ = parsed("--data.columns", "text:text", "--data.columns.text.max-words", "3",
                       experiment=experiment)  # fmt: skip
     assert again.data.columns == {"text": columns.TextColumn(max_words=3)}
+    # The names of what they read: a picture in DICOM, rows in shards.
+    scans, _ = parsed("data:shards", "--data.file", "a.tar", "--data.columns", "scan:dicom")
+    assert scans.data == TableData(file="a.tar", columns={"scan": columns.ImageColumn()})
 
 
 @pytest.mark.parametrize(

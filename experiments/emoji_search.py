@@ -27,6 +27,7 @@ from typing import Any, Literal
 import jax.numpy as jnp
 import numpy as np
 import tyro
+from at_once import at_once
 from food_table import members
 
 import mmjax
@@ -221,6 +222,15 @@ def ridge(task: Task, split: str) -> np.ndarray:
     return scores(split, penalty)
 
 
+def trained(job: tuple[Path, mmjax.data.TableData, int, int]) -> list[Path]:
+    """Train on a split with every seed, as far as that is not done; returns the runs."""
+    home, data, steps, seeds = job
+    compilation_cache.enable()
+    return [
+        home / one.name for one in fit_many([Point({}, experiment(data, steps))], home, seeds=seeds)
+    ]
+
+
 def main(
     manual_dir: Path,
     splits: tuple[str, ...] = ("concept", "subgroup"),
@@ -252,24 +262,26 @@ def main(
         raise SystemExit(f"--styles: expected {TESTED}, and another one for the split {DRAWN!r}")
     if not (workdir / "rows.csv").exists():
         write_table(manual_dir, workdir, languages, styles)
-    results: dict[str, Any] = {}
-    for split in splits:
-        data = table(workdir, split, test)
+    tables = {split: table(workdir, split, test) for split in splits}
+    for data in tables.values():
         data.prepare()
+    jobs = {split: (workdir / split, data, steps, seeds) for split, data in tables.items()}
+    for number, runs in enumerate(at_once(trained, list(jobs.values())), 1):
+        print(f"trained {number} of {len(jobs)}: {runs[0].parent}", flush=True)
+    results: dict[str, Any] = {}
+    for split, data in tables.items():
         task = Task(workdir, data)
         count = (len(task.queries["test"]), len(task.pictures["test"]))
         chance = np.mean(
             [task.score(np.random.default_rng(seed).random(count)) for seed in range(20)]
         )
-        home = workdir / split
-        runs = fit_many([Point({}, experiment(data, steps))], home, seeds=seeds)
         maps, metrics, right = [], [], []
-        for run in runs:
-            embed = Embedder(home / run.name)
+        for run in trained(jobs[split]):
+            embed = Embedder(run)
             pictures = embed("image", list(task.pictures["test"]))
             maps.append(task.score(embed("words", task.queries["test"]) @ pictures.T))
-            metrics.append(evaluate(home / run.name))
-            classify = ZeroShot(home / run.name, list(GROUPS.values()))
+            metrics.append(evaluate(run))
+            classify = ZeroShot(run, list(GROUPS.values()))
             answers = classify([{"image": picture} for picture in task.pictures["test"]])
             said = [answer["class"]["value"] for answer in answers]
             right.append(float(np.mean(np.array(said) == task.groups["test"])))

@@ -7,11 +7,16 @@ out). The tables: foods (photograph and five nutrients, 20 groups), MNIST match 
 name the digit?), and two planted ones: "text" (one word of a note decides) and "both" (a word and
 the sign of a number must agree). scikit-learn gets pixels, nutrients, TF-IDF and numbers side by
 side; of logistic regression, random forest, gradient boosting and a multilayer perceptron the best
-on the validation rows counts. Both sides read the same split from the table.
+on the validation rows counts. Where AutoGluon is installed (`pip install autogluon.multimodal` into
+an environment of its own, then mmjax), its MultiModalPredictor is a column, without pretrained
+weights (automm.py). All sides read the same split from the table.
 """
 
+import contextlib
 import csv
+import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import automm
 import food_table
 import numpy as np
 import tyro
@@ -184,17 +190,33 @@ def main(
         root = manual_dir
         tasks |= {"food": lambda home, seed: foods(root, home, seed)}
         tasks |= {"MNIST match": lambda home, seed: mnist_match(root, home, seed)}
-    print("| table | mmjax fit, % | it chose | scikit-learn, % | it chose |")
-    print("| --- | --- | --- | --- | --- |", flush=True)
+    names = ["mmjax fit", "scikit-learn"]
+    if importlib.util.find_spec("autogluon") is not None:
+        names.append("AutoGluon")
+    print("| table |", " ".join(f"{name}, % | it chose |" for name in names))
+    print("| --- |", " ".join("--- | --- |" for _ in names), flush=True)
     for name, make in tasks.items():
-        ours, theirs = [], []
+        found: dict[str, list[tuple[float, str]]] = {side: [] for side in names}
         for seed in range(seeds):
             home = workdir / f"{name.replace(' ', '-')}-{seed}"
             task = make(home, seed)
-            ours.append(fitted(task, home / "fit", minutes, seed))
-            theirs.append(concatenated(task, minutes, seed))
-        cells = [cell for side in (ours, theirs) for cell in _cells(side)]
+            found["mmjax fit"].append(fitted(task, home / "fit", minutes, seed))
+            found["scikit-learn"].append(concatenated(task, minutes, seed))
+            if "AutoGluon" in found:
+                with quiet():
+                    found["AutoGluon"].append(automm.fitted(task, home / "ag", minutes, seed))
+        cells = [cell for side in found.values() for cell in _cells(side)]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Drops what is printed: AutoGluon's progress and logs."""
+    with contextlib.ExitStack() as stack:
+        nowhere = stack.enter_context(open(os.devnull, "w"))
+        stack.enter_context(contextlib.redirect_stdout(nowhere))
+        stack.enter_context(contextlib.redirect_stderr(nowhere))
+        yield
 
 
 def _cells(side: Sequence[tuple[float, str]]) -> tuple[str, str]:

@@ -140,13 +140,13 @@ def main(
         seeds, workdir = 2, workdir.with_name(f"{workdir.name}_fast")
     if not (workdir / "rows.csv").exists():
         write_table(manual_dir, workdir)
-    folds = []
+    folds = {}
     for fold in range(1, (1 if fast else FOLDS) + 1):
         data = table(workdir, fold)
         data.prepare()
         one = models(data, steps)
-        folds.append(study.run(one.shortened() if fast else one, workdir / f"fold-{fold}", seeds))
-    means, spread = study.over_folds(folds)
+        folds[workdir / f"fold-{fold}"] = one.shortened() if fast else one
+    means, spread = study.over_folds(study.run_all(folds, seeds))
     json_file.write(workdir / "results.json", {"scores": means, "std over folds": spread})
     print(study.markdown(means))
     print("standard deviation over folds:", {n: f"{100 * s:.1f}" for n, s in spread.items()})

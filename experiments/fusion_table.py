@@ -12,15 +12,13 @@ full about 72 minutes on 2 CPU cores that other work shared. Accuracies with the
 seeds: experiments/README.md.
 """
 
-import concurrent.futures
 import dataclasses
 import functools
 import itertools
-import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
+from at_once import at_once
 from tqdm import tqdm
 
 import mmjax
@@ -206,25 +205,6 @@ def work(group: Group) -> list[dict[str, Any]]:
     return cells
 
 
-def _one_thread() -> None:
-    """That many processes are faster than as many threads; read when the first program runs."""
-    flags = os.environ.get("XLA_FLAGS", "")
-    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false"
-
-
-def everything(groups: Sequence[Group], jobs: int) -> Iterator[list[dict[str, Any]]]:
-    """The cells of each group, in the order in which they are done."""
-    if jobs == 1:
-        yield from map(work, groups)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(
-        jobs, mp_context=spawn, initializer=_one_thread
-    ) as pool:
-        for done in concurrent.futures.as_completed(pool.submit(work, group) for group in groups):
-            yield done.result()
-
-
 def compute(
     rows: Sequence[str], todo: Sequence[Column], seeds: tuple[int, ...], path: Path, jobs: int
 ) -> list[dict[str, Any]]:
@@ -244,7 +224,7 @@ def compute(
         for (name, _), cells in itertools.groupby(asked, key=lambda x: (x[0], x[1].shape))
     ]
     with tqdm(total=len(asked), desc="cells", disable=not sys.stderr.isatty()) as bar:
-        for cells in everything(groups, jobs):
+        for cells in at_once(work, groups, jobs):
             known |= {(cell["fusion"], cell["column"]): cell for cell in cells}
             json_file.write(path, {"cells": list(known.values())})
             bar.update(len(cells))

@@ -33,6 +33,7 @@ import numpy as np
 import shapes_data
 import shapes_rules as rules
 import tyro
+from at_once import at_once
 from shapes_data import Examples, Shapes
 
 import mmjax
@@ -183,6 +184,13 @@ def _table(scores: Mapping[str, Sequence[Mapping[str, float]]], columns: Sequenc
     return "\n".join(lines)
 
 
+def trained(job: tuple[mmjax.Experiment, Path]) -> Path:
+    """Train, as far as that is not done; returns the run."""
+    compilation_cache.enable()
+    mmjax.fit(*job)
+    return job[1]
+
+
 def main(
     manual_dir: Path,
     fast: bool = False,
@@ -206,14 +214,22 @@ def main(
         models, seeds, steps = ("cross_attention",), 1, 30
         workdir = workdir.with_name(f"{workdir.name}_fast")
     data = Shapes(str(manual_dir.absolute()))
+    runs = {
+        name: [workdir / name.replace(" ", "-") / f"seed-{seed}" for seed in range(seeds)]
+        for name in models
+    }
+    jobs = [
+        (dataclasses.replace(experiment(name, data, steps), seed=seed), run)
+        for name in models
+        for seed, run in enumerate(runs[name])
+    ]
+    for number, run in enumerate(at_once(trained, jobs), 1):
+        print(f"trained {number} of {len(jobs)}: {run}", flush=True)
     scores: dict[str, list[dict[str, float]]] = {}
     for name in models:
-        runs = [workdir / name.replace(" ", "-") / f"seed-{seed}" for seed in range(seeds)]
-        for seed, run in enumerate(runs):
-            mmjax.fit(dataclasses.replace(experiment(name, data, steps), seed=seed), run)
-        scores[name] = [accuracies(run, data) for run in runs]
+        scores[name] = [accuracies(run, data) for run in runs[name]]
         if name == "cross_attention":
-            draw_attention(runs[0], data, workdir / "attention.png")
+            draw_attention(runs[name][0], data, workdir / "attention.png")
         json_file.write(workdir / "results.json", {"steps": steps, "accuracies": scores})
     print(described(scores))
 

@@ -100,10 +100,11 @@ def main(
         study.compile_quickly()
         seeds, steps, workdir = 2, 20, workdir.with_name(f"{workdir.name}_fast")
     home = workdir if task == "digit" else workdir / task
-    folds = [
-        study.run(fold(speaker, manual_dir, task, steps, every=every), home / speaker, seeds)
+    studies = {
+        home / speaker: fold(speaker, manual_dir, task, steps, every=every)
         for speaker in (SPEAKERS[:1] if fast else SPEAKERS)
-    ]
+    }
+    folds = study.run_all(studies, seeds)
     means, spread = study.over_folds(folds)
     json_file.write(home / "results.json", {"scores": means, "std over folds": spread})
     table = study.markdown(means if seeds > 1 else study.by_fold(folds))

@@ -14,15 +14,19 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from at_once import at_once
 from flax import linen as nn
 
 import mmjax
 from mmjax.config.sweep import Point
+from mmjax.devices import compilation_cache
 from mmjax.io import json_file
+from mmjax.runs import folder
 from mmjax.statistics.shapley import subsets as every_subset
 from mmjax.train.loop.many_runs import fit_many
 
 LATE = "late fusion"
+LONG = 100  # steps of trainings that are worth processes of their own
 OPTIM = mmjax.optim.Adam(peak_lr=3e-3)
 # XLA compiles in half the time, and programs run slower.
 QUICK = (
@@ -125,9 +129,18 @@ def compile_quickly() -> None:
     os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *QUICK])
 
 
+def _home(workdir: Path, name: str) -> Path:
+    return workdir / name.replace(" ", "-").replace(",", "")
+
+
+def _is_trained(workdir: Path, name: str, seeds: int) -> bool:
+    runs = [_home(workdir, name) / f"seed-{seed}" for seed in range(seeds)]
+    return all((run / folder.RESULTS).exists() for run in runs)
+
+
 def train(study: Study, workdir: Path, name: str, seeds: int) -> list[Path]:
     """Train one model with every seed, as far as that is not done; returns its runs."""
-    home = workdir / name.replace(" ", "-").replace(",", "")
+    home = _home(workdir, name)
     experiment = study.experiment(study.models()[name])
     if seeds == 1:
         mmjax.fit(experiment, home / "seed-0")
@@ -137,7 +150,33 @@ def train(study: Study, workdir: Path, name: str, seeds: int) -> list[Path]:
 
 def run(study: Study, workdir: Path, seeds: int) -> Scores:
     """Train every model with every seed, as far as that is not done, and measure all."""
-    study.data.prepare()
+    return run_all({workdir: study}, seeds)[0]
+
+
+def run_all(studies: Mapping[Path, Study], seeds: int) -> list[Scores]:
+    """`run` for several studies, each in its folder; on CPUs as many models at once as cores."""
+    for study in studies.values():
+        study.data.prepare()
+    jobs = [
+        (study, workdir, name, seeds)
+        for workdir, study in studies.items()
+        for name in study.models()
+        if study.steps >= LONG and not _is_trained(workdir, name, seeds)
+    ]
+    for number, name in enumerate(at_once(_trained, jobs), 1):
+        print(f"trained {number} of {len(jobs)}: {name}", flush=True)
+    return [_measure(study, workdir, seeds) for workdir, study in studies.items()]
+
+
+def _trained(job: tuple[Study, Path, str, int]) -> str:
+    """Train a model, perhaps in a process of its own; returns its name."""
+    study, workdir, name, seeds = job
+    compilation_cache.enable()
+    train(study, workdir, name, seeds)
+    return f"{workdir.name}, {name}"
+
+
+def _measure(study: Study, workdir: Path, seeds: int) -> Scores:
     preprocessing = study.data.preprocessing()
     splits = {
         name: _split(data, split, preprocessing, study)

@@ -22,11 +22,12 @@ import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import study
 import tyro
+from at_once import at_once
 
 import mmjax
 from mmjax import objectives
@@ -195,6 +196,29 @@ def cases(
     return found
 
 
+class Job(NamedTuple):
+    """A training, its folder, and the number of its seeds."""
+
+    experiment: mmjax.Experiment
+    home: Path
+    seeds: int
+
+
+def accuracies(job: Job) -> list[float]:
+    """Train with every seed, as far as that is not done; returns the test accuracies."""
+    compilation_cache.enable()
+    if job.seeds == 1:
+        return [fit(job.experiment, job.home)["digit/accuracy"]]
+    runs = fit_many([Point({}, job.experiment)], job.home, seeds=job.seeds)
+    return [run.metrics["digit/accuracy"] for run in runs]
+
+
+def train(jobs: Sequence[Job], fast: bool) -> None:
+    """Train, on CPUs as many at once as cores, and say how far it is."""
+    for number, _ in enumerate(at_once(accuracies, jobs, 1 if fast else None), 1):
+        print(f"trained {number} of {len(jobs)}", flush=True)
+
+
 def table(title: str, found: Mapping[tuple[str, float], Sequence[float]]) -> str:
     """Mean and standard deviation of each method (rows) and share of the labels."""
     shares = sorted({share for _, share in found})
@@ -234,23 +258,35 @@ def main(
         study.compile_quickly()
         seeds, steps, shares = 2, 20, SHARES[1:2]
         workdir = workdir.with_name(f"{workdir.name}_fast")
+    every = cases(mnist, fsdd, steps, held_out)
+    homes = {title: workdir / title.replace(" ", "-").replace(">", "") for title in every}
+    sources = {
+        title: Job(case.experiment(case.model(*case.encoders), case.source), home / "source", 1)
+        for (title, case), home in zip(every.items(), homes.values(), strict=True)
+    }
+    train(list(sources.values()), fast)
+    cells = {
+        (title, name, share): Job(
+            case.method(name, homes[title] / "source", share),
+            homes[title] / f"{name.replace(', ', '-')}-{share:g}",
+            seeds,
+        )
+        for title, case in every.items()
+        for name, share in itertools.product(METHODS, shares)
+    }
+    train(list(cells.values()), fast)
     results: dict[str, dict[str, list[float]]] = {}
     of_persons: dict[tuple[str, float], list[float]] = {}
-    for title, case in cases(mnist, fsdd, steps, held_out).items():
-        home = workdir / title.replace(" ", "-").replace(">", "")
-        source = case.experiment(case.model(*case.encoders), case.source)
-        teacher = fit(source, home / "source")["digit/accuracy"]
+    for title, case in every.items():
         found: dict[tuple[str, float], list[float]] = {}
         for name, share in itertools.product(METHODS, shares):
-            one = case.method(name, home / "source", share)
-            place = home / f"{name.replace(', ', '-')}-{share:g}"
-            runs = fit_many([Point({}, one)], place, seeds=seeds)
-            found[name, share] = [run.metrics["digit/accuracy"] for run in runs]
+            found[name, share] = accuracies(cells[title, name, share])
             if case.modality == "speech":
                 of_persons.setdefault((name, share), []).append(float(np.mean(found[name, share])))
         results[title] = {f"{name}, {share:g}": own for (name, share), own in found.items()}
-        json_file.write(workdir / "results.json", {"steps": steps, "accuracies": results})
+        (teacher,) = accuracies(sources[title])
         print(f"{table(title, found)}\n\nthe source on its own test data: {100 * teacher:.1f}\n")
+    json_file.write(workdir / "results.json", {"steps": steps, "accuracies": results})
     if len(held_out) > 1:
         print(table(f"mean of {len(held_out)} persons", of_persons))
 

@@ -248,6 +248,7 @@ def test_shapes_reasoning_is_trained_and_printed(tmp_path, reasoning, monkeypatc
     for split in ("val", "test"):
         write_official(tmp_path, split, 100, np.random.default_rng(len(split)))
     monkeypatch.setattr(reasoning, "DRAWN", 64)
+    monkeypatch.setattr(reasoning, "at_once", map)  # no process finds what was loaded like this
     models = ("question alone", "cross_attention")
     reasoning.main(tmp_path, models=models, seeds=1, steps=2, workdir=tmp_path / "out")
     printed = capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -428,6 +429,32 @@ def test_of_one_seed_the_spread_is_that_of_folds():
     assert study.by_fold(folds) == {"concat": {"all": [0.5, 0.7]}}
     assert study.markdown(study.by_fold(folds)).endswith("| concat | 60.0 ± 14.1 |")
     assert study.markdown(study.over_folds(folds)[0]).endswith("| concat | 60.0 |")
+
+
+@pytest.mark.slow
+def test_models_that_are_trained_at_once_are_those_trained_one_after_the_other(
+    tmp_path, monkeypatch, capsys
+):
+    study = importlib.import_module("study")
+    monkeypatch.setattr("jax.default_backend", lambda: "cpu")
+    one = study.Study(
+        data=mmjax.data.Planted(task="unique", test_size=64),
+        encoders={name: mmjax.encoders.Features(dim=4) for name in ("touch", "vision")},
+        head=mmjax.heads.Logit(),
+        objective=mmjax.objectives.BinaryCrossEntropy(output="label", target="label"),
+        metric="accuracy",
+        fusions={"concat": mmjax.fusion.Concat()},
+        steps=4,
+    )
+    after = study.run(one, tmp_path / "after", 2)
+    monkeypatch.setattr(study, "LONG", 1)
+    capsys.readouterr()
+    assert study.run_all({tmp_path / "once": one}, 2) == [after]
+    printed = capsys.readouterr().out
+    assert "trained 4 of 4: once, " in printed and "step" not in printed
+    # What is trained is not trained again.
+    monkeypatch.setattr(study, "at_once", None)
+    assert study.run(one, tmp_path / "once", 2) == after
 
 
 def test_late_fusion_is_weighed_by_the_validation_split():

@@ -13,6 +13,7 @@ from flax import linen as nn
 from plain_weights import renamed
 
 import mmjax
+from mmjax.encoders import ENCODERS
 from mmjax.fusion import FUSIONS
 from mmjax.layers.tokens.pooling import masked_mean
 from mmjax.layers.tracing.precision import cast_floats
@@ -270,6 +271,7 @@ def rows(small: bool = False) -> Iterator[Row]:
     yield from _networks(small)
     for row in (*_encoders(small), *_fusions(small)):
         yield row._replace(precision="float32") if small else row
+    yield from _other_encoders()
     yield from _writers()
 
 
@@ -370,6 +372,27 @@ def _encoders(small: bool) -> Iterator[Row]:
     features = (4, 4) if small else (32, 64)
     yield Row("CNN", "encoder", small_pictures, 128, mmjax.encoders.Cnn(features),
               plain.Cnn(features, dtype=dtype))  # fmt: skip
+
+
+def _other_encoders() -> Iterator[Row]:
+    """Those that flax's examples have no counterpart of, on input as in `encoder_table.py`."""
+    for shape, names in {
+        (16_000,): ("audio_cnn", "audio_transformer", "wave_cnn"),  # 1 s at 16 kHz
+        (100, 6): ("tcn", "patch_transformer", "features"),  # steps of a series
+        (12,): ("table_mlp", "ft_transformer"),
+        (256, 4): ("point_net", "set_transformer", "birds_eye"),  # points
+        (94, 311, 3): ("lifted_camera",),
+        (224, 224, 3): ("hog",),
+    }.items():
+
+        def batch(size: int, shape: tuple[int, ...] = shape) -> Masked:
+            values = np.random.default_rng(0).normal(size=(size, *shape)).astype(np.float32)
+            return Masked(values, np.ones((size,) if len(shape) == 3 else (size, shape[0]), bool))
+
+        for name in names:
+            yield Row(name, "encoder", batch, 64, ENCODERS[name]())
+    words = functools.partial(text, words=32, vocabulary=10_000)
+    yield Row("bag_of_words", "encoder", words, 64, mmjax.encoders.BagOfWords())
 
 
 def _tokens(size: int, width: int) -> dict[str, Tokens]:

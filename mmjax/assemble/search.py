@@ -3,27 +3,27 @@
 import contextlib
 import dataclasses
 import io
-import shutil
+import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from flax import linen as nn
-from rich.table import Table
 
 from mmjax import fusion
 from mmjax.assemble import parts
+from mmjax.assemble.outcome import Look, Trained
 from mmjax.config import Compute, Experiment, Keeping
 from mmjax.data.datasets import TableData
 from mmjax.data.transforms.text import TextTransform
-from mmjax.errors import UserError
 from mmjax.models import Multimodal
 from mmjax.optim import AdamW
 from mmjax.runs import log
 from mmjax.train.loop.fit import fit
 
+T = TypeVar("T")
 FUSIONS: Mapping[str, Callable[[], nn.Module]] = {
     "late": fusion.Late,  # each modality's answers, averaged
     "concat": fusion.Concat,
@@ -35,18 +35,8 @@ _TRIAL = 20  # steps by which the speed is measured
 _EPOCHS = 60  # at most
 _LEAST = 40  # steps of a training
 _LOOKS = 10  # validations in a training, at most
+_LATE = 0.75  # share of a training after which its best step is as good as its end
 _LOOKING = 0.25  # share of a training's time that they may take
-
-
-class Trained(NamedTuple):
-    """A model that was trained."""
-
-    name: str
-    run: Path
-    validation: float  # of the metric by which models are compared, at the end
-    best: tuple[float, int]  # the best such value, and after how many steps
-    test: Mapping[str, float]
-    experiment: Experiment
 
 
 class Pace(NamedTuple):
@@ -74,7 +64,8 @@ class Search:
         self._preprocessing = data.preprocessing()
         ((target, kind),) = self._preprocessing.targets.items()
         self._target, self.answer = target, parts.answer(target, kind)
-        self._rows = data.facts()["rows"]["train"]
+        rows = data.facts()["rows"]
+        self._rows, self._validated = rows["train"], rows["validation"]
         self._batch = min(BATCH, max(8, self._rows // 4) // 8 * 8)
 
     @property
@@ -125,8 +116,8 @@ class Search:
     def run(self, minutes: float, say: Callable[[str], None]) -> list[Trained]:
         """Train all models, and the best of them once more. The best comes first.
 
-        If that was at its best before its end, the new training ends there: it had begun to learn
-        the training rows by heart. Else it takes the time that is left.
+        If that was at its best well before its end, the new training ends there: it had begun to
+        learn the training rows by heart. Else it takes the time that is left.
         """
         end = time.monotonic() + 60 * minutes
         models = self.models()
@@ -142,9 +133,9 @@ class Search:
                 say(f"{name}: left out, the {minutes:g} minutes are over")
                 continue
             trained.append(self._trained(name, self.experiment(model, steps, looks), say))
-        best = max(trained, key=lambda one: self._quality(one.best[0]))
-        again = best.best[1]
-        if again == steps:  # it was still getting better
+        best = self._best(trained, lambda one: one.looks[-1])
+        again = self._best(best.looks, lambda look: look).step
+        if again > _LATE * steps:  # it was still getting better
             longer, looks = pace.plan(end - time.monotonic(), most)
             again = max(longer, steps)
         if time.monotonic() < end and again != steps:
@@ -152,10 +143,25 @@ class Search:
                 best.experiment, steps=again, keeping=_keeping(again, looks)
             )
             trained.append(self._trained(f"{best.name}, {again} steps", changed, say))
-        return sorted(trained, key=lambda one: self._quality(one.validation), reverse=True)
+            best = self._best(trained, lambda one: one.looks[-1])
+        trained.sort(key=lambda one: self._quality(one.looks[-1]), reverse=True)
+        return [best, *(one for one in trained if one is not best)]
 
-    def _quality(self, value: float) -> float:
-        value = value if self.answer.higher else -value
+    def _best(self, some: Sequence[T], look: Callable[[T], Look]) -> T:
+        """The best by the metric, or by the loss where few validation rows cannot tell.
+
+        Accuracies within one standard error of the best (as in Breiman et al., Classification and
+        Regression Trees, 1984) are taken as equal: of 50 rows that is 7 points.
+        """
+        best = max(self._quality(look(one)) for one in some)
+        error = 0.0
+        if self.answer.metric.endswith("/accuracy") and 0 <= best <= 1:
+            error = math.sqrt(best * (1 - best) / self._validated)
+        near = [one for one in some if self._quality(look(one)) >= best - error]
+        return min(near, key=lambda one: look(one).loss)
+
+    def _quality(self, look: Look) -> float:
+        value = look.value if self.answer.higher else -look.value
         return value if value == value else float("-inf")
 
     def _pace(self) -> Pace:
@@ -171,7 +177,7 @@ class Search:
             lines = log.read(Path(folder) / "trial" / log.FILE)
         speed = [line["examples_per_second"] for line in lines if line["split"] == "train"][-1]
         # Forward is a third of a step; and a checkpoint is saved.
-        look = self._data.facts()["rows"]["validation"] / (3 * speed) + 0.1
+        look = self._validated / (3 * speed) + 0.1
         step = self._batch / speed
         return Pace(step, look, max(spent - _TRIAL * step, 0.0))
 
@@ -180,12 +186,16 @@ class Search:
         with _quiet():
             test = fit(experiment, run)
         lines = [line for line in log.read(run / log.FILE) if line["split"] == "validation"]
-        found = [(line.get(self.answer.metric), line["step"]) for line in lines]
-        values = [(float("nan") if value is None else value, step) for value, step in found]
-        best = max(values, key=lambda one: self._quality(one[0]))
-        value = values[-1][0]
-        say(f"{name}: validation {self.answer.metric} {value:.4f}")
-        return Trained(name, run, value, best, test, experiment)
+        looks = tuple(
+            Look(line["step"], _number(line.get(self.answer.metric)), _number(line.get("loss")))
+            for line in lines
+        )
+        say(f"{name}: validation {self.answer.metric} {looks[-1].value:.4f}")
+        return Trained(name, run, looks, test, experiment)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _keeping(steps: int, looks: int) -> Keeping:
@@ -193,37 +203,8 @@ def _keeping(steps: int, looks: int) -> Keeping:
     return Keeping(eval_every=part, log_every=part, keep=1)
 
 
-def keep_best(trained: list[Trained], home: Path) -> Path:
-    """Move the folder of the best run to `home/best`."""
-    best = home / "best"
-    if best.exists():
-        raise UserError(f"{best}: exists; choose another folder with --out")
-    shutil.move(trained[0].run, best)
-    return best
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """A context in which trainings print nothing."""
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         yield
-
-
-def results(trained: list[Trained], metric: str) -> dict[str, Any]:
-    """The validation metric and the test metrics of all models as JSON, best first."""
-    return {
-        "metric": metric,
-        "models": [
-            {"model": one.name, "validation": one.validation, "test": dict(one.test)}
-            for one in trained
-        ],
-    }
-
-
-def table(trained: list[Trained], metric: str) -> Table:
-    """The models with the metric by which they are compared, best first."""
-    shown = Table("model", "steps", f"validation {metric}", f"test {metric}")
-    for one in trained:
-        steps = f"{one.experiment.steps:,}"
-        shown.add_row(one.name, steps, f"{one.validation:.4f}", f"{one.test[metric]:.4f}")
-    return shown

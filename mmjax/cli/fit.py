@@ -46,7 +46,7 @@ def fit(
     """
     from rich.console import Console
 
-    from mmjax.assemble import search, written
+    from mmjax.assemble import outcome, search, written
     from mmjax.cli import tables
     from mmjax.data.datasets import TableData
     from mmjax.data.tables import guess
@@ -84,9 +84,9 @@ def fit(
     except (Interrupted, KeyboardInterrupt) as stopped:
         _say(f"stopped; the models that were trained are in {out}")
         sys.exit(128 + getattr(stopped, "signal", signal.SIGINT))
-    best = search.keep_best(trained, out)
-    tables.show(search.table(trained, searching.answer.metric))
-    json_file.write(out / "models.json", search.results(trained, searching.answer.metric))
+    best = outcome.keep_best(trained, out)
+    tables.show(outcome.table(trained, searching.answer.metric))
+    json_file.write(out / "models.json", outcome.results(trained, searching.answer.metric))
     print(f"best: {trained[0].name}, in {best}; predict with: mmjax predict {best} --batch FILE")
     if write is not None:
         about = f"{trained[0].name}: {target} from {where.name}, as mmjax fit chose it."

@@ -21,7 +21,6 @@ import mmjax
 from mmjax.config.sweep import Point
 from mmjax.devices import compilation_cache
 from mmjax.io import json_file
-from mmjax.runs import folder
 from mmjax.statistics.shapley import subsets as every_subset
 from mmjax.train.loop.many_runs import fit_many
 
@@ -129,18 +128,9 @@ def compile_quickly() -> None:
     os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *QUICK])
 
 
-def _home(workdir: Path, name: str) -> Path:
-    return workdir / name.replace(" ", "-").replace(",", "")
-
-
-def _is_trained(workdir: Path, name: str, seeds: int) -> bool:
-    runs = [_home(workdir, name) / f"seed-{seed}" for seed in range(seeds)]
-    return all((run / folder.RESULTS).exists() for run in runs)
-
-
 def train(study: Study, workdir: Path, name: str, seeds: int) -> list[Path]:
     """Train one model with every seed, as far as that is not done; returns its runs."""
-    home = _home(workdir, name)
+    home = workdir / name.replace(" ", "-").replace(",", "")
     experiment = study.experiment(study.models()[name])
     if seeds == 1:
         mmjax.fit(experiment, home / "seed-0")
@@ -161,38 +151,52 @@ def run_all(studies: Mapping[Path, Study], seeds: int) -> list[Scores]:
         (study, workdir, name, seeds)
         for workdir, study in studies.items()
         for name in study.models()
-        if study.steps >= LONG and not _is_trained(workdir, name, seeds)
     ]
-    for number, name in enumerate(at_once(_trained, jobs), 1):
-        print(f"trained {number} of {len(jobs)}: {name}", flush=True)
-    return [_measure(study, workdir, seeds) for workdir, study in studies.items()]
+    short = any(study.steps < LONG for study in studies.values())
+    outputs: dict[Path, dict[str, list[Any]]] = {workdir: {} for workdir in studies}
+    for number, (workdir, name, found) in enumerate(
+        at_once(_trained, jobs, 1 if short else None), 1
+    ):
+        outputs[workdir][name] = found
+        print(f"trained {number} of {len(jobs)}: {workdir.name}, {name}", flush=True)
+    return [_measure(study, home, outputs[home]) for home, study in studies.items()]
 
 
-def _trained(job: tuple[Study, Path, str, int]) -> str:
-    """Train a model, perhaps in a process of its own; returns its name."""
+def _trained(job: tuple[Study, Path, str, int]) -> tuple[Path, str, list[Any]]:
+    """Train a model, perhaps in a process of its own; with its place, its outputs of each seed."""
     study, workdir, name, seeds = job
     compilation_cache.enable()
-    train(study, workdir, name, seeds)
-    return f"{workdir.name}, {name}"
+    splits = _splits(study, workdir)
+    runs = train(study, workdir, name, seeds)
+    return workdir, name, [_outputs(one, splits, study.objective.output) for one in runs]
 
 
-def _measure(study: Study, workdir: Path, seeds: int) -> Scores:
-    preprocessing = study.data.preprocessing()
-    splits = {
-        name: _split(data, split, preprocessing, study)
-        for name, data, split in (
-            ("validation", study.data, "validation"),
-            ("all", study.data, "test"),
-            *((name, data, "test") for name, data in study.conditions.items()),
-        )
-    }
-    outputs: dict[str, list[dict[tuple[str, str | None], Any]]] = {}
-    for name in study.models():
-        runs = train(study, workdir, name, seeds)
-        outputs[name] = [_outputs(one, splits, study.objective.output) for one in runs]
+_made: dict[tuple[Path, str], dict[str, _Split]] = {}  # the last ones: a study has many models
+
+
+def _splits(study: Study, workdir: Path) -> dict[str, _Split]:
+    """The splits on which models are measured, by the names of conditions."""
+    key = (workdir, study.objective.target)
+    if key not in _made:
+        preprocessing = study.data.preprocessing()
+        _made.clear()
+        _made[key] = {
+            name: _split(data, split, preprocessing, study)
+            for name, data, split in (
+                ("validation", study.data, "validation"),
+                ("all", study.data, "test"),
+                *((name, data, "test") for name, data in study.conditions.items()),
+            )
+        }
+    return _made[key]
+
+
+def _measure(study: Study, workdir: Path, outputs: Mapping[str, list[Any]]) -> Scores:
+    """The scores of every model, by its outputs with each seed; written to results.json."""
+    splits = _splits(study, workdir)
     scores = {
-        name: _columns([_measured(study, splits, one) for one in several])
-        for name, several in outputs.items()
+        name: _columns([_measured(study, splits, one) for one in outputs[name]])
+        for name in study.models()
     }
     if len(study.encoders) > 1:
         alone = [outputs[f"{name} alone"] for name in study.encoders]

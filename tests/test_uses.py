@@ -436,7 +436,6 @@ def test_models_that_are_trained_at_once_are_those_trained_one_after_the_other(
     tmp_path, monkeypatch, capsys
 ):
     study = importlib.import_module("study")
-    monkeypatch.setattr("jax.default_backend", lambda: "cpu")
     one = study.Study(
         data=mmjax.data.Planted(task="unique", test_size=64),
         encoders={name: mmjax.encoders.Features(dim=4) for name in ("touch", "vision")},
@@ -452,9 +451,6 @@ def test_models_that_are_trained_at_once_are_those_trained_one_after_the_other(
     assert study.run_all({tmp_path / "once": one}, 2) == [after]
     printed = capsys.readouterr().out
     assert "trained 4 of 4: once, " in printed and "step" not in printed
-    # What is trained is not trained again.
-    monkeypatch.setattr(study, "at_once", None)
-    assert study.run(one, tmp_path / "once", 2) == after
 
 
 def test_late_fusion_is_weighed_by_the_validation_split():

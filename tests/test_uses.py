@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -429,6 +430,19 @@ def test_of_one_seed_the_spread_is_that_of_folds():
     assert study.by_fold(folds) == {"concat": {"all": [0.5, 0.7]}}
     assert study.markdown(study.by_fold(folds)).endswith("| concat | 60.0 ± 14.1 |")
     assert study.markdown(study.over_folds(folds)[0]).endswith("| concat | 60.0 |")
+
+
+def test_processes_have_cores_of_their_own_or_one_thread(monkeypatch):
+    at_once = importlib.import_module("at_once")
+    two = at_once.cores()[:2]
+    if len(two) < 2:
+        pytest.skip("one core")
+    monkeypatch.setattr(at_once, "cores", lambda: two)
+    assert list(at_once.at_once(abs, [-1])) == [1], "one job needs no process"
+    shares = list(at_once.at_once(os.sched_getaffinity, [0] * 4))
+    assert len(shares) == 4 and all(len(share) == 1 for share in shares)
+    flags = list(at_once.at_once(os.getenv, ["XLA_FLAGS"] * 3))
+    assert len(flags) == 3 and all("multi_thread_eigen=false" in flag for flag in flags)
 
 
 @pytest.mark.slow

@@ -21,6 +21,15 @@ class Fault(NamedTuple):
     reason: str
 
 
+def first(faults: Sequence[Fault]) -> str:
+    """The end of an error that may come of them: their number, and the first one's reason."""
+    if not faults:
+        return ""
+    line, column, _, reason = faults[0]
+    where = f"line {line}, column {column!r}" if column else f"line {line}"
+    return f"; {len(faults):,} could not be read, the first: {where}: {reason}"
+
+
 def check_report(path: Path) -> None:
     """Raise a UserError if the path exists and is not a report: other files are not overwritten."""
     if not os.path.lexists(path):

@@ -61,7 +61,8 @@ def check(run: Path, experiment: Experiment) -> None:
         lines = "\n  ".join(different)
         raise UserError(
             f"{run} holds another experiment:\n  {lines}\n"
-            "Nothing was changed. Choose another folder with --workdir."
+            "Nothing was changed. Choose another folder with --workdir; with "
+            f"--init {run} it starts there from what this run has learned."
         )
 
 

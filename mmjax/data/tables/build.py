@@ -18,7 +18,7 @@ from mmjax.data.tables.shards import Shards
 from mmjax.data.tables.source import Held, Store
 from mmjax.data.tables.splits import UNUSED, Splits, Splitting, content
 from mmjax.errors import UserError
-from mmjax.io.bad_rows import Fault
+from mmjax.io.bad_rows import Fault, first
 from mmjax.io.memory import available_memory
 from mmjax.io.progress import shown
 from mmjax.io.tables import RowError, base_folder, read_rows
@@ -65,7 +65,7 @@ def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Buil
     if isinstance(store, Shards) and store.size() <= _budget(data):
         store = Held(list(store))
     faults += more
-    _require_rows(data, numbers)
+    _require_rows(data, numbers, faults)
     checked = checking.load(folder, data.balance) if found else None
     if checked is None:
         checked = checking.check(data, reader, store, numbers, splits, faults)
@@ -73,7 +73,7 @@ def build(data: "TableData", *, workers: int = 0, on_disk: bool = False) -> Buil
             checking.save(folder, checked, data.balance)
     faults += checked.faults
     numbers[list(checked.unused)] = UNUSED
-    _require_rows(data, numbers)
+    _require_rows(data, numbers, faults)
     if all(isinstance(fault.line, int) for fault in faults):
         faults.sort(key=lambda fault: fault.line)
     facts = {**checked.facts, "digest": digest}
@@ -193,11 +193,11 @@ def _prepare(
         prepared.write(folder, reader, parts, workers, digest, tell)
 
 
-def _require_rows(data: "TableData", numbers: np.ndarray) -> None:
+def _require_rows(data: "TableData", numbers: np.ndarray, faults: Sequence[Fault] = ()) -> None:
     counts = {split: int(np.sum(numbers == number)) for number, split in enumerate(SPLITS)}
     if not all(counts.values()):
         raise UserError(
             f"{data.path}: expected rows in every split, got {counts}. Rows that share a "
             "file or a --data.group are never divided; --data.split names a column that says which "
-            "row is of which"
+            f"row is of which{first([fault for fault in faults if fault.outcome == 'skipped'])}"
         )

@@ -18,7 +18,7 @@ from mmjax.data.tables.source import Store
 from mmjax.data.tables.splits import Splits
 from mmjax.errors import UserError
 from mmjax.io import json_file
-from mmjax.io.bad_rows import Fault
+from mmjax.io.bad_rows import Fault, first
 from mmjax.io.progress import shown
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def check(
         RowError: a row cannot be read, and the policy is to stop; names file, place and column.
         UserError: a column is empty or cannot be fitted.
     """
-    preprocessing = _fitted(data, store, numbers)
+    preprocessing = _fitted(data, store, numbers, faults)
     counted = Findings(data.columns, preprocessing, data.balance)
     masked: dict[int, tuple[str, ...]] = {}
     unused, found = [], []
@@ -109,7 +109,9 @@ def _key(balance: str | None) -> dict[str, Any]:
     return {"mmjax": importlib.metadata.version("mmjax"), "balance": balance}
 
 
-def _fitted(data: "TableData", store: Store, numbers: np.ndarray) -> Preprocessing:
+def _fitted(
+    data: "TableData", store: Store, numbers: np.ndarray, faults: Sequence[Fault]
+) -> Preprocessing:
     """Transforms and targets, fitted to the training rows in one pass."""
     fits = {name: column.fitting() for name, column in data.columns.items()}
     present = dict.fromkeys(fits, False)
@@ -128,7 +130,8 @@ def _fitted(data: "TableData", store: Store, numbers: np.ndarray) -> Preprocessi
     fitted: dict[str, Any] = {}
     for name, fit in fits.items():
         if not present[name]:
-            raise UserError(f"{data.path}: column {name!r}: empty in every training row")
+            why = first([fault for fault in faults if fault.column == name])
+            raise UserError(f"{data.path}: column {name!r}: empty in every training row{why}")
         try:
             fitted[name] = fit.result()
         except UserError as error:

@@ -47,6 +47,7 @@ _STARTS: Mapping[bytes, type[Column]] = {
     **dict.fromkeys((b"RIFF", b"fLaC", b"OggS", b"ID3"), SoundColumn),
     b"\x93NUMPY": FeaturesColumn,
 }
+_WORDS = {"true", "false", "yes", "no"}  # where they stand, 1, 0, y and n are no classes
 SPLIT_NAMES = ("split", "subset", "fold")
 
 
@@ -207,7 +208,7 @@ def target(name: str, cells: Sequence[Cell]) -> Column:
         return MultiLabelColumn()
     texts = [str(cell).strip().lower() for cell in cells]
     different = set(texts)
-    if different <= {*YES, *NO} and len(different) <= 2:
+    if different <= {*YES, *NO} and (len(different) <= 2 or different & _WORDS):
         return BinaryColumn()
     if all(number(text) is not None for text in texts):
         whole = all(float(number(text) or 0).is_integer() for text in different)

@@ -144,8 +144,8 @@ class TableData(Dataset):
             UserError: the file is no table, lacks a column, or has no row of some split; or the
                 report's file exists and is not a report.
         """
-        self._require_file()
         if on_disk:
+            self._require_file()
             made = build.build(self, workers=workers, on_disk=True)
             object.__setattr__(self, "_built", made)
         built = self._built
@@ -228,4 +228,5 @@ class TableData(Dataset):
 
     @cached_property
     def _built(self) -> build.Built:
+        self._require_file()
         return build.build(self)

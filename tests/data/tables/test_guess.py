@@ -123,6 +123,8 @@ def test_cells_that_are_values_are_guessed_too(cells, kind):
     [
         ([True, False], kinds.BinaryColumn()),
         ([0, 1, 1], kinds.BinaryColumn()),
+        (["True", "FALSE", "yes", "1 ", "no", "0"], kinds.BinaryColumn()),
+        (["y", "n", "t"], kinds.ClassColumn()),
         ([3, 1, 2], kinds.ClassColumn()),
         (list(range(30)), kinds.NumberColumn()),
         ([["a"], ["a", "b"]], kinds.MultiLabelColumn()),

@@ -305,6 +305,32 @@ def test_shares_leave_something_to_train_on(shares):
         TableData(shares=shares)
 
 
+def test_where_too_little_can_be_read_the_first_reason_is_said(tmp_path):
+    lines = [f"{name}.png,{kind},{split}" for name, kind, split in (
+        ("a", "x", "train"), ("b", "y", "train"), ("c", "z", "validation"), ("d", "x", "test")
+    )]  # fmt: skip
+    (tmp_path / "rows.csv").write_text("\n".join(["image,kind,split", *lines]) + "\n")
+    for name in "abcd":
+        Image.new("L", (4, 4), ord(name)).save(tmp_path / f"{name}.png")
+    columns = {"image": kinds.ImageColumn(size=(4, 4)), "kind": kinds.ClassColumn()}
+    data = TableData("rows.csv", columns=columns, split="split", on_bad_row="mask")
+    with pytest.raises(
+        ValueError, match=r"got .*; 1 could not be read, the first: line 4, column 'kind': .*'z'"
+    ):
+        data.facts()
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(b"no picture")
+    reason = "empty in every training row; 2 could not be read, the first: line 2, column 'image'"
+    with pytest.raises(ValueError, match=reason):
+        dataclasses.replace(data).facts()
+
+
+def test_a_missing_table_is_named_with_its_folder_also_where_nothing_is_prepared():
+    data = TableData("rows.csv", "nowhere", {"kind": kinds.ClassColumn()})
+    with pytest.raises(FileNotFoundError, match=r"/.*nowhere/rows\.csv: .*--data-dir"):
+        data.facts()
+
+
 def test_what_cannot_be_fitted_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"rows\.csv: column 'x': empty in every training row"):
         cells(tmp_path, kinds.TableColumn(), "").preprocessing()

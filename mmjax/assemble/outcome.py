@@ -55,9 +55,10 @@ def results(trained: list[Trained], metric: str) -> dict[str, Any]:
 
 
 def table(trained: list[Trained], metric: str) -> Table:
-    """The models with the metric by which they are compared, best first."""
-    shown = Table("model", "steps", f"validation {metric}", f"test {metric}")
+    """The models with the metric by which they are compared, and the loss, best first."""
+    shown = Table("model", "steps", f"validation {metric}", "its loss", f"test {metric}")
     for one in trained:
-        steps = f"{one.experiment.steps:,}"
-        shown.add_row(one.name, steps, f"{one.looks[-1].value:.4f}", f"{one.test[metric]:.4f}")
+        _, value, loss = one.looks[-1]
+        steps, test = f"{one.experiment.steps:,}", f"{one.test[metric]:.4f}"
+        shown.add_row(one.name, steps, f"{value:.4f}", f"{loss:.4f}", test)
     return shown

@@ -26,7 +26,8 @@ def first(faults: Sequence[Fault]) -> str:
     if not faults:
         return ""
     line, column, _, reason = faults[0]
-    where = f"line {line}, column {column!r}" if column else f"line {line}"
+    where = f"line {line}" if isinstance(line, int) else line
+    where += f", column {column!r}" if column else ""
     return f"; {len(faults):,} could not be read, the first: {where}: {reason}"
 
 

@@ -313,7 +313,7 @@ def test_where_too_little_can_be_read_the_first_reason_is_said(tmp_path):
     for name in "abcd":
         Image.new("L", (4, 4), ord(name)).save(tmp_path / f"{name}.png")
     columns = {"image": kinds.ImageColumn(size=(4, 4)), "kind": kinds.ClassColumn()}
-    data = TableData("rows.csv", columns=columns, split="split", on_bad_row="mask")
+    data = TableData("rows.csv", str(tmp_path), columns, split="split", on_bad_row="mask")
     with pytest.raises(
         ValueError, match=r"got .*; 1 could not be read, the first: line 4, column 'kind': .*'z'"
     ):

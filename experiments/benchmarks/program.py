@@ -6,9 +6,10 @@ slice. A loop's body counts as often as it runs. Cycles are the TPU compiler's o
 """
 
 import collections
+import functools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from targets import Chip
@@ -45,6 +46,7 @@ class Kernel(NamedTuple):
     cycles: float  # of all times
     bytes: float
     flops: float
+    beside: float = 0.0  # of an exchange between chips: the products computed while it runs
 
     @property
     def module(self) -> str:
@@ -57,6 +59,12 @@ class Kernel(NamedTuple):
         names = ([inner[1]] if inner else []) + kept
         return "/".join(names[:-1]) + f": {names[-1] if names else ''}" + " grad" * backward
 
+    @property
+    def exchange(self) -> str:
+        """all-reduce, all-gather ... where it exchanges arrays between chips, else ''."""
+        kind = self.operation.kind.removesuffix("-start")
+        return kind if kind in _COLLECTIVES else ""
+
 
 class Cost(NamedTuple):
     """One call of a program on one chip."""
@@ -68,7 +76,8 @@ class Cost(NamedTuple):
     kernels: int  # launched, loops counted
     outside: int  # ... outside of loops
     collectives: dict[str, int]  # {all-reduce: 2}
-    exchanged: float  # bytes of their results
+    beside: dict[str, int]  # ... while which products are computed
+    exchanged: float  # bytes of the whole arrays
     peak_share: float  # of the rate of products that the maker states
 
 
@@ -78,11 +87,12 @@ def measure(text: str, chip: Chip, flops: float, memory: float) -> Cost:
     cycles = sum(kernel.cycles for kernel in found)
     rooflines = (max(k.bytes / chip.bandwidth, k.flops / chip.peak) for k in found)
     seconds = cycles / chip.clock if chip.platform == "tpu" else sum(rooflines)
-    collectives, exchanged = collections.Counter(), 0.0
-    for kind, size, count in exchanges(text):
-        collectives[kind] += count
-        exchanged += count * size
-    launched = [k for k in found if k.operation.kind.removesuffix("-start") not in _COLLECTIVES]
+    counts, beside = collections.Counter(), collections.Counter()
+    for kernel in found:
+        if kernel.exchange:
+            counts[kernel.exchange] += kernel.times
+            beside[kernel.exchange] += kernel.times * (kernel.beside > 0)
+    launched = [kernel for kernel in found if not kernel.exchange]
     return Cost(
         cycles=cycles,
         seconds=seconds,
@@ -90,20 +100,24 @@ def measure(text: str, chip: Chip, flops: float, memory: float) -> Cost:
         memory=memory,
         kernels=sum(kernel.times for kernel in launched),
         outside=sum(kernel.times == 1 for kernel in launched),
-        collectives=dict(collectives),
-        exchanged=exchanged,
+        collectives=dict(counts),
+        beside=dict(+beside),
+        exchanged=sum(size * count for _, size, count in _exchanges(found)),
         peak_share=flops / (seconds * chip.peak) if seconds else 0.0,
     )
 
 
 def exchanges(text: str) -> list[tuple[str, float, int]]:
-    """What a program exchanges between chips: (all-reduce, bytes of its results, how many)."""
-    found: collections.Counter[tuple[str, float]] = collections.Counter()
-    for kernel in kernels(text):
-        kind = kernel.operation.kind.removesuffix("-start")
-        if kind in _COLLECTIVES:
-            found[kind, _size(kernel.operation.type, all_memory=True)] += kernel.times
-    return [(kind, size, count) for (kind, size), count in sorted(found.items())]
+    """What a program exchanges between chips: (all-reduce, bytes of the whole arrays, how many)."""
+    return _exchanges(kernels(text))
+
+
+def _exchanges(found: Sequence[Kernel]) -> list[tuple[str, float, int]]:
+    sizes: collections.Counter[tuple[str, float]] = collections.Counter()
+    for kernel in found:
+        if kernel.exchange:
+            sizes[kernel.exchange, _size(kernel.operation.type, all_memory=True)] += kernel.times
+    return [(kind, size, count) for (kind, size), count in sorted(sizes.items())]
 
 
 def hottest(text: str, chip: Chip, count: int = 10) -> list[tuple[str, int, float]]:
@@ -131,33 +145,87 @@ def kernels(text: str) -> list[Kernel]:
 def _run(
     computations: Mapping[str, dict[str, Operation]], name: str, times: int
 ) -> Iterator[Kernel]:
+    """In the order in which they run; an exchange that others run beside stands at its end."""
     inside = computations[name]
+    begun: dict[str, Kernel] = {}
     for operation in inside.values():
-        if operation.kind == "while":
-            count = _trips(computations, operation)
-            yield from _run(computations, _called(operation, "body"), times * count)
-        elif operation.kind == "conditional":
-            branches = re.search(r"branch_computations=\{([^}]*)\}", operation.rest)
-            names = (
-                branches[1].split(", ")
-                if branches
-                else re.findall(r"(?:true|false)_computation=%?([\w.\-]+)", operation.rest)
-            )
-            # Which branch is taken is not known: the costliest.
-            options = [list(_run(computations, name.lstrip("%"), times)) for name in names]
-            yield from max(options, key=lambda found: sum(k.cycles + k.bytes for k in found))
-        elif operation.kind == "call":
-            yield from _run(computations, _called(operation, "to_apply"), times)
-        elif operation.kind not in _FREE and "AllocateBuffer" not in operation.rest:
-            cycles = re.search(r'"estimated_cycles":"(\d+)"', operation.rest)
-            body = computations.get(_called(operation, "calls"), {})
-            yield Kernel(
-                operation,
-                times,
-                times * float(cycles[1]) if cycles else 0.0,
-                times * _bytes(operation, inside, body),
-                times * _flops(operation, inside, body),
-            )
+        body = computations.get(_called(operation, "calls"), {})
+        exchange = next((inner for inner in body.values() if inner.kind in _COLLECTIVES), None)
+        if operation.kind.endswith("-done") and operation.operands[0] in begun:
+            first = begun.pop(operation.operands[0])
+            yield _of_whole(first, [operation.type, *_types(first.operation, inside)])
+        elif exchange is not None and _joins(body, "Start"):
+            # A TPU's gather, whose parts arrive while other fusions compute.
+            begun[_channel(exchange)] = Kernel(exchange, times, 0.0, 0.0, 0.0)
+        elif exchange is not None and _joins(body, "Done"):
+            first = begun.pop(_channel(exchange))
+            yield _of_whole(first, [exchange.type, *_types(exchange, body)])
+        else:
+            for kernel in _kernels_of(computations, operation, inside, body, times):
+                if kernel.operation.kind.removesuffix("-start") in _COLLECTIVES:
+                    if kernel.operation.kind.endswith("-start"):
+                        begun[operation.name] = kernel
+                        continue
+                    kernel = _of_whole(kernel, [operation.type, *_types(operation, inside)])
+                begun = {
+                    key: first._replace(beside=first.beside + kernel.flops)
+                    for key, first in begun.items()
+                }
+                yield kernel
+    yield from begun.values()
+
+
+def _kernels_of(
+    computations: Mapping[str, dict[str, Operation]],
+    operation: Operation,
+    inside: Mapping[str, Operation],
+    body: Mapping[str, Operation],
+    times: int,
+) -> Iterator[Kernel]:
+    if operation.kind == "while":
+        count = _trips(computations, operation)
+        yield from _run(computations, _called(operation, "body"), times * count)
+    elif operation.kind == "conditional":
+        branches = re.search(r"branch_computations=\{([^}]*)\}", operation.rest)
+        names = (
+            branches[1].split(", ")
+            if branches
+            else re.findall(r"(?:true|false)_computation=%?([\w.\-]+)", operation.rest)
+        )
+        # Which branch is taken is not known: the costliest.
+        options = [list(_run(computations, name.lstrip("%"), times)) for name in names]
+        yield from max(options, key=lambda found: sum(k.cycles + k.bytes for k in found))
+    elif operation.kind == "call":
+        yield from _run(computations, _called(operation, "to_apply"), times)
+    elif operation.kind not in _FREE and "AllocateBuffer" not in operation.rest:
+        cycles = re.search(r'"estimated_cycles":"(\d+)"', operation.rest)
+        scatters = _called(operation, "calls").startswith("all-reduce-scatter")
+        yield Kernel(
+            operation._replace(kind="reduce-scatter") if scatters else operation,
+            times,
+            times * float(cycles[1]) if cycles else 0.0,
+            times * _bytes(operation, inside, body),
+            times * _flops(operation, inside, body),
+        )
+
+
+def _joins(body: Mapping[str, Operation], part: str) -> bool:
+    return any(f'"AsyncCollective{part}"' in inner.rest for inner in body.values())
+
+
+def _channel(operation: Operation) -> str:
+    found = re.search(r"channel_id=(\d+)", operation.rest)
+    return found[1] if found else operation.name
+
+
+def _types(operation: Operation, around: Mapping[str, Operation]) -> list[str]:
+    return [f"({', '.join(around[name].type for name in operation.operands if name in around)})"]
+
+
+def _of_whole(kernel: Kernel, types: Sequence[str]) -> Kernel:
+    """The exchange with the type of what is gathered, scattered or summed: the larger side."""
+    largest = max(types, key=functools.partial(_size, all_memory=True))
+    return kernel._replace(operation=kernel.operation._replace(type=largest))
 
 
 def _parsed(text: str) -> tuple[dict[str, dict[str, Operation]], str]:

@@ -3,13 +3,15 @@
     python -m tests.accelerators.compile_all v5e:2x2
 
 A process of its own: the compilers read the environment once, and one process may use libtpu.
-Prints a JSON object: {name: {"collectives": {kind: count}, "host": what involves the host}}.
+Prints a JSON object: {name: {"collectives": {kind: count}, "beside": those beside which products
+are computed, "host": what involves the host}}.
 """
 
 import functools
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,11 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from program import kernels
 
-from mmjax.devices import parallel
-from mmjax.heads import Decoder
+from mmjax.devices import parallel, sharding
+from mmjax.encoders import Bert
+from mmjax.fusion import Concat
+from mmjax.heads import Decoder, Logit
+from mmjax.models import Multimodal
 from mmjax.models.train_state import create_state
 from mmjax.optim import AdamW
 from mmjax.testing.pairs import batch_of
@@ -133,6 +138,30 @@ def steps(mesh: Mesh) -> Iterator[tuple[str, Any]]:
         check_vma=False,
     )
     yield "step pmap", jax.jit(mapped).lower(state, jax.eval_shape(lambda: given))
+    yield "step fsdp", _fsdp(mesh)
+
+
+def _fsdp(mesh: Mesh) -> Any:
+    """A step of a small BERT whose parameters are split; large enough for gathers to be hidden."""
+    devices = mesh.devices[None]
+    auto = AxisType.Auto
+    mesh = Mesh(devices, (parallel.AXIS, parallel.FSDP), axis_types=(auto, auto))
+    encoder = Bert(size="base", vocabulary_size=1000, width=256, layers=2, heads=4)
+    model = Multimodal(
+        encoders={"text": encoder}, fusion=Concat(), heads={"match": Logit()}, precision="bfloat16"
+    )
+    words = Masked(np.ones((64 * mesh.size, 64), np.int32), np.ones((64 * mesh.size, 64), bool))
+    ones = np.ones(len(words.mask), np.float32)
+    given = Batch({"text": words}, {"match": Masked(ones, ones > 0)}, ones, np.arange(len(ones)))
+    tx = AdamW().chain(10)
+    state = jax.eval_shape(lambda: create_state(model, tx, given, seed=0))
+    placed = jax.tree.map(sharding.place(mesh), state)
+    split, whole = (
+        NamedSharding(mesh, PartitionSpec(*x)) for x in (((parallel.AXIS, parallel.FSDP),), ())
+    )
+    step = functools.partial(train_step, model=model, objectives=SMALL.objectives, tx=tx, axis=None)
+    sharded = jax.jit(step, in_shardings=(placed, split), out_shardings=(placed, whole))
+    return sharded.lower(state, jax.eval_shape(lambda: given))
 
 
 def main(name: str) -> None:
@@ -152,9 +181,10 @@ def main(name: str) -> None:
     )
     for label, program in [*lowered, *steps(mesh)]:
         text = program.compile().as_text()
-        kinds = [kernel.operation.kind.removesuffix("-start") for kernel in kernels(text)]
+        exchanges = [kernel for kernel in kernels(text) if kernel.exchange]
         found[label] = {
-            "collectives": {kind: kinds.count(kind) for kind in set(kinds) if "all-" in kind},
+            "collectives": Counter(kernel.exchange for kernel in exchanges),
+            "beside": Counter(kernel.exchange for kernel in exchanges if kernel.beside),
             "host": sorted(set(re.findall(HOST, text))),
         }
     print(json.dumps(found))

@@ -75,6 +75,19 @@ def test_the_first_gradient_that_is_not_finite_is_found_or_else_the_loss(fresh):
     assert int(finite.first(jnp.asarray(jnp.nan), grads)) == len(names)
 
 
+def test_one_maximum_for_all_gradients_of_a_shape_finds_the_same_ones():
+    """As GPUs compute it."""
+    shapes = [(2, 3), (), (4,), (2, 3), (0, 5), (4,), (2, 3)]
+    leaves = [jnp.full(shape, 3.0) for shape in shapes]
+    for place, shape in enumerate(shapes):
+        for value in (jnp.nan, jnp.inf, -jnp.inf):
+            given = [*leaves]
+            given[place] = jnp.full(shape, value)
+            expected = [i != place or 0 in shape for i in range(len(shapes))]
+            for function in (finite._one_by_one, finite._by_shape):
+                assert function(given).tolist() == expected
+
+
 def test_an_update_that_overflows_is_found_before_it_is_saved():
     """A finite gradient, a large rate: or a squared gradient in the moments of Adam."""
     parts = {"parameter": {"a": np.ones(3, np.float32), "count": np.int32(1)}}

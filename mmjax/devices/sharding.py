@@ -5,6 +5,7 @@ arXiv:1910.02054) and FSDP (Zhao et al. 2023, arXiv:2304.11277): parameters, the
 optimiser's moments are stored in parts, and the compiler gathers a parameter where it is used.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from mmjax.layers.tracing.forward_mode import in_either_mode
 
 AXIS = "data"
 FSDP = "fsdp"  # devices along this axis share one state
@@ -47,6 +50,25 @@ def place(mesh: Mesh) -> Callable[[Any], NamedSharding]:
         return NamedSharding(mesh, PartitionSpec(*[None] * axis, FSDP))
 
     return sharding
+
+
+def gather(mesh: Mesh) -> Callable[[Any], Any]:
+    """A function from parameters, placed as `place` says, to whole ones; gradients are split again.
+
+    Left to itself the compiler may keep a kernel in parts and exchange activations of the whole
+    batch instead, which are many times larger: GATHERED_README.
+    """
+    split, all_of_it = place(mesh), replicated(mesh)
+
+    @jax.custom_vjp
+    def gathered(x: Any) -> Any:
+        return jax.lax.with_sharding_constraint(x, all_of_it)
+
+    def split_again(_: None, grad: Any) -> tuple[Any]:
+        return (jax.lax.with_sharding_constraint(grad, split(grad)),)
+
+    gathered.defvjp(lambda x: (gathered(x), None), split_again)
+    return lambda params: jax.tree.map(functools.partial(in_either_mode, gathered), params)
 
 
 def put(state: Any, mesh: Mesh) -> Any:

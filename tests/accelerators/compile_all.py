@@ -4,7 +4,7 @@
 
 A process of its own: the compilers read the environment once, and one process may use libtpu.
 Prints a JSON object: {name: {"collectives": {kind: count}, "beside": those beside which products
-are computed, "host": what involves the host}}.
+are computed, "exchanged": bytes of the whole arrays, "host": what involves the host}}.
 """
 
 import functools
@@ -26,12 +26,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from program import kernels
+from program import exchanges, kernels
 
 from mmjax.devices import parallel, sharding
 from mmjax.encoders import Bert
 from mmjax.fusion import Concat
 from mmjax.heads import Decoder, Logit
+from mmjax.layers.tracing import collectives
 from mmjax.models import Multimodal
 from mmjax.models.train_state import create_state
 from mmjax.optim import AdamW
@@ -160,7 +161,12 @@ def _fsdp(mesh: Mesh) -> Any:
         NamedSharding(mesh, PartitionSpec(*x)) for x in (((parallel.AXIS, parallel.FSDP),), ())
     )
     step = functools.partial(train_step, model=model, objectives=SMALL.objectives, tx=tx, axis=None)
-    sharded = jax.jit(step, in_shardings=(placed, split), out_shardings=(placed, whole))
+
+    def gathered(state: Any, batch: Any) -> Any:
+        with collectives.stored_in_parts(sharding.gather(mesh)):  # as `parallel.jit` does
+            return step(state, batch)
+
+    sharded = jax.jit(gathered, in_shardings=(placed, split), out_shardings=(placed, whole))
     return sharded.lower(state, jax.eval_shape(lambda: given))
 
 
@@ -181,10 +187,11 @@ def main(name: str) -> None:
     )
     for label, program in [*lowered, *steps(mesh)]:
         text = program.compile().as_text()
-        exchanges = [kernel for kernel in kernels(text) if kernel.exchange]
+        exchanged = [kernel for kernel in kernels(text) if kernel.exchange]
         found[label] = {
-            "collectives": Counter(kernel.exchange for kernel in exchanges),
-            "beside": Counter(kernel.exchange for kernel in exchanges if kernel.beside),
+            "collectives": Counter(kernel.exchange for kernel in exchanged),
+            "beside": Counter(kernel.exchange for kernel in exchanged if kernel.beside),
+            "exchanged": sum(size * count for _, size, count in exchanges(text)),
             "host": sorted(set(re.findall(HOST, text))),
         }
     print(json.dumps(found))

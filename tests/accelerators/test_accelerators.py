@@ -59,9 +59,11 @@ def test_every_part_compiles_without_the_host_and_sums_gradients_together(target
     fsdp = found["step fsdp"]
     assert fsdp["collectives"]["reduce-scatter"] <= 4
     if target.startswith("v"):
-        # Six kernels of each block, for its values and for their gradients. 19 of 26 today: what
-        # comes first is beside nothing.
-        assert fsdp["collectives"]["all-gather"] >= 20
+        # Kernels and gradients travel, not activations: one array of those has 8.4 MB.
+        assert fsdp["exchanged"] < 8e6
+        # 10 of 15 today: what comes first is beside nothing. NVIDIA's compiler joins all gathers of
+        # so small a model.
+        assert fsdp["collectives"]["all-gather"] >= 12
         assert fsdp["beside"]["all-gather"] >= 0.6 * fsdp["collectives"]["all-gather"]
 
 

@@ -1,4 +1,4 @@
-"""Collectives over the global batch, for code that sees one device's part of it.
+"""Collectives over the global batch, and of parameters that are stored in parts.
 
 Modules and objectives do not name the axis. The training step sets the axis over which the batch is
 split while it is traced: `with over("data"): ...`. Outside of it `total` and `gather` are
@@ -7,12 +7,13 @@ identities, as under jit with shardings, where the program sees the global batch
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 
 _axis = contextvars.ContextVar[str | None]("axis", default=None)
+_whole = contextvars.ContextVar[Callable[[Any], Any] | None]("whole", default=None)
 
 
 @contextlib.contextmanager
@@ -51,3 +52,19 @@ def gather(tree: Any) -> Any:
     if axis is None:
         return tree
     return jax.tree.map(lambda x: jax.lax.all_gather(x, axis, tiled=True), tree)
+
+
+@contextlib.contextmanager
+def stored_in_parts(joined: Callable[[Any], Any]) -> Iterator[None]:
+    """Set what `whole` does to parameters; without it nothing."""
+    token = _whole.set(joined)
+    try:
+        yield
+    finally:
+        _whole.reset(token)
+
+
+def whole(params: Any) -> Any:
+    """The parameters as a model computes with them: each device gathers what others store."""
+    joined = _whole.get()
+    return params if joined is None else joined(params)

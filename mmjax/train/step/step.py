@@ -121,7 +121,7 @@ def _forward(
     key: Array,
 ) -> tuple[dict[MetricName, WeightedMean], dict[str, Any]]:
     outputs, changed = model.apply(
-        {"params": params, **collections},
+        {"params": collectives.whole(params), **collections},
         batch.inputs,
         train=True,
         targets=batch.targets,

@@ -55,9 +55,13 @@ def place(mesh: Mesh) -> Callable[[Any], NamedSharding]:
 def gather(mesh: Mesh) -> Callable[[Any], Any]:
     """A function from parameters, placed as `place` says, to whole ones; gradients are split again.
 
-    Left to itself the compiler may keep a kernel in parts and exchange activations of the whole
-    batch instead, which are many times larger: GATHERED_README.
+    Left to itself a TPU's compiler keeps kernels in parts and exchanges activations of the whole
+    batch instead: ResNet-50 + BERT-base on 4 v5e chips, 64 examples each, exchanges 5.1 GB a step
+    and takes 113 M cycles; with this 0.5 GB and 95 M (its estimates). NVIDIA's compiler gathers
+    kernels by itself, and what is asked of it costs more: 0.51 becomes 0.76 GB on two H200.
     """
+    if mesh.devices.flat[0].platform in ("gpu", "cuda"):
+        return lambda params: params
     split, all_of_it = place(mesh), replicated(mesh)
 
     @jax.custom_vjp

@@ -36,11 +36,10 @@ def names(params: Any) -> list[str]:
 
 def first(loss: Array, grads: Any) -> Int[Array, ""]:
     """0 where all values are finite; else 1 + the position of the first of `names` that is not."""
-    leaves = [leaf for _, leaf in _floats(grads)]
-    # A GPU starts a kernel for each maximum: of ViT-B 392 more of them than in a step without this
-    # check, 11 more where gradients of one shape share theirs. TPUs and CPUs are slower so.
-    good = jax.lax.platform_dependent(leaves, cuda=_by_shape, default=_one_by_one)
-    bad = ~jnp.append(good, jnp.isfinite(loss))
+    leaves = [*(leaf for _, leaf in _floats(grads)), loss]
+    # A GPU starts a kernel for each maximum: 392 for ViT-B, 17 where gradients of one shape share
+    # theirs (a count, compiled for an H200). TPUs and CPUs are slower so.
+    bad = ~jax.lax.platform_dependent(leaves, cuda=_by_shape, default=_one_by_one)
     return jnp.where(jnp.any(bad), 1 + jnp.argmax(bad), 0).astype(jnp.int32)
 
 

@@ -151,37 +151,35 @@ def _run(
     for operation in inside.values():
         body = computations.get(_called(operation, "calls"), {})
         exchange = next((inner for inner in body.values() if inner.kind in _COLLECTIVES), None)
-        if operation.kind.endswith("-done") and operation.operands[0] in begun:
-            first = begun.pop(operation.operands[0])
-            yield _of_whole(first, [operation.type, *_types(first.operation, inside)])
+        if operation.kind in ("while", "conditional", "call"):
+            found = list(_nested(computations, operation, times))
+        elif operation.kind.endswith("-done") and operation.operands[0] in begun:
+            found = [_of_whole(begun.pop(operation.operands[0]), operation.type, inside)]
         elif exchange is not None and _joins(body, "Start"):
             # A TPU's gather, whose parts arrive while other fusions compute.
             begun[_channel(exchange)] = Kernel(exchange, times, 0.0, 0.0, 0.0)
+            continue
         elif exchange is not None and _joins(body, "Done"):
-            first = begun.pop(_channel(exchange))
-            yield _of_whole(first, [exchange.type, *_types(exchange, body)])
+            first = begun.pop(_channel(exchange))._replace(operation=exchange)
+            found = [_of_whole(first, exchange.type, body)]
+        elif operation.kind in _FREE or "AllocateBuffer" in operation.rest:
+            continue
         else:
-            for kernel in _kernels_of(computations, operation, inside, body, times):
-                if kernel.operation.kind.removesuffix("-start") in _COLLECTIVES:
-                    if kernel.operation.kind.endswith("-start"):
-                        begun[operation.name] = kernel
-                        continue
-                    kernel = _of_whole(kernel, [operation.type, *_types(operation, inside)])
-                begun = {
-                    key: first._replace(beside=first.beside + kernel.flops)
-                    for key, first in begun.items()
-                }
-                yield kernel
+            kernel = _kernel(operation, inside, body, times)
+            if kernel.exchange and operation.kind.endswith("-start"):
+                begun[operation.name] = kernel
+                continue
+            found = [_of_whole(kernel, operation.type, inside) if kernel.exchange else kernel]
+        products = sum(kernel.flops for kernel in found)
+        begun = {k: first._replace(beside=first.beside + products) for k, first in begun.items()}
+        yield from found
     yield from begun.values()
 
 
-def _kernels_of(
-    computations: Mapping[str, dict[str, Operation]],
-    operation: Operation,
-    inside: Mapping[str, Operation],
-    body: Mapping[str, Operation],
-    times: int,
+def _nested(
+    computations: Mapping[str, dict[str, Operation]], operation: Operation, times: int
 ) -> Iterator[Kernel]:
+    """What a loop, a branch or a call runs."""
     if operation.kind == "while":
         count = _trips(computations, operation)
         yield from _run(computations, _called(operation, "body"), times * count)
@@ -195,18 +193,22 @@ def _kernels_of(
         # Which branch is taken is not known: the costliest.
         options = [list(_run(computations, name.lstrip("%"), times)) for name in names]
         yield from max(options, key=lambda found: sum(k.cycles + k.bytes for k in found))
-    elif operation.kind == "call":
+    else:
         yield from _run(computations, _called(operation, "to_apply"), times)
-    elif operation.kind not in _FREE and "AllocateBuffer" not in operation.rest:
-        cycles = re.search(r'"estimated_cycles":"(\d+)"', operation.rest)
-        scatters = _called(operation, "calls").startswith("all-reduce-scatter")
-        yield Kernel(
-            operation._replace(kind="reduce-scatter") if scatters else operation,
-            times,
-            times * float(cycles[1]) if cycles else 0.0,
-            times * _bytes(operation, inside, body),
-            times * _flops(operation, inside, body),
-        )
+
+
+def _kernel(
+    operation: Operation, inside: Mapping[str, Operation], body: Mapping[str, Operation], times: int
+) -> Kernel:
+    cycles = re.search(r'"estimated_cycles":"(\d+)"', operation.rest)
+    scatters = _called(operation, "calls").startswith("all-reduce-scatter")
+    return Kernel(
+        operation._replace(kind="reduce-scatter") if scatters else operation,
+        times,
+        times * float(cycles[1]) if cycles else 0.0,
+        times * _bytes(operation, inside, body),
+        times * _flops(operation, inside, body),
+    )
 
 
 def _joins(body: Mapping[str, Operation], part: str) -> bool:
@@ -218,13 +220,10 @@ def _channel(operation: Operation) -> str:
     return found[1] if found else operation.name
 
 
-def _types(operation: Operation, around: Mapping[str, Operation]) -> list[str]:
-    return [f"({', '.join(around[name].type for name in operation.operands if name in around)})"]
-
-
-def _of_whole(kernel: Kernel, types: Sequence[str]) -> Kernel:
+def _of_whole(kernel: Kernel, result: str, around: Mapping[str, Operation]) -> Kernel:
     """The exchange with the type of what is gathered, scattered or summed: the larger side."""
-    largest = max(types, key=functools.partial(_size, all_memory=True))
+    given = ", ".join(around[name].type for name in kernel.operation.operands if name in around)
+    largest = max(result, given, key=functools.partial(_size, all_memory=True))
     return kernel._replace(operation=kernel.operation._replace(type=largest))
 
 

@@ -35,7 +35,6 @@ from program import Cost, hottest, measure
 from mmjax.devices import sharding
 from mmjax.devices.parallel import AXIS, FSDP
 from mmjax.evaluation.flops import flops
-from mmjax.layers.tracing import collectives
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mmjax" / "accelerators"
 
@@ -74,15 +73,8 @@ def compiled(row: rows.Row, side: str, target: targets.Target) -> tuple[Cost, st
     placed = jax.tree.map(sharding.place(mesh), state)
     axes = tuple(mesh.axis_names)
     split = NamedSharding(mesh, PartitionSpec(None, axes) if row.calls > 1 else PartitionSpec(axes))
-
-    def function(state: Any, batch: Any) -> Any:
-        if not row.fsdp:
-            return program.function(state, batch)
-        with collectives.stored_in_parts(sharding.gather(mesh)):  # as `parallel.jit` does
-            return program.function(state, batch)
-
     lowered = jax.jit(
-        function,
+        sharding.gathering(program.function, mesh),
         in_shardings=(placed, split),
         out_shardings=(placed, whole) if program.updates else None,
         donate_argnums=(0,) if program.updates else (),

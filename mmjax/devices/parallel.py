@@ -16,9 +16,8 @@ from mmjax.devices import cpu
 from mmjax.devices.cpu import cores as cores
 from mmjax.devices.cpu import keep_memory as keep_memory
 from mmjax.devices.cpu import request_host_devices as request_host_devices
-from mmjax.devices.sharding import AXIS, FSDP, gather, place, replicate, replicated, separate
+from mmjax.devices.sharding import AXIS, FSDP, gathering, place, replicate, replicated, separate
 from mmjax.errors import UserError
-from mmjax.layers.tracing import collectives
 
 
 def choose(batch_size: int, wanted: int | None = None, *, parts: int = 1, fsdp: int = 1) -> Mesh:
@@ -137,13 +136,8 @@ def jit(
     state = whole if like is None else jax.tree.map(place(mesh), like)
     axes = tuple(mesh.axis_names)
     split = NamedSharding(mesh, PartitionSpec(None, axes) if stacked else PartitionSpec(axes))
-
-    def split_step(state: Any, batch: Any, *rest: Any) -> Any:
-        with collectives.stored_in_parts(gather(mesh)):
-            return step(state, batch, *rest, axis=None)
-
     compiled = jax.jit(
-        split_step if FSDP in mesh.shape else functools.partial(step, axis=None),
+        functools.partial(gathering(step, mesh), axis=None),
         in_shardings=(state, split, *[whole] * len(rest)),
         out_shardings=(state, whole),
         donate_argnums=(0,) if donate else (),

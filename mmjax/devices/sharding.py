@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from mmjax.layers.tracing import collectives
 from mmjax.layers.tracing.forward_mode import in_either_mode
 
 AXIS = "data"
@@ -52,16 +53,16 @@ def place(mesh: Mesh) -> Callable[[Any], NamedSharding]:
     return sharding
 
 
-def gather(mesh: Mesh) -> Callable[[Any], Any]:
-    """A function from parameters, placed as `place` says, to whole ones; gradients are split again.
+def gathering(step: Callable, mesh: Mesh) -> Callable:
+    """The step, in which each device gathers the parameters that `place` stores in parts.
 
     Left to itself a TPU's compiler keeps kernels in parts and exchanges activations of the whole
     batch instead: ResNet-50 + BERT-base on 4 v5e chips, 64 examples each, exchanges 5.1 GB a step
     and takes 113 M cycles; with this 0.5 GB and 95 M (its estimates). NVIDIA's compiler gathers
     kernels by itself, and what is asked of it costs more: 0.51 becomes 0.76 GB on two H200.
     """
-    if mesh.devices.flat[0].platform in ("gpu", "cuda"):
-        return lambda params: params
+    if FSDP not in mesh.shape or mesh.devices.flat[0].platform in ("gpu", "cuda"):
+        return step
     split, all_of_it = place(mesh), replicated(mesh)
 
     @jax.custom_vjp
@@ -72,7 +73,15 @@ def gather(mesh: Mesh) -> Callable[[Any], Any]:
         return (jax.lax.with_sharding_constraint(grad, split(grad)),)
 
     gathered.defvjp(lambda x: (gathered(x), None), split_again)
-    return lambda params: jax.tree.map(functools.partial(in_either_mode, gathered), params)
+
+    def whole(params: Any) -> Any:
+        return jax.tree.map(functools.partial(in_either_mode, gathered), params)
+
+    def traced(*args: Any, **more: Any) -> Any:
+        with collectives.stored_in_parts(whole):
+            return step(*args, **more)
+
+    return traced
 
 
 def put(state: Any, mesh: Mesh) -> Any:

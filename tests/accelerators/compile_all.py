@@ -32,7 +32,6 @@ from mmjax.devices import parallel, sharding
 from mmjax.encoders import Bert
 from mmjax.fusion import Concat
 from mmjax.heads import Decoder, Logit
-from mmjax.layers.tracing import collectives
 from mmjax.models import Multimodal
 from mmjax.models.train_state import create_state
 from mmjax.optim import AdamW
@@ -161,12 +160,9 @@ def _fsdp(mesh: Mesh) -> Any:
         NamedSharding(mesh, PartitionSpec(*x)) for x in (((parallel.AXIS, parallel.FSDP),), ())
     )
     step = functools.partial(train_step, model=model, objectives=SMALL.objectives, tx=tx, axis=None)
-
-    def gathered(state: Any, batch: Any) -> Any:
-        with collectives.stored_in_parts(sharding.gather(mesh)):  # as `parallel.jit` does
-            return step(state, batch)
-
-    sharded = jax.jit(gathered, in_shardings=(placed, split), out_shardings=(placed, whole))
+    sharded = jax.jit(
+        sharding.gathering(step, mesh), in_shardings=(placed, split), out_shardings=(placed, whole)
+    )
     return sharded.lower(state, jax.eval_shape(lambda: given))
 
 

@@ -8,6 +8,7 @@ identities, as under jit with shardings, where the program sees the global batch
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -17,16 +18,20 @@ _whole = contextvars.ContextVar[Callable[[Any], Any] | None]("whole", default=No
 
 
 @contextlib.contextmanager
-def over(axis: str | None) -> Iterator[None]:
+def _set(variable: contextvars.ContextVar, value: Any) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+def over(axis: str | None) -> AbstractContextManager[None]:
     """Set the axis of `total` and `gather`; with None these are identities.
 
     A function that is jitted within keeps the axis when it is called elsewhere.
     """
-    token = _axis.set(axis)
-    try:
-        yield
-    finally:
-        _axis.reset(token)
+    return _set(_axis, axis)
 
 
 def total(tree: Any) -> Any:
@@ -54,14 +59,9 @@ def gather(tree: Any) -> Any:
     return jax.tree.map(lambda x: jax.lax.all_gather(x, axis, tiled=True), tree)
 
 
-@contextlib.contextmanager
-def stored_in_parts(joined: Callable[[Any], Any]) -> Iterator[None]:
+def stored_in_parts(joined: Callable[[Any], Any]) -> AbstractContextManager[None]:
     """Set what `whole` does to parameters; without it nothing."""
-    token = _whole.set(joined)
-    try:
-        yield
-    finally:
-        _whole.reset(token)
+    return _set(_whole, joined)
 
 
 def whole(params: Any) -> Any:

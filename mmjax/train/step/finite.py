@@ -49,7 +49,7 @@ def _one_by_one(leaves: Sequence[Array]) -> Bool[Array, "leaf"]:
 
 
 def _by_shape(leaves: Sequence[Array]) -> Bool[Array, "leaf"]:
-    """The same, with one maximum for all arrays of a shape."""
+    """Whether each array is finite, with one maximum for all arrays of a shape."""
     alike: dict[Any, list[int]] = {}
     for place, x in enumerate(leaves):
         alike.setdefault((x.shape, x.dtype), []).append(place)

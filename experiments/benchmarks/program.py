@@ -20,9 +20,11 @@ _HEAD = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\) -> .* \{$")
 _LINE = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = ")
 _FREE = {
     *("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "iota"),
-    *("partition-id", "replica-id", "opt-barrier", "copy-done", "all-reduce-done", "async-done"),
-    *("all-gather-done", "collective-permute-done", "reduce-scatter-done", "add-dependency"),
+    *("partition-id", "replica-id", "opt-barrier", "copy-done", "slice-done", "all-reduce-done"),
+    *("all-gather-done", "collective-permute-done", "reduce-scatter-done", "async-done"),
+    "add-dependency",
 }
+_SLICES = ("slice", "dynamic-slice")
 _COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all")
 
 
@@ -298,7 +300,11 @@ def _bytes(
     if operation.kind.startswith("copy-start"):
         return _size(operation.type) / 1.0
     read = [around[name].type for name in operation.operands if name in around]
-    if operation.kind == "dynamic-slice":
+    if operation.kind == "slice-start":  # its type: the array, the slice, a number
+        array, part, _ = (found[0] for found in _ARRAY.finditer(operation.type))
+        size = _size(part, all_memory=True)
+        return sum(size for side in (array, part) if "S(1)" not in side)
+    if operation.kind in _SLICES:
         return 2 * _size(operation.type)
     if operation.kind == "dynamic-update-slice":
         return 2 * _size(read[1])
@@ -314,7 +320,7 @@ def _bytes(
         inner = by_number.get(number)
         if inner is not None and size:
             uses = _through(inner, users)
-            if uses and all(u.kind == "dynamic-slice" and at for u, at in uses):
+            if uses and all(u.kind in _SLICES and at for u, at in uses):
                 size = sum(_size(u.type, all_memory=True) for u, _ in uses)
             elif uses and all(u.kind == "dynamic-update-slice" and at for u, at in uses):
                 # The array is updated in place: only the slice is written.

@@ -85,6 +85,29 @@ def test_a_loop_counts_as_often_as_it_runs_and_a_slice_as_what_it_reads(benchmar
     assert share == pytest.approx(7 / 12)
 
 
+SLICES = """
+%part (param_0: f32[64,16]) -> f32[2,16] {
+  %param_0 = f32[64,16]{1,0} parameter(0)
+  ROOT %slice.1 = f32[2,16]{1,0} slice(%param_0), slice={[0:2], [0:16]}
+}
+
+ENTRY %main (a: f32[64,16]) -> f32[2,16] {
+  %a = f32[64,16]{1,0} parameter(0)
+  %slice.2 = f32[3,16]{1,0} slice(%a), slice={[0:3], [0:16]}
+  %slice-start = ((f32[64,16]{1,0}), f32[4,16]{1,0:S(1)}, s32[]{:S(2)}) slice-start(%a)
+  %slice-done = f32[4,16]{1,0:S(1)} slice-done(%slice-start)
+  ROOT %wrapped_slice = f32[2,16]{1,0} fusion(%a), kind=kLoop, calls=%part
+}
+"""
+
+
+def test_a_slice_of_an_array_is_read_alone(benchmarks):
+    """By itself, on its way to a TPU's vector memory, and in a kernel that does nothing else."""
+    program, targets = benchmarks("program"), benchmarks("targets")
+    cost = program.measure(SLICES, targets.CHIPS["h200"], 0, 0)
+    assert cost.bytes == 64 * (2 * 3 + 4 + 2 * 2) and cost.kernels == 3
+
+
 def test_a_gather_counts_once_and_is_seen_beside_the_products_that_hide_it(benchmarks):
     """A TPU's gather in the background is a part of three fusions, its scattered sum one of one."""
     program, targets = benchmarks("program"), benchmarks("targets")

@@ -19,6 +19,8 @@ from mmjax.types import MetricName, WeightedMean
 # In the means of a step: its total is 0, or 1 + the position in `names`.
 NAME = MetricName("step", "nonfinite")
 
+FEW = 2**22  # numbers; above, joining gradients into one array costs more than it saves
+
 _REMEDY = (
     "Nothing was saved since the last checkpoint, which is good. Lower --optim.peak-lr, or set "
     "--optim.clip-norm"
@@ -37,9 +39,11 @@ def names(params: Any) -> list[str]:
 def first(loss: Array, grads: Any) -> Int[Array, ""]:
     """0 where all values are finite; else 1 + the position of the first of `names` that is not."""
     leaves = [*(leaf for _, leaf in _floats(grads)), loss]
-    # A GPU starts a kernel for each maximum: 392 for ViT-B, 17 where gradients of one shape share
-    # theirs (a count, compiled for an H200). TPUs and CPUs are slower so.
-    bad = ~jax.lax.platform_dependent(leaves, cuda=_by_shape, default=_one_by_one)
+    # A GPU starts a kernel or two for each maximum. For the tutorial's network 4 are enough where
+    # all numbers are one array (17 before), for ViT-B 17 where gradients of one shape share theirs
+    # (392); counts, compiled for an H200. TPUs and CPUs are slower so.
+    shared = _as_one if sum(x.size for x in leaves) <= FEW else _by_shape
+    bad = ~jax.lax.platform_dependent(leaves, cuda=shared, default=_one_by_one)
     return jnp.where(jnp.any(bad), 1 + jnp.argmax(bad), 0).astype(jnp.int32)
 
 
@@ -58,6 +62,14 @@ def _by_shape(leaves: Sequence[Array]) -> Bool[Array, "leaf"]:
         x = jnp.stack([leaves[place] for place in places])
         found.append(jnp.isfinite(_largest(jnp.abs(x), range(1, x.ndim))))
     return jnp.concatenate(found)[np.argsort([p for places in alike.values() for p in places])]
+
+
+def _as_one(leaves: Sequence[Array]) -> Bool[Array, "leaf"]:
+    """Not true of the first array that is not finite, from one minimum over all numbers."""
+    good = jnp.concatenate([jnp.ravel(jnp.isfinite(leaf)) for leaf in leaves])
+    first = jnp.min(jnp.where(good, good.size, jnp.arange(good.size, dtype=jnp.int32)))
+    ends = np.cumsum([leaf.size for leaf in leaves], dtype=np.int32)
+    return jnp.arange(len(leaves)) != jnp.sum(first >= ends)
 
 
 def _largest(x: Array, axes: Sequence[int]) -> Array:

@@ -89,6 +89,14 @@ def test_a_layers_own_gradient_is_that_of_its_equations(layer, cell, gates, mask
     assert not np.any(np.asarray(found[0][1])[~mask])
 
 
+def test_the_gradient_from_stored_gates_is_the_same(monkeypatch):
+    """As GPUs compute it."""
+    params, x = parameters(4), inputs()
+    expected = gradients(lstm, params, x, GAPS)
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *, cuda, default: cuda())
+    assert_equal(gradients(lstm, params, x, GAPS), expected)
+
+
 @LAYERS
 def test_without_a_token_all_gradients_are_zeros(layer, gates):
     params, mask = parameters(gates), jnp.zeros((BATCH, 0), bool)

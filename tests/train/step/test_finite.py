@@ -75,8 +75,8 @@ def test_the_first_gradient_that_is_not_finite_is_found_or_else_the_loss(fresh):
     assert int(finite.first(jnp.asarray(jnp.nan), grads)) == len(names)
 
 
-def test_one_maximum_for_all_gradients_of_a_shape_finds_the_same_ones():
-    """As GPUs compute it."""
+def test_what_gpus_compute_finds_the_same_ones():
+    """One maximum for all gradients of a shape, or one minimum for all numbers."""
     shapes = [(2, 3), (), (4,), (2, 3), (0, 5), (4,), (2, 3)]
     leaves = [jnp.full(shape, 3.0) for shape in shapes]
     for place, shape in enumerate(shapes):
@@ -86,6 +86,10 @@ def test_one_maximum_for_all_gradients_of_a_shape_finds_the_same_ones():
             expected = [i != place or 0 in shape for i in range(len(shapes))]
             for function in (finite._one_by_one, finite._by_shape):
                 assert function(given).tolist() == expected
+            assert finite._as_one(given).tolist() == expected
+            both = [*given[:-1], jnp.full(shapes[-1], jnp.nan)]  # names the first one
+            expected[-1] = expected[-1] and not all(expected)
+            assert finite._as_one(both).tolist() == expected
 
 
 def test_an_update_that_overflows_is_found_before_it_is_saved():

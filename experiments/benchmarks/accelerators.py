@@ -36,6 +36,7 @@ from mmjax.devices import sharding
 from mmjax.devices.parallel import AXIS, FSDP
 from mmjax.evaluation.flops import flops
 
+ROW = 16  # at most so many chips share a state with --fsdp: a row of a torus of 16 x 16
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mmjax" / "accelerators"
 
 
@@ -90,7 +91,8 @@ def _mesh(target: targets.Target, fsdp: bool) -> Mesh:
     devices = targets.devices(target)
     auto = jax.sharding.AxisType.Auto
     if fsdp:
-        return Mesh(devices[None], (AXIS, FSDP), axis_types=(auto, auto))
+        parts = min(len(devices), ROW)
+        return Mesh(devices.reshape(-1, parts), (AXIS, FSDP), axis_types=(auto, auto))
     return Mesh(devices, (AXIS,), axis_types=(auto,))
 
 

@@ -11,7 +11,7 @@ class Compute:
     """Devices, memory and speed; a run may be resumed with other values, equal up to rounding.
 
     Attributes:
-        parallel: how a step is spread over devices: pmap gives each its share of the batch, jit lets
+        parallel: how a step is spread over devices: pmap gives each a share of the batch, jit lets
             the compiler split it. Of a model in bfloat16 pmap sums gradients in float32, jit in
             bfloat16: half the bytes between devices, less exact
         devices: number of devices; None: all, on a CPU up to 8 cores that divide the batch

@@ -80,10 +80,9 @@ def columns(
 def everything(
     path: Path, format: Format, targets: Collection[str] = (), ignored: Collection[str] = ()
 ) -> tuple[dict[str, Column], list[str]]:
-    """All columns of a file that hold something to learn from, and the names of the others.
+    """All columns of a file that hold something to learn from; the others, each with the reason.
 
-    Columns of numbers and categories become one modality, `table`. Not used are constants,
-    row numbers, and columns in which nearly every row has a code of its own.
+    Columns of numbers and categories become one modality, `table`.
     """
     cells = sample(path, format)
     found: dict[str, Column] = {n: target(n, _column(path, cells, n, "target")) for n in targets}
@@ -96,24 +95,27 @@ def everything(
         guessed = modality(column)
         if guessed is not None:
             found[name] = guessed
-        elif _informative(column):
-            table.append(name)
+        elif why := _useless(column):
+            rest.append(f"{name} ({why})")
         else:
-            rest.append(name)
+            table.append(name)
     if table:
         found["table"] = TableColumn(tuple(table))
     return found, rest
 
 
-def _informative(cells: Sequence[Cell]) -> bool:
+def _useless(cells: Sequence[Cell]) -> str | None:
+    """Why nothing can be learned from a column of numbers or categories; None where it can."""
     texts = [str(cell) for cell in cells]
     numbers = [number(text) for text in texts]
     if None not in numbers and len(texts) > 20:
         pairs = itertools.pairwise(float(value or 0) for value in numbers)
         if all(a < b and b.is_integer() for a, b in pairs):
-            return False  # row numbers
+            return "row numbers: whole, and each above the one before"
     different = len(set(texts))
-    return different > 1 and (_typed(texts) or different <= 0.5 * len(texts))
+    if different < 2:
+        return "always the same" if texts else "empty"
+    return None if _typed(texts) or different <= 0.5 * len(texts) else "nearly each cell differs"
 
 
 def _typed(texts: Sequence[str]) -> bool:

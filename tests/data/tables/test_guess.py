@@ -65,7 +65,8 @@ def test_every_kind_is_guessed_and_what_says_nothing_is_left_out(path):
         "extra": kinds.TableColumn(),
         "table": kinds.TableColumn(("age", "income", "born", "sex")),
     }
-    assert unused == ["id", "site"]
+    rising = "row numbers: whole, and each above the one before"
+    assert unused == [f"id ({rising})", "site (always the same)"]
 
 
 def test_what_is_shown_is_what_the_command_line_takes(path):

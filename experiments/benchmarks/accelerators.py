@@ -1,7 +1,7 @@
 """What TPUs and NVIDIA GPUs would run: training steps, compiled by their own compilers, counted.
 
     pip install -e '.[accelerators]'
-    python experiments/benchmarks/accelerators.py --fast --json FILE  (15 minutes, 2 shared cores)
+    python experiments/benchmarks/accelerators.py --fast --json FILE  (7.5 minutes, 2 cores)
     python experiments/benchmarks/accelerators.py --target v5e h200 --json FILE
     python experiments/benchmarks/accelerators.py --rows ResNet LSTM --target v5e:2x4
     python experiments/benchmarks/accelerators.py --hottest "ResNet-50, step" --target v5e

@@ -14,6 +14,7 @@ as its examples are (`plain.py`) and checked on this machine to compute the same
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import sys
 import time
@@ -91,7 +92,7 @@ def _mesh(target: targets.Target, fsdp: bool) -> Mesh:
     devices = targets.devices(target)
     auto = jax.sharding.AxisType.Auto
     if fsdp:
-        parts = min(len(devices), ROW)
+        parts = math.gcd(len(devices), ROW)
         return Mesh(devices.reshape(-1, parts), (AXIS, FSDP), axis_types=(auto, auto))
     return Mesh(devices, (AXIS,), axis_types=(auto,))
 

@@ -65,7 +65,7 @@ def _by_shape(leaves: Sequence[Array]) -> Bool[Array, "leaf"]:
 
 
 def _as_one(leaves: Sequence[Array]) -> Bool[Array, "leaf"]:
-    """Not true of the first array that is not finite, from one minimum over all numbers."""
+    """False at the first array that is not finite, else true; one minimum over all numbers."""
     good = jnp.concatenate([jnp.ravel(jnp.isfinite(leaf)) for leaf in leaves])
     first = jnp.min(jnp.where(good, good.size, jnp.arange(good.size, dtype=jnp.int32)))
     ends = np.cumsum([leaf.size for leaf in leaves], dtype=np.int32)
